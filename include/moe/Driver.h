@@ -1,0 +1,97 @@
+//===- Driver.h - What a target implements to execute artifacts -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// A driver gives the executor memory, copies and launches on one device. `runtime/drivers/null` is the skeleton to
+/// copy for a new target, `runtime/drivers/cpu` the simplest real one.
+///
+/// A driver does its work in order: an operation sees the effects of all those issued before it. It may return before
+/// the work is done; `synchronize` waits. `read` waits for what it reads.
+///
+//===----------------------------------------------------------------------===//
+#ifndef MOE_DRIVER_H
+#define MOE_DRIVER_H
+
+#include "moe/Status.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace moe {
+namespace format {
+struct Artifact;
+struct Kernel;
+} // namespace format
+
+/// Device memory, freed on destruction. Aligned to at least 256 bytes.
+class DeviceMemory {
+public:
+  virtual ~DeviceMemory() = default;
+  virtual std::size_t size() const = 0;
+};
+
+/// A span of device memory: what an instruction's BufferRef resolves to.
+struct BufferView {
+  DeviceMemory *memory = nullptr;
+  std::size_t offset = 0;
+  std::size_t size = 0;
+};
+
+/// A kernel made ready to launch; lives as long as its module.
+class LoadedKernel {
+public:
+  virtual ~LoadedKernel() = default;
+};
+
+/// How a driver is opened.
+struct DriverOptions {
+  int threads = 0; ///< CPU: worker threads; 0 is one per core of the process's affinity mask.
+  int device = 0;  ///< Ordinal among the devices of this kind.
+};
+
+class Driver {
+public:
+  virtual ~Driver() = default;
+
+  /// The name in `Target.name`: "cpu", "null".
+  virtual std::string_view name() const = 0;
+  /// The device in words, for reports: "AMD EPYC, 2 threads".
+  virtual std::string description() const = 0;
+
+  virtual Result<std::unique_ptr<DeviceMemory>> allocate(std::size_t bytes) = 0;
+  virtual Status fill(BufferView destination, std::uint8_t value) = 0;
+  virtual Status copy(BufferView source, BufferView destination) = 0;
+  virtual Status write(std::span<const std::byte> source, BufferView destination) = 0;
+  virtual Status read(BufferView source, std::span<std::byte> destination) = 0;
+
+  /// Loads every kernel of `artifact`, in its order. `blobs[i]` are the bytes of artifact.blobs[i].
+  /// Refuses a target that this device cannot run, naming the feature it lacks (ErrorCode::unsupportedModel).
+  virtual Result<std::vector<std::unique_ptr<LoadedKernel>>>
+  load(const format::Artifact &artifact, std::span<const std::span<const std::byte>> blobs) = 0;
+
+  virtual Status launch(LoadedKernel &kernel, std::span<const BufferView> buffers) = 0;
+  virtual Status synchronize() = 0;
+};
+
+using DriverFactory = std::function<Result<std::unique_ptr<Driver>>(const DriverOptions &)>;
+
+/// Makes a driver known under `name`. Returns false if the name is taken.
+bool registerDriver(std::string_view name, DriverFactory factory);
+/// Opens the driver `name`; the error lists the drivers there are.
+Result<std::unique_ptr<Driver>> openDriver(std::string_view name, const DriverOptions &options = {});
+/// The names known, sorted.
+std::vector<std::string> registeredDrivers();
+
+} // namespace moe
+
+#endif // MOE_DRIVER_H

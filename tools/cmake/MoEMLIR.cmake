@@ -1,0 +1,53 @@
+# LLVM/MLIR and how this project builds dialects, passes and compiler libraries with them.
+find_package(MLIR 22.1 REQUIRED CONFIG)
+list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
+include(TableGen)
+include(AddLLVM)
+include(AddMLIR)
+
+set(LLVM_TABLEGEN_FLAGS "-I${PROJECT_SOURCE_DIR}")
+
+# One precompiled header for every compiler library.
+add_library(MoECompilerPCH OBJECT ${PROJECT_SOURCE_DIR}/tools/cmake/MoECompilerPCH.cpp)
+target_include_directories(MoECompilerPCH SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+target_compile_definitions(MoECompilerPCH PRIVATE ${LLVM_DEFINITIONS_LIST})
+target_compile_options(MoECompilerPCH PRIVATE -fno-rtti -fno-exceptions)
+target_precompile_headers(MoECompilerPCH PRIVATE ${PROJECT_SOURCE_DIR}/tools/cmake/MoECompilerPCH.h)
+
+# moe_compiler_target(<target>): flags for code that includes MLIR headers.
+function(moe_compiler_target target)
+  target_include_directories(${target} SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+  target_compile_options(${target} PRIVATE -fno-rtti -fno-exceptions)
+endfunction()
+
+# moe_add_compiler_library(<name> <sources>... [DEPENDS <targets>...] [LINK <libraries>...])
+function(moe_add_compiler_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  moe_compiler_target(${name})
+  target_precompile_headers(${name} REUSE_FROM MoECompilerPCH)
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+endfunction()
+
+# moe_tablegen(<target> <file.td> <-gen-flag> <output> ...): generated files of one .td as one target.
+function(moe_tablegen target td)
+  set(LLVM_TARGET_DEFINITIONS ${td})
+  set(rest ${ARGN})
+  while(rest)
+    list(POP_FRONT rest output)
+    set(flags)
+    while(rest)
+      list(GET rest 0 next)
+      if(NOT next MATCHES "^-")
+        break()
+      endif()
+      list(APPEND flags ${next})
+      list(POP_FRONT rest)
+    endwhile()
+    mlir_tablegen(${output} ${flags} -I${PROJECT_SOURCE_DIR})
+  endwhile()
+  add_public_tablegen_target(${target})
+endfunction()
