@@ -56,6 +56,11 @@ static bool isSymbolKey(StringRef key) { return key == SymbolTable::getSymbolAtt
 // Values
 //===----------------------------------------------------------------------===//
 
+/// Without the "custom op '…'" that the parser's own errors begin with.
+static InFlightDiagnostic emitErrorAt(OpAsmParser &parser, SMLoc loc) {
+  return emitError(parser.getEncodedSourceLoc(loc));
+}
+
 /// The keywords of the enumerations that layer ops use.
 static SmallVector<std::pair<StringRef, Attribute>> getEnumKeywords(MLIRContext *context) {
   SmallVector<std::pair<StringRef, Attribute>> keywords;
@@ -65,11 +70,38 @@ static SmallVector<std::pair<StringRef, Attribute>> getEnumKeywords(MLIRContext 
   return keywords;
 }
 
+/// The value as the assembly has it: without type.
+static std::string formatValue(Attribute value) {
+  for (auto [keyword, known] : getEnumKeywords(value.getContext()))
+    if (known == value)
+      return keyword.str();
+  if (auto number = dyn_cast<FloatAttr>(value))
+    return formatNumber(number.getValueAsDouble());
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  value.print(stream, /*elideType=*/true);
+  return text;
+}
+
 /// Whether `value` satisfies the constraint that ODS gives attribute `key` of op `name`.
 static bool satisfies(OperationName name, StringRef key, Attribute value) {
   NamedAttrList attributes;
   attributes.append(key, value);
-  return succeeded(name.verifyInherentAttrs(attributes, [] { return InFlightDiagnostic(); }));
+  bool satisfied = true;
+  (void)name.verifyInherentAttrs(attributes, [&] {
+    satisfied = false;
+    return InFlightDiagnostic(); // goes nowhere
+  });
+  return satisfied;
+}
+
+/// The keywords that attribute `key` of op `name` takes: none if it is not an enumeration.
+static SmallVector<StringRef> getKeywordsFor(OperationName name, StringRef key) {
+  SmallVector<StringRef> keywords;
+  for (auto [keyword, value] : getEnumKeywords(name.getContext()))
+    if (satisfies(name, key, value))
+      keywords.push_back(keyword);
+  return keywords;
 }
 
 /// What attribute `key` of op `name` takes, in words.
@@ -83,11 +115,7 @@ static std::string describeExpected(OperationName name, StringRef key) {
     return "true or false";
   if (satisfies(name, key, builder.getStringAttr("")))
     return "a quoted string";
-  SmallVector<StringRef> keywords;
-  for (auto [keyword, value] : getEnumKeywords(name.getContext()))
-    if (satisfies(name, key, value))
-      keywords.push_back(keyword);
-  return llvm::join(keywords, " or ");
+  return llvm::join(getKeywordsFor(name, key), " or ");
 }
 
 /// Parses the value of `key`, converting an integer where a number is wanted.
@@ -98,7 +126,7 @@ static Attribute parseValue(OpAsmParser &parser, OperationName name, StringRef k
   std::string text;
   StringRef keyword;
   if (succeeded(parser.parseOptionalKeyword(&keyword))) {
-    text = ("'" + keyword + "'").str();
+    text = keyword;
     if (keyword == "true" || keyword == "false")
       candidates.push_back(builder.getBoolAttr(keyword == "true"));
     for (auto [known, value] : getEnumKeywords(parser.getContext()))
@@ -108,8 +136,7 @@ static Attribute parseValue(OpAsmParser &parser, OperationName name, StringRef k
     Attribute literal;
     if (parser.parseAttribute(literal))
       return {};
-    llvm::raw_string_ostream stream(text);
-    literal.print(stream, /*elideType=*/true);
+    text = formatValue(literal);
     candidates.push_back(literal);
     if (auto integer = dyn_cast<IntegerAttr>(literal))
       candidates.push_back(builder.getF64FloatAttr(integer.getValue().roundToDouble(/*isSigned=*/true)));
@@ -117,21 +144,9 @@ static Attribute parseValue(OpAsmParser &parser, OperationName name, StringRef k
   for (Attribute candidate : candidates)
     if (satisfies(name, key, candidate))
       return candidate;
-  parser.emitError(loc) << "attribute '" << key << "' of " << name << " takes " << describeExpected(name, key)
-                        << ", not " << text;
+  emitErrorAt(parser, loc) << "attribute '" << key << "' of " << name << " takes " << describeExpected(name, key)
+                           << ", not " << text << suggestNearest(keyword, getKeywordsFor(name, key));
   return {};
-}
-
-static std::string formatValue(Attribute value) {
-  for (auto [keyword, known] : getEnumKeywords(value.getContext()))
-    if (known == value)
-      return keyword.str();
-  if (auto number = dyn_cast<FloatAttr>(value))
-    return formatNumber(number.getValueAsDouble());
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  value.print(stream, /*elideType=*/true);
-  return text;
 }
 
 //===----------------------------------------------------------------------===//
@@ -143,13 +158,13 @@ static ParseResult parseEntry(OpAsmParser &parser, OperationState &result, Array
   SMLoc loc = parser.getCurrentLocation();
   StringRef key;
   if (failed(parser.parseOptionalKeyword(&key)))
-    return parser.emitError(loc) << "expected the name of an attribute of " << result.name << ", one of "
-                                 << llvm::join(keys, ", ");
+    return emitErrorAt(parser, loc) << "expected the name of an attribute of " << result.name << ", one of "
+                                    << llvm::join(keys, ", ");
   if (!llvm::is_contained(keys, key))
-    return parser.emitError(loc) << "unknown attribute '" << key << "' of " << result.name
-                                 << "; known: " << llvm::join(keys, ", ") << suggestNearest(key, keys);
+    return emitErrorAt(parser, loc) << "unknown attribute '" << key << "' of " << result.name
+                                    << "; known: " << llvm::join(keys, ", ") << suggestNearest(key, keys);
   if (result.attributes.get(key))
-    return parser.emitError(loc) << "attribute '" << key << "' of " << result.name << " is given twice";
+    return emitErrorAt(parser, loc) << "attribute '" << key << "' of " << result.name << " is given twice";
   if (parser.parseEqual())
     return failure();
   Attribute value = parseValue(parser, result.name, key);
@@ -178,9 +193,8 @@ ParseResult parseLayerOp(OpAsmParser &parser, OperationState &result, const Laye
     if (!result.attributes.get(key) && !spec.defaults.contains(key))
       missing.push_back(key);
   if (!missing.empty())
-    return parser.emitError(parser.getNameLoc())
-           << result.name << " lacks the required attribute" << (missing.size() == 1 ? " " : "s ")
-           << llvm::join(missing, ", ");
+    return emitErrorAt(parser, parser.getNameLoc()) << result.name << " lacks the required attribute"
+                                                    << (missing.size() == 1 ? " " : "s ") << llvm::join(missing, ", ");
 
   if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();

@@ -25,8 +25,7 @@ struct LayerOpSpec {
   ArrayRef<StringRef> keys;
   DictionaryAttr defaults;
 
-  template <typename OpT>
-  static LayerOpSpec of(MLIRContext *context) {
+  template <typename OpT> static LayerOpSpec of(MLIRContext *context) {
     typename OpT::Properties defaults;
     OpT::populateDefaultProperties(OperationName(OpT::getOperationName(), context), defaults);
     auto dictionary = dyn_cast_or_null<DictionaryAttr>(OpT::getPropertiesAsAttr(context, defaults));

@@ -89,8 +89,7 @@ static LogicalResult verifyMultiple(Operation *op, StringRef key, int64_t value,
 }
 
 /// A module says once how to train and how to serve, and describes one model.
-template <typename OpT>
-static LogicalResult verifyOnlyOne(OpT op) {
+template <typename OpT> static LogicalResult verifyOnlyOne(OpT op) {
   for (Operation &other : *op->getBlock()) {
     if (&other == op)
       break;
@@ -170,11 +169,11 @@ LogicalResult TrainingOp::verify() {
 }
 
 LogicalResult ServingOp::verify() {
-  if (failed(verifyOnlyOne(*this)) ||
-      failed(verifySizes(*this, {"batch_size", "prompt_length", "context_length"})))
+  if (failed(verifyOnlyOne(*this)) || failed(verifySizes(*this, {"batch_size", "prompt_length", "context_length"})))
     return failure();
   if (getPromptLength() > getContextLength())
-    return emitOpError() << "prompt_length is " << getPromptLength() << " but the caches hold context_length = "
-                         << getContextLength() << " tokens; nearest: prompt_length = " << getContextLength();
+    return emitOpError() << "prompt_length is " << getPromptLength()
+                         << " but the caches hold context_length = " << getContextLength()
+                         << " tokens; nearest: prompt_length = " << getContextLength();
   return success();
 }
