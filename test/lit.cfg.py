@@ -24,7 +24,7 @@ import lit.formats
 config.name = "moe"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "unit", "CMakeLists.txt"]
+config.excludes = ["Inputs"]
 config.test_source_root = os.path.join(config.moe_source, "test")
 config.test_exec_root = os.path.join(config.moe_build, "test")
 
