@@ -20,6 +20,8 @@ import model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEPS = 3
+BATCH = ("tokens", "targets", "weights")
+SCALARS = ("learning_rate", "bias_correction1", "bias_correction2")
 LEARNING_RATES = [0.01, 0.02, 0.005]
 # Decisions of the router closer than this could fall the other way in float32; another seed is taken then.
 MIN_MARGIN = 1e-3
@@ -49,8 +51,8 @@ def read_safetensors(path):
     header = json.loads(data[8 : 8 + length])
     header.pop("__metadata__", None)
     body = memoryview(data)[8 + length :]
-    return {name: torch.frombuffer(body[slice(*entry["data_offsets"])], dtype=types[entry["dtype"]]).view(entry["shape"])
-            for name, entry in header.items()}
+    tensor = lambda entry: torch.frombuffer(body[slice(*entry["data_offsets"])], dtype=types[entry["dtype"]])
+    return {name: tensor(entry).view(entry["shape"]) for name, entry in header.items()}
 
 
 def draw(description, seed):
@@ -91,8 +93,8 @@ def compute(description, initial, inputs, dtype):
         golden["logits"] = model.forward(description, trainer.variables, inputs["tokens"][0])[0]
     loads = {index: [] for index, layer in enumerate(description.layers) if "sparse_mlp" in layer}
     for step in range(STEPS):
-        batch = [cast(inputs[name][step]) for name in ("tokens", "targets", "weights")]
-        scalars = [cast(inputs[name][step]).item() for name in ("learning_rate", "bias_correction1", "bias_correction2")]
+        batch = [cast(inputs[name][step]) for name in BATCH]
+        scalars = [cast(inputs[name][step]).item() for name in SCALARS]
         (loss, aux_loss, routings), gradients, norm = trainer.step(*batch, *scalars)
         for name, value in (("loss", loss), ("aux_loss", aux_loss), ("grad_norm", norm)):
             losses[name].append(value.detach())
@@ -131,7 +133,8 @@ def build(description):
     tensors.update({f"initial.{name}": value for name, value in initial.items()})
     tensors.update({name: value.float() if value.is_floating_point() else value for name, value in golden.items()})
     print(f"seed {seed}; the closest decision of a router is {margin:.2g} apart")
-    print("loss %s, gradient norm %s" % tuple([f"{x:.6f}" for x in golden[name].tolist()] for name in ("loss", "grad_norm")))
+    for name in ("loss", "grad_norm"):
+        print(f"{name}: " + ", ".join(f"{value:.6f}" for value in golden[name].tolist()))
     return tensors, deviations
 
 
@@ -139,7 +142,7 @@ def check_gradients(description):
     """Central differences in float64 along random directions of every parameter."""
     initial, inputs = draw(description, 1)
     trainer = model.Trainer(description, {name: value.double() for name, value in initial.items()})
-    batch = inputs["tokens"][0], inputs["targets"][0], inputs["weights"][0].double()
+    batch = [inputs[name][0].double() if name == "weights" else inputs[name][0] for name in BATCH]
     _, gradients = trainer.gradients(*batch)
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
@@ -176,7 +179,7 @@ def check_optimizer(description):
         for group in optimizer.param_groups:
             group["lr"] = rate
         corrections = [1 - training[beta] ** (step + 1) for beta in ("beta1", "beta2")]
-        _, gradients, norm = ours.step(*(inputs[name][step] for name in ("tokens", "targets", "weights")), rate, *corrections)
+        _, gradients, norm = ours.step(*(inputs[name][step] for name in BATCH), rate, *corrections)
         for name, parameter in theirs.items():
             parameter.grad = gradients[name].clone()
         their_norm = torch.nn.utils.clip_grad_norm_(theirs.values(), training["max_grad_norm"])

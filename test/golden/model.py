@@ -134,7 +134,8 @@ def sparse_mlp(x, weight, sparse):
     else:
         scores = probabilities = logits.softmax(-1)
     # The bias only selects: it is in no weight and has no gradient. A stable sort gives ties to the lower index.
-    ranked, order = (scores + weight("gate.e_score_correction_bias")).detach().sort(dim=-1, descending=True, stable=True)
+    biased = (scores + weight("gate.e_score_correction_bias")).detach()
+    ranked, order = biased.sort(dim=-1, descending=True, stable=True)
     selected = order[:, :top_k]
     gates = scores.gather(1, selected)
     if sparse["norm_topk_prob"]:
@@ -214,9 +215,11 @@ class Trainer:
             v.mul_(training["beta2"]).add_(gradient.square() * (1 - training["beta2"]))
             if parameter.dim() >= 2:
                 parameter.mul_(1 - learning_rate * training["weight_decay"])
-            parameter.sub_(learning_rate * (m / bias_correction1) / ((v / bias_correction2).sqrt() + training["epsilon"]))
+            denominator = (v / bias_correction2).sqrt() + training["epsilon"]
+            parameter.sub_(learning_rate * (m / bias_correction1) / denominator)
         for index, routing in result[2].items():
             rate = self.description.layers[index]["sparse_mlp"]["bias_update_rate"]
             load = routing.load.to(norm.dtype)
-            self.variables[f"model.layers.{index}.mlp.gate.e_score_correction_bias"] += rate * (load.mean() - load).sign()
+            bias = self.variables[f"model.layers.{index}.mlp.gate.e_score_correction_bias"]
+            bias.add_(rate * (load.mean() - load).sign())
         return result, gradients, norm
