@@ -15,11 +15,19 @@ class Description:
     """What the generator needs of a .mlir description: `(name = value, ...)` after each op, layers in order."""
 
     OP = re.compile(r"moe\.(\w+)\s*(?:@(\w+)\s*)?\(([^()]*)\)")
+    # Every attribute there is; None has no default.
     DEFAULTS = {
-        "model": {"rms_norm_eps": 1e-6},
-        "self_attention": {"rope_theta": 10000.0},
-        "sparse_mlp": {"num_shared_experts": 0, "scoring_func": "softmax", "norm_topk_prob": False,
-                       "routed_scaling_factor": 1.0, "aux_loss_alpha": 0.0, "bias_update_rate": 0.0},
+        "model": {"vocab_size": None, "hidden_size": None, "rms_norm_eps": 1e-5, "initializer_range": 0.02},
+        "layers": {"count": None},
+        "self_attention": {"num_heads": None, "num_kv_heads": None, "head_dim": None, "rope_theta": 10000.0,
+                           "qk_norm": False},
+        "mlp": {"intermediate_size": None},
+        "sparse_mlp": {"num_experts": None, "top_k": None, "moe_intermediate_size": None, "num_shared_experts": 0,
+                       "scoring_func": "softmax", "norm_topk_prob": True, "routed_scaling_factor": 1.0,
+                       "aux_loss_alpha": 0.0, "bias_update_rate": 0.0},
+        "training": {"batch_size": None, "sequence_length": None, "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8,
+                     "weight_decay": 0.1, "max_grad_norm": 1.0},
+        "serving": {"batch_size": 1, "prompt_length": None, "context_length": None},
     }
 
     def __init__(self, text):
@@ -37,8 +45,10 @@ class Description:
         self.layers += group * count
 
     def values(self, op, text):
-        result = dict(self.DEFAULTS.get(op, {}))
+        result = dict(self.DEFAULTS[op])
         for name, value in re.findall(r"(\w+)\s*=\s*([^,\s]+)", text):
+            if name not in result:
+                raise SystemExit(f"moe.{op}: this model knows no {name}")
             if value in ("true", "false"):
                 result[name] = value == "true"
             elif re.fullmatch(r"-?\d+", value):
@@ -47,6 +57,9 @@ class Description:
                 result[name] = float(value)
             else:
                 result[name] = value
+        missing = [name for name, value in result.items() if value is None]
+        if missing:
+            raise SystemExit(f"moe.{op} needs {', '.join(missing)}")
         return result
 
     def variables(self):
@@ -63,6 +76,9 @@ class Description:
             yield prefix + "self_attn.k_proj.weight", (kv_heads, hidden), "normal"
             yield prefix + "self_attn.v_proj.weight", (kv_heads, hidden), "normal"
             yield prefix + "self_attn.o_proj.weight", (hidden, heads), "normal"
+            if attention["qk_norm"]:
+                yield prefix + "self_attn.q_norm.weight", (attention["head_dim"],), "ones"
+                yield prefix + "self_attn.k_norm.weight", (attention["head_dim"],), "ones"
             yield prefix + "post_attention_layernorm.weight", (hidden,), "ones"
             if "mlp" in layer:
                 width = layer["mlp"]["intermediate_size"]
@@ -97,12 +113,14 @@ def rope(x, theta):
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
-def self_attention(x, weight, attention):
+def self_attention(x, weight, attention, eps):
     batch, sequence, _ = x.shape
     heads, kv_heads, dim = (attention[name] for name in ("num_heads", "num_kv_heads", "head_dim"))
     q = F.linear(x, weight("q_proj.weight")).view(batch, sequence, heads, dim)
     k = F.linear(x, weight("k_proj.weight")).view(batch, sequence, kv_heads, dim)
     v = F.linear(x, weight("v_proj.weight")).view(batch, sequence, kv_heads, dim)
+    if attention["qk_norm"]:
+        q, k = rms_norm(q, weight("q_norm.weight"), eps), rms_norm(k, weight("k_norm.weight"), eps)
     q, k = rope(q, attention["rope_theta"]), rope(k, attention["rope_theta"])
     k, v = (t.repeat_interleave(heads // kv_heads, dim=2) for t in (k, v))
     scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / dim**0.5
@@ -166,7 +184,7 @@ def forward(description, variables, tokens):
     for index, layer in enumerate(description.layers):
         weight = lambda name, prefix=f"model.layers.{index}.": variables[prefix + name]
         y = rms_norm(x, weight("input_layernorm.weight"), eps)
-        x = x + self_attention(y, lambda name: weight("self_attn." + name), layer["self_attention"])
+        x = x + self_attention(y, lambda name: weight("self_attn." + name), layer["self_attention"], eps)
         y = rms_norm(x, weight("post_attention_layernorm.weight"), eps)
         if "mlp" in layer:
             x = x + swiglu(y, weight("mlp.gate_up_proj.weight"), weight("mlp.down_proj.weight"))
