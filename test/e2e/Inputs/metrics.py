@@ -7,9 +7,10 @@
 import json
 import math
 import os
+import re
 import sys
 
-CLOCK = ("second", "time", "elapsed", "eta")
+CLOCK = re.compile(r"(^|_)(seconds?|ms|time|timestamp|elapsed|eta)(_|$)")
 
 
 def read(run):
@@ -18,7 +19,7 @@ def read(run):
     with open(os.path.join(run, "metrics.jsonl"), encoding="utf-8") as file:
         for line in file:
             record = json.loads(line)
-            record = {key: value for key, value in record.items() if not any(word in key for word in CLOCK)}
+            record = {key: value for key, value in record.items() if not CLOCK.search(key)}
             records[tuple(sorted(record)), record.get("step")] = record
     return records
 
