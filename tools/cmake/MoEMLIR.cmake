@@ -5,18 +5,15 @@ include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 
-set(LLVM_TABLEGEN_FLAGS "-I${PROJECT_SOURCE_DIR}")
+include_directories(SYSTEM ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
 
 # One precompiled header for every compiler library.
 add_library(MoECompilerPCH OBJECT ${PROJECT_SOURCE_DIR}/tools/cmake/MoECompilerPCH.cpp)
-target_include_directories(MoECompilerPCH SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
-target_compile_definitions(MoECompilerPCH PRIVATE ${LLVM_DEFINITIONS_LIST})
 target_compile_options(MoECompilerPCH PRIVATE -fno-rtti -fno-exceptions)
 target_precompile_headers(MoECompilerPCH PRIVATE ${PROJECT_SOURCE_DIR}/tools/cmake/MoECompilerPCH.h)
 
 # moe_compiler_target(<target>): flags for code that includes MLIR headers.
 function(moe_compiler_target target)
-  target_include_directories(${target} SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_compile_options(${target} PRIVATE -fno-rtti -fno-exceptions)
 endfunction()
 
@@ -47,7 +44,7 @@ function(moe_tablegen target td)
       list(APPEND flags ${next})
       list(POP_FRONT rest)
     endwhile()
-    mlir_tablegen(${output} ${flags} -I${PROJECT_SOURCE_DIR})
+    mlir_tablegen(${output} ${flags})
   endwhile()
   add_public_tablegen_target(${target})
 endfunction()

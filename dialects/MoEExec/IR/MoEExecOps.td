@@ -1,0 +1,124 @@
+//===- MoEExecOps.td - The moe_exec dialect -------------------------------------*- tablegen -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIALECTS_MOEEXEC_IR_MOEEXECOPS_TD
+#define DIALECTS_MOEEXEC_IR_MOEEXECOPS_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+def MoEExec_Dialect : Dialect {
+  let name = "moe_exec";
+  let cppNamespace = "::mlir::moe_exec";
+  let summary = "When and where: buffers with planned offsets, launches and copies";
+  let description = [{
+    A `moe_exec.program` is a flat list, executed in order, and is serialised into the artifact as it stands: each op
+    and attribute here has its counterpart in `runtime/format/artifact.fbs`. There are no values, only buffers.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+}
+
+class MoEExec_Op<string mnemonic, list<Trait> traits = []> : Op<MoEExec_Dialect, mnemonic, traits>;
+
+/// One entry of a program: belongs to a moe_exec.program, and says with `label` which part of the model it is for.
+class MoEExec_Instruction<string mnemonic, list<Trait> traits = []>
+    : MoEExec_Op<mnemonic, [HasParent<"ProgramOp">] # traits>;
+
+def MoEExec_Space : I32Enum<"Space", "where a buffer lies", [
+  I32EnumCase<"workspace", 0>, I32EnumCase<"variable", 1>, I32EnumCase<"input", 2>, I32EnumCase<"output", 3>]> {
+  let cppNamespace = "::mlir::moe_exec";
+}
+
+def MoEExec_BufferAttr : AttrDef<MoEExec_Dialect, "Buffer"> {
+  let mnemonic = "buffer";
+  let summary = "bytes of memory that an instruction reads or writes";
+  let description = [{
+    Offset and size in bytes, relative to the workspace, a variable, an input or an output:
+
+    ```mlir
+    #moe_exec.buffer<workspace[256 : 4096]>
+    #moe_exec.buffer<@model.norm.weight[0 : 512]>
+    #moe_exec.buffer<input 0[0 : 4096]>
+    #moe_exec.buffer<output 2[0 : 4]>
+    ```
+    Instructions print the part between the angle brackets. Workspace offsets are multiples of 256.
+  }];
+  let parameters = (ins "::mlir::moe_exec::Space":$space, "::mlir::FlatSymbolRefAttr":$variable,
+                    "uint32_t":$index, "uint64_t":$offset, "uint64_t":$size);
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    static BufferAttr getWorkspace(::mlir::MLIRContext *context, uint64_t offset, uint64_t size) {
+      return get(context, Space::workspace, {}, 0, offset, size);
+    }
+  }];
+}
+def MoEExec_BufferArrayAttr : TypedArrayAttrBase<MoEExec_BufferAttr, "array of buffers">;
+
+def MoEExec_ProgramOp : MoEExec_Op<"program", [Symbol, SingleBlock, NoTerminator, NoRegionArguments,
+    HasParent<"::mlir::ModuleOp">]> {
+  let summary = "the instructions of one entry point";
+  let description = [{
+    `input_names`/`input_types` and `output_names`/`output_types` are the signature; `workspace_bytes` is the size that
+    all workspace buffers fit in. The verifier checks that every buffer lies inside what it refers to.
+
+    ```mlir
+    moe_exec.program @evaluate workspace(8192) inputs(["tokens"] : [tensor<8x128xi32>])
+        outputs(["loss_sum"] : [tensor<f32>]) {
+      moe_exec.launch @embedding(@table[0 : 131072], input 0[0 : 4096]) -> (workspace[0 : 8192])
+      ...
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$workspace_bytes, StrArrayAttr:$input_names,
+    TypeArrayAttr:$input_types, StrArrayAttr:$output_names, TypeArrayAttr:$output_types);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $sym_name `workspace` `(` $workspace_bytes `)` `inputs` `(` $input_names `:` $input_types `)`
+    `outputs` `(` $output_names `:` $output_types `)` attr-dict-with-keyword $body}];
+  let hasVerifier = 1;
+}
+
+def MoEExec_LaunchOp : MoEExec_Instruction<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "runs a kernel on buffers: its operands, then its results";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, MoEExec_BufferArrayAttr:$inputs, MoEExec_BufferArrayAttr:$outputs,
+    OptionalAttr<StrAttr>:$label);
+  let assemblyFormat = "$kernel `(` custom<Buffers>($inputs) `)` `->` `(` custom<Buffers>($outputs) `)` attr-dict";
+}
+def MoEExec_CopyOp : MoEExec_Instruction<"copy"> {
+  let summary = "copies a buffer to another of the same size";
+  let arguments = (ins MoEExec_BufferAttr:$source, MoEExec_BufferAttr:$destination, OptionalAttr<StrAttr>:$label);
+  let assemblyFormat = "custom<Buffer>($source) `->` custom<Buffer>($destination) attr-dict";
+  let hasVerifier = 1;
+}
+def MoEExec_FillOp : MoEExec_Instruction<"fill"> {
+  let summary = "sets every byte of a buffer";
+  let arguments = (ins I8Attr:$value, MoEExec_BufferAttr:$destination, OptionalAttr<StrAttr>:$label);
+  let assemblyFormat = "custom<Buffer>($destination) `with` $value attr-dict";
+}
+
+def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp">]> {
+  let summary = "a compiled kernel: its launch geometry and the object that holds its code";
+  let description = [{See table `Kernel` of runtime/format/artifact.fbs.}];
+  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$object, DenseI64ArrayAttr:$grid,
+    DenseI64ArrayAttr:$block, I64Attr:$shared_bytes, I64Attr:$scratch_bytes, I64Attr:$num_inputs,
+    I64Attr:$num_outputs, I64Attr:$flops, I64Attr:$bytes);
+  let assemblyFormat = "$sym_name `in` $object attr-dict";
+}
+
+def MoEExec_ObjectOp : MoEExec_Op<"object", [Symbol, HasParent<"::mlir::ModuleOp">]> {
+  let summary = "compiled code for a target";
+  let description = [{
+    `kind` is `elf`, `ptx` or `cubin`; `target`, `arch` and `features` say what may run it; `data` are the bytes.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$kind, StrAttr:$target, StrAttr:$arch,
+    StrArrayAttr:$features, StrAttr:$data);
+  let hasVerifier = 1;
+  let assemblyFormat = "$sym_name $kind `for` $target $arch attr-dict";
+}
+
+#endif // DIALECTS_MOEEXEC_IR_MOEEXECOPS_TD

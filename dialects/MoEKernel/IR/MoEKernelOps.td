@@ -1,0 +1,181 @@
+//===- MoEKernelOps.td - The ops of the moe_kernel dialect -------------------------------------*- tablegen -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIALECTS_MOEKERNEL_IR_MOEKERNELOPS_TD
+#define DIALECTS_MOEKERNEL_IR_MOEKERNELOPS_TD
+
+include "dialects/MoEKernel/IR/MoEKernelDialect.td"
+include "mlir/Interfaces/FunctionInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFromAbove, Symbol, SingleBlock]> {
+  let summary = "a function on tensors that becomes one launch";
+  let description = [{
+    ```mlir
+    moe_kernel.kernel @combine_2048x128(%rows: tensor<4096x128xf32>, ...) -> tensor<2048x128xf32> { ... }
+    ```
+    An argument with the attribute `moe_kernel.tied = N` shares its memory with result N, which is computed in place:
+    an element may be written only after its last read. `config` is set by the stage `configure`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
+    OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs,
+    OptionalAttr<AnyAttr>:$config);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
+    ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
+    ::mlir::Region *getCallableRegion() { return &getBody(); }
+    /// The result that argument `index` shares memory with, if any.
+    std::optional<unsigned> getTiedResult(unsigned index);
+  }];
+}
+
+def MoEKernel_ReturnOp : MoEKernel_Op<"return", [Pure, ReturnLike, Terminator, HasParent<"KernelOp">]> {
+  let summary = "the results of a kernel";
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+def MoEKernel_LaunchOp : MoEKernel_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "runs a kernel";
+  let description = [{
+    Value semantics: operands are not changed as far as the IR is concerned. Whether a tied operand's memory can be
+    reused or has to be copied is decided in the stage `schedule`. `label` names the place in the model for traces.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyStaticShapeTensor>:$inputs, OptionalAttr<StrAttr>:$label);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let assemblyFormat = "$kernel `(` $inputs `)` attr-dict `:` functional-type($inputs, $results)";
+}
+
+//===----------------------------------------------------------------------===//
+// Structured ops: at most one per kernel
+//===----------------------------------------------------------------------===//
+
+class MoEKernel_StructuredOp<string mnemonic, list<Trait> traits = []> : MoEKernel_Op<mnemonic, [Pure] # traits> {
+  let hasVerifier = 1;
+}
+
+def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegments,
+    SingleBlockImplicitTerminator<"YieldOp">, NoMemoryEffect]> {
+  let summary = "a dense, grouped or ragged matmul with an epilogue";
+  let description = [{
+    Accumulates `acc[m, n] = Σ_k A[m, k] · B[k, n]` in float32 and runs the epilogue region once per element.
+
+    | kind | lhs | rhs | accumulator |
+    |---|---|---|---|
+    | `dense` | [M, K] ([K, M] with transpose_lhs) | [K, N] ([N, K] with transpose_rhs) | [M, N] |
+    | `ragged_rows` | [M, K] | [E, K, N] ([E, N, K] with transpose_rhs) | [M, N]; row m uses the matrix of its expert |
+    | `ragged_contraction` | [R, M] | [R, N] | [E, M, N]; expert e contracts its own rows, none give zeros |
+
+    `offsets` [E+1] int32 for the ragged kinds. `row_index` (int32 [rows]): row r of the tokens' operand is read from
+    row `row_index[r] / row_divisor` instead (a fused dispatch). It applies to lhs, and with `gather_rhs` (only
+    `ragged_contraction`) to rhs.
+
+    `paired`: N is 2·n, columns j and j + n of the accumulator (gate and up) meet in one epilogue call.
+
+    Epilogue block arguments: the accumulator (two if paired: column j, column j + n), then for each of `extras` one
+    value (two for `pair`). An extra's extent says how it is indexed: `scalar` [], `row` [M], `column` [N or n],
+    `full` [M, n'], `pair` [M, 2n] (columns j and j + n), where n' is n if paired and N if not. For `ragged_contraction`,
+    `full` is [E, M, N]. The yield gives, for each result, one value (`full`) or two (`pair`), see `result_extents`.
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$lhs, AnyStaticShapeTensor:$rhs, Optional<AnyStaticShapeTensor>:$offsets,
+    Optional<AnyStaticShapeTensor>:$row_index, Variadic<AnyStaticShapeTensor>:$extras,
+    MoEKernel_MatmulKindAttr:$kind, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$paired,
+    UnitAttr:$gather_rhs, DefaultValuedAttr<I64Attr, "1">:$row_divisor,
+    DefaultValuedAttr<MoEKernel_TileExtentArrayAttr, "{}">:$extra_extents,
+    MoEKernel_TileExtentArrayAttr:$result_extents);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let regions = (region SizedRegion<1>:$epilogue);
+  let assemblyFormat = [{
+    $kind `(` $lhs `,` $rhs `)` (`offsets` `(` $offsets^ `)`)? (`rows` `(` $row_index^ `)`)? (`extras` `(` $extras^ `)`)?
+    attr-dict `:` functional-type(operands, $results) $epilogue}];
+}
+def MoEKernel_YieldOp : MoEKernel_Op<"yield", [Pure, ReturnLike, Terminator, HasParent<"MatmulOp">]> {
+  let summary = "what the epilogue stores";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+  let builders = [OpBuilder<(ins), "">];
+}
+
+def MoEKernel_AttentionOp : MoEKernel_StructuredOp<"attention"> {
+  let summary = "causal grouped-query attention, no score matrix in memory; see moe.attention";
+  let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key, AnyStaticShapeTensor:$value,
+    I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
+  let results = (outs AnyStaticShapeTensor:$result, AnyStaticShapeTensor:$lse);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+def MoEKernel_AttentionBackwardOp : MoEKernel_StructuredOp<"attention_backward"> {
+  let summary = "its gradients; see moe.attention_backward";
+  let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key, AnyStaticShapeTensor:$value,
+    AnyStaticShapeTensor:$result, AnyStaticShapeTensor:$lse, AnyStaticShapeTensor:$result_gradient,
+    I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
+  let results = (outs AnyStaticShapeTensor:$query_gradient, AnyStaticShapeTensor:$key_gradient,
+    AnyStaticShapeTensor:$value_gradient);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+def MoEKernel_CachedAttentionOp : MoEKernel_StructuredOp<"cached_attention"> {
+  let summary = "attention of new tokens over caches; see moe.cached_attention";
+  let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key_cache, AnyStaticShapeTensor:$value_cache,
+    AnyStaticShapeTensor:$positions, I64Attr:$num_heads, I64Attr:$num_kv_heads);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def MoEKernel_RouteOp : MoEKernel_StructuredOp<"route"> {
+  let summary = "router logits to scores, top-k choice and weights; see moe.router_scores and moe.topk_gate";
+  let arguments = (ins AnyStaticShapeTensor:$logits, Optional<AnyStaticShapeTensor>:$selection_bias, I64Attr:$top_k,
+    MoEKernel_ScoringFuncAttr:$scoring, BoolAttr:$norm_topk_prob, F64Attr:$routed_scaling_factor);
+  let results = (outs AnyStaticShapeTensor:$scores, AnyStaticShapeTensor:$weights, AnyStaticShapeTensor:$indices);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+def MoEKernel_RouteBackwardOp : MoEKernel_StructuredOp<"route_backward"> {
+  let summary = "gradient of route for the logits, from those of the weights and (balance loss) of the scores";
+  let description = [{Fuses topk_gate_backward, the sum with `scores_gradient` if given, and router_scores_backward.}];
+  let arguments = (ins AnyStaticShapeTensor:$scores, AnyStaticShapeTensor:$indices,
+    AnyStaticShapeTensor:$weights_gradient, Optional<AnyStaticShapeTensor>:$scores_gradient,
+    MoEKernel_ScoringFuncAttr:$scoring, BoolAttr:$norm_topk_prob, F64Attr:$routed_scaling_factor);
+  let results = (outs AnyStaticShapeTensor:$logits_gradient);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+def MoEKernel_PlanOp : MoEKernel_StructuredOp<"plan"> {
+  let summary = "offsets, permutation and its inverse; see moe.plan_routing";
+  let arguments = (ins AnyStaticShapeTensor:$indices);
+  let results = (outs AnyStaticShapeTensor:$offsets, AnyStaticShapeTensor:$permutation, AnyStaticShapeTensor:$inverse);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+def MoEKernel_ScatterAddOp : MoEKernel_StructuredOp<"scatter_add"> {
+  let summary = "result[indices[t], :] += rows[t, :] in order of t, from zero; see moe.embedding_backward";
+  let arguments = (ins AnyStaticShapeTensor:$indices, AnyStaticShapeTensor:$rows);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+def MoEKernel_CacheAppendOp : MoEKernel_StructuredOp<"cache_append"> {
+  let summary = "rows written into a cache in place; see moe.cache_append";
+  let arguments = (ins AnyStaticShapeTensor:$cache, AnyStaticShapeTensor:$rows, AnyStaticShapeTensor:$positions);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+def MoEKernel_SumOfSquaresOp : MoEKernel_StructuredOp<"sum_of_squares"> {
+  let summary = "Σ x² of each fixed chunk of all operands: partial sums, one per chunk, in order";
+  let description = [{
+    The operands are taken one after the other; each is cut into chunks of `chunk` elements (the last one shorter).
+    `partial` has one float32 per chunk. A following rows kernel adds them in order and takes the root.
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$inputs, I64Attr:$chunk);
+  let results = (outs AnyStaticShapeTensor:$partial);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+#endif // DIALECTS_MOEKERNEL_IR_MOEKERNELOPS_TD

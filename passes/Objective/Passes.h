@@ -1,0 +1,20 @@
+//===- Passes.h - Passes of the stage objective -----------------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_OBJECTIVE_PASSES_H
+#define PASSES_OBJECTIVE_PASSES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DECL
+#include "passes/Objective/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "passes/Objective/Passes.h.inc"
+} // namespace mlir::moe
+
+#endif // PASSES_OBJECTIVE_PASSES_H

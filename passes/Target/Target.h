@@ -1,0 +1,63 @@
+//===- Target.h - What a target implements to compile kernels ---*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// A target is one folder here (`passes/Target/<Name>`) and one driver in the runtime (`runtime/drivers/<name>`); nothing
+/// else is edited. It decides (`configure`) and does (`addCodegenPasses`); passes outside ask its capabilities and never
+/// its architecture.
+///
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_TARGET_H
+#define PASSES_TARGET_TARGET_H
+
+#include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringRef.h"
+#include <functional>
+#include <memory>
+
+namespace mlir::moe {
+
+/// The discardable attribute of the module that holds the target: `moe.target = "cpu:x86-64-v3"`.
+inline constexpr llvm::StringLiteral kTargetAttrName = "moe.target";
+
+class Target {
+public:
+  virtual ~Target() = default;
+
+  /// The name before the colon, also the driver's: "cpu".
+  virtual llvm::StringRef getName() const = 0;
+  /// The resolved architecture: "znver4", "x86-64-v3", "sm_90a".
+  virtual llvm::StringRef getArch() const = 0;
+
+  virtual void getDependentDialects(DialectRegistry &registry) const = 0;
+
+  /// Sets `config` on `kernel`, or emits an error that says, with the numbers, why it cannot run on this target and the
+  /// nearest thing that can.
+  virtual LogicalResult configure(moe_kernel::KernelOp kernel) const = 0;
+
+  /// Passes on the module that turn every configured `moe_kernel.kernel` into a `moe_exec.kernel` and the code into
+  /// `moe_exec.object`s.
+  virtual void addCodegenPasses(OpPassManager &passes) const = 0;
+};
+
+/// Makes a target from the architecture after the colon ("" if there is none); emits an error and returns null if the
+/// architecture is unknown.
+using TargetFactory = std::function<std::unique_ptr<Target>(llvm::StringRef arch, function_ref<InFlightDiagnostic()>)>;
+
+/// Returns false if the name is taken.
+bool registerTarget(llvm::StringRef name, TargetFactory factory);
+
+/// Creates the target that `spec` names ("cpu", "cpu:x86-64-v3"); the error lists the targets there are.
+std::unique_ptr<Target> createTarget(llvm::StringRef spec, function_ref<InFlightDiagnostic()> emitError);
+
+/// The target of `module` (attribute `moe.target`), with an error on the module if there is none.
+std::unique_ptr<Target> getTarget(ModuleOp module);
+
+} // namespace mlir::moe
+
+#endif // PASSES_TARGET_TARGET_H
