@@ -31,7 +31,7 @@ for page in sorted(pages()):
         quotes += 1
         path = os.path.join(source, path)
         if not os.path.exists(path) or strip(block) not in strip(open(path, encoding="utf-8").read()):
-            problems.append(f"{name}: does not quote {os.path.relpath(path, source)}:\n{block}")
+            problems.append(f"{name}: does not quote {os.path.relpath(path, source)}:\n{block.rstrip()}")
     for link in LINK.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
         links += 1
         if not os.path.exists(os.path.join(os.path.dirname(page), link)):
