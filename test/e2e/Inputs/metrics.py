@@ -1,0 +1,59 @@
+"""Looks at the metrics.jsonl of runs.
+
+  metrics.py same RUN RUN...        every record is equal, bit for bit, but for what a clock says
+  metrics.py steps RUN LAST         steps 1 to LAST are there, each loss is a finite number
+  metrics.py falls RUN BY           the loss of the last steps is lower than that of the first, by BY nats at least
+"""
+import json
+import math
+import os
+import re
+import sys
+
+CLOCK = re.compile(r"(^|_)(seconds?|ms|time|timestamp|elapsed|eta)(_|$)")
+
+
+def read(run):
+    """{(kind, step): record}; a step that a resumed run did again counts once, as it was done last."""
+    records = {}
+    with open(os.path.join(run, "metrics.jsonl"), encoding="utf-8") as file:
+        for line in file:
+            record = json.loads(line)
+            record = {key: value for key, value in record.items() if not CLOCK.search(key)}
+            records[tuple(sorted(record)), record.get("step")] = record
+    return records
+
+
+def losses(run):
+    steps = {record["step"]: record["loss"] for record in read(run).values() if "grad_norm" in record}
+    if not steps or not all(math.isfinite(loss) for loss in steps.values()):
+        sys.exit(f"{run}: no steps, or losses that are not finite: {steps}")
+    return steps
+
+
+def same(first, *others):
+    expected = read(first)
+    for other in others:
+        actual = read(other)
+        for key in sorted(expected.keys() | actual.keys(), key=str):
+            if expected.get(key) != actual.get(key):
+                sys.exit(f"{first}: {expected.get(key)}\n{other}: {actual.get(key)}")
+    print(f"{len(expected)} records are the same in {1 + len(others)} runs")
+
+
+def steps(run, last):
+    found = losses(run)
+    if sorted(found) != list(range(1, int(last) + 1)):
+        sys.exit(f"{run}: steps are not 1 to {last}: {sorted(found)}")
+
+
+def falls(run, by):
+    found = [loss for _, loss in sorted(losses(run).items())]
+    count = max(1, len(found) // 10)
+    first, last = sum(found[:count]) / count, sum(found[-count:]) / count
+    print(f"loss of the first {count} steps {first:.3f}, of the last {last:.3f}")
+    if not last < first - float(by):
+        sys.exit(f"the loss did not fall by {by}")
+
+
+{"same": same, "steps": steps, "falls": falls}[sys.argv[1]](*sys.argv[2:])
