@@ -25,6 +25,7 @@ config.name = "moe"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
 config.excludes = ["Inputs"]
+config.recursiveExpansionLimit = 4  # of DEFINE: lines that use one another
 config.test_source_root = os.path.join(config.moe_source, "test")
 config.test_exec_root = os.path.join(config.moe_build, "test")
 

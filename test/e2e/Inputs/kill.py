@@ -38,9 +38,8 @@ def wait(process, condition):
 
 in_save = 0
 for number in range(kills):
-    resume = ["--resume"] if newest() else []
     before = newest()
-    process = subprocess.Popen(command + resume, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command + ["--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     reached = wait(process, lambda: newest() > before)
     if reached and number % 2 == 0:
         reached = wait(process, lambda: max(saves()[1], default=0) > newest())

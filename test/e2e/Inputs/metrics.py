@@ -1,6 +1,6 @@
-"""Looks at the metrics.jsonl of runs.
+"""Looks at what runs have measured.
 
-  metrics.py same RUN RUN...        every record is equal, bit for bit, but for what a clock says
+  metrics.py same RUN RUN...        metrics and evaluations are equal, bit for bit, but for what a clock says
   metrics.py steps RUN LAST         steps 1 to LAST are there, each loss is a finite number
   metrics.py falls RUN BY           the loss of the last steps is lower than that of the first, by BY nats at least
 """
@@ -13,32 +13,34 @@ import sys
 CLOCK = re.compile(r"(^|_)(seconds?|ms|time|timestamp|elapsed|eta)(_|$)")
 
 
-def read(run):
-    """{(kind, step): record}; a step that a resumed run did again counts once, as it was done last."""
+def read(run, name):
+    """{step: record}; every step is there once."""
     records = {}
-    with open(os.path.join(run, "metrics.jsonl"), encoding="utf-8") as file:
+    with open(os.path.join(run, name), encoding="utf-8") as file:
         for line in file:
-            record = json.loads(line)
-            record = {key: value for key, value in record.items() if not CLOCK.search(key)}
-            records[tuple(sorted(record)), record.get("step")] = record
+            record = {key: value for key, value in json.loads(line).items() if not CLOCK.search(key)}
+            if record["step"] in records:
+                sys.exit(f"{run}/{name}: step {record['step']} is there twice")
+            records[record["step"]] = record
     return records
 
 
 def losses(run):
-    steps = {record["step"]: record["loss"] for record in read(run).values() if "grad_norm" in record}
+    steps = {step: record["loss"] for step, record in read(run, "metrics.jsonl").items()}
     if not steps or not all(math.isfinite(loss) for loss in steps.values()):
         sys.exit(f"{run}: no steps, or losses that are not finite: {steps}")
     return steps
 
 
 def same(first, *others):
-    expected = read(first)
-    for other in others:
-        actual = read(other)
-        for key in sorted(expected.keys() | actual.keys(), key=str):
-            if expected.get(key) != actual.get(key):
-                sys.exit(f"{first}: {expected.get(key)}\n{other}: {actual.get(key)}")
-    print(f"{len(expected)} records are the same in {1 + len(others)} runs")
+    for name in ("metrics.jsonl", "evaluations.jsonl"):
+        expected = read(first, name)
+        for other in others:
+            actual = read(other, name)
+            for step in sorted(expected.keys() | actual.keys()):
+                if expected.get(step) != actual.get(step):
+                    sys.exit(f"{first}/{name}: {expected.get(step)}\n{other}/{name}: {actual.get(step)}")
+        print(f"{name}: {len(expected)} records are the same in {1 + len(others)} runs")
 
 
 def steps(run, last):
