@@ -40,9 +40,8 @@ class MoE_I32Enum<string name, string summary, list<I32EnumCase> cases> : I32Enu
   let cppNamespace = "::mlir::moe";
 }
 
-/// A bare keyword in the assembly: `sigmoid`.
 class MoE_EnumAttr<EnumInfo enum, string mnemonic> : EnumAttr<MoE_Dialect, enum, mnemonic> {
-  let assemblyFormat = "`` $value";
+  let assemblyFormat = "`<` $value `>`";
 }
 
 def MoE_VariableRole : MoE_I32Enum<"VariableRole", "what a variable is for", [
@@ -65,9 +64,7 @@ def MoE_EntryKind : MoE_I32Enum<"EntryKind", "an entry point of the artifact", [
   I32EnumCase<"train_step", 0>, I32EnumCase<"evaluate", 1>, I32EnumCase<"prefill", 2>, I32EnumCase<"decode_step", 3>]>;
 /// On a func.func as `moe.entry`. Such a function is compiled to an entry point of the artifact of the same name; its
 /// arguments and results carry `moe.name`.
-def MoE_EntryKindAttr : MoE_EnumAttr<MoE_EntryKind, "entry"> {
-  let assemblyFormat = "`<` $value `>`";
-}
+def MoE_EntryKindAttr : MoE_EnumAttr<MoE_EntryKind, "entry">;
 
 //===----------------------------------------------------------------------===//
 // Types

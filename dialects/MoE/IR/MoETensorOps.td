@@ -39,7 +39,7 @@ def MoE_VariableOp : MoE_Op<"variable", [Symbol]> {
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, MoE_VariableRoleAttr:$role, MoE_InitializerKindAttr:$initializer,
     OptionalAttr<F64Attr>:$stddev, TypeAttrOf<AnyStaticShapeTensor>:$type);
-  let assemblyFormat = "$sym_name $role $initializer ($stddev^)? attr-dict `:` $type";
+  let assemblyFormat = "$sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($stddev^)? attr-dict `:` $type";
   let hasVerifier = 1;
 }
 
