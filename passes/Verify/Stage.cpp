@@ -23,6 +23,6 @@ std::optional<Stage> symbolizeStage(llvm::StringRef name) {
   return static_cast<Stage>(found - std::begin(stageNames));
 }
 
-std::string listStages() { return llvm::join(stageNames, ", "); }
+std::string listStages() { return llvm::join(llvm::ArrayRef(stageNames), ", "); }
 
 } // namespace mlir::moe

@@ -8,8 +8,8 @@
 
 #include "dialects/MoE/IR/MoEOps.h"
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
-#include "passes/Verify/Stage.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Verify/Stage.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -35,7 +35,8 @@ constexpr Rule rules[] = {
     {"moe.self_attention", Stage::input, "moe-expand-layers turns layer ops into tensor ops"},
     {"moe.mlp", Stage::input, "moe-expand-layers turns layer ops into tensor ops"},
     {"moe.sparse_mlp", Stage::input, "moe-expand-layers turns layer ops into tensor ops"},
-    {"moe.serving", Stage::input, "moe-expand-layers builds the entry points that it asks for, if there is a moe.model"},
+    {"moe.serving", Stage::input,
+     "moe-expand-layers builds the entry points that it asks for, if there is a moe.model"},
     {"moe.training", Stage::layers, "moe-apply-optimizer builds the step that it asks for"},
 
     {"moe.variable", Stage::artifact, ""},
@@ -52,8 +53,8 @@ constexpr Rule rules[] = {
 };
 
 const Rule *findRule(StringRef name) {
-  const Rule *rule =
-      llvm::find_if(rules, [&](const Rule &rule) { return rule.ops.ends_with(".") ? name.starts_with(rule.ops) : name == rule.ops; });
+  const Rule *rule = llvm::find_if(
+      rules, [&](const Rule &rule) { return rule.ops.ends_with(".") ? name.starts_with(rule.ops) : name == rule.ops; });
   return rule == std::end(rules) ? nullptr : rule;
 }
 
@@ -112,24 +113,29 @@ void VerifyStagePass::collectRepeatedWrites() {
 }
 
 void VerifyStagePass::runOnOperation() {
-  std::optional<Stage> symbol = symbolizeStage(stage);
-  if (!symbol) {
-    getOperation().emitError() << "moe-verify-stage: there is no stage '" << stage << "'; there are: " << listStages();
+  std::optional<Stage> end = symbolizeStage(stage);
+  if (!end) {
+    emitError(getOperation().getLoc()) << "moe-verify-stage: there is no stage '" << stage
+                                       << "'; there are: " << listStages();
     return signalPassFailure();
   }
   markAllAnalysesPreserved();
   leftovers.clear();
-  collectLeftovers(*symbol);
+  collectLeftovers(*end);
   collectRepeatedWrites();
   if (leftovers.empty())
     return;
 
-  auto diagnostic = getOperation().emitError()
-                    << "after the stage '" << stage << "' there must be no " << (leftovers.size() == 1 ? "op" : "ops")
-                    << " of " << leftovers.size() << (leftovers.size() == 1 ? " kind" : " kinds") << " left over";
-  for (const auto &[key, leftover] : leftovers)
-    diagnostic.attachNote(leftover.first->getLoc())
-        << key.first << " (" << leftover.count << "×, first here): " << key.second;
+  // Not ModuleOp::emitError, which would print the whole module after the message.
+  auto diagnostic = emitError(getOperation().getLoc())
+                    << "after the stage '" << stage << "', " << leftovers.size()
+                    << (leftovers.size() == 1 ? " kind of op is" : " kinds of ops are") << " left over";
+  for (const auto &[key, leftover] : leftovers) {
+    Diagnostic &note = diagnostic.attachNote(leftover.first->getLoc()) << key.first;
+    if (leftover.count > 1)
+      note << " and " << leftover.count - 1 << " more";
+    note << ": " << key.second;
+  }
   signalPassFailure();
 }
 
