@@ -44,6 +44,8 @@ config.substitutions += [
 
 if config.moe_compiler.upper() in ("ON", "TRUE", "1"):
     config.available_features.add("compiler")
+else:
+    config.excludes += ["dialects", "passes", "conformance", "plugin"]
 if config.moe_sanitize:
     config.available_features.add("sanitize")
 if shutil.which("bible"):

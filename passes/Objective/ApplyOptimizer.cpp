@@ -24,8 +24,10 @@ struct Update {
 class Optimizer {
 public:
   Optimizer(ModuleOp module, EntryPoint entry, TrainingOp training)
-      : symbols(module), entry(entry), training(training), builder(entry.getTerminator()),
-        lastVariable(*std::prev(module.getOps<VariableOp>().end())) {}
+      : symbols(module), entry(entry), training(training), builder(entry.getTerminator()) {
+    for (VariableOp variable : module.getOps<VariableOp>())
+      lastVariable = variable;
+  }
 
   LogicalResult run(bool keepGradients);
 

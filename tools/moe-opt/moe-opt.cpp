@@ -14,9 +14,12 @@
 #include "lib/Compiler/Pipeline/Compile.h"
 #include "lib/Compiler/Pipeline/Registration.h"
 
+#include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/WithColor.h"
 
 using namespace mlir;
@@ -51,6 +54,27 @@ static LogicalResult compileCommand(StringRef input, StringRef output, DialectRe
   return moe::compileFile(input, output, options, registry);
 }
 
+/// MLIR's driver, without the empty line that it adds at the end: a description comes back as it is.
+static LogicalResult optCommand(StringRef input, StringRef output, DialectRegistry &registry) {
+  std::string error;
+  std::unique_ptr<llvm::MemoryBuffer> text = openInputFile(input, &error);
+  std::unique_ptr<llvm::ToolOutputFile> file = text ? openOutputFile(output, &error) : nullptr;
+  if (!file) {
+    llvm::WithColor::error(llvm::errs(), "moe-opt") << error << "\n";
+    return failure();
+  }
+  std::string result;
+  llvm::raw_string_ostream stream(result);
+  if (failed(MlirOptMain(stream, std::move(text), registry, MlirOptMainConfig::createFromCLOptions())))
+    return failure();
+  StringRef printed = result;
+  if (printed.ends_with("\n\n"))
+    printed = printed.drop_back();
+  file->os() << printed;
+  file->keep();
+  return success();
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   DialectRegistry registry;
@@ -59,5 +83,5 @@ int main(int argc, char **argv) {
   auto [input, output] = registerAndParseCLIOptions(argc, argv, "moe-opt: the moe-mlir compiler\n", registry);
   if (compile.getNumOccurrences() || compileTo.getNumOccurrences())
     return asMainReturnCode(compileCommand(input, output, registry));
-  return asMainReturnCode(MlirOptMain(argc, argv, input, output, registry));
+  return asMainReturnCode(optCommand(input, output, registry));
 }

@@ -228,4 +228,9 @@ FailureOr<std::vector<std::byte>> moduleToArtifact(ModuleOp module, StringRef de
   return ArtifactBuilder(module).build(description);
 }
 
+LogicalResult writeArtifact(StringRef path, ArrayRef<std::byte> bytes, function_ref<InFlightDiagnostic()> emitError) {
+  ::moe::Status status = format::writeFile(path.str(), bytes);
+  return status ? success() : LogicalResult(emitError() << status.message());
+}
+
 } // namespace mlir::moe

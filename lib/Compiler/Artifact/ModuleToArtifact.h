@@ -21,6 +21,10 @@ inline constexpr llvm::StringLiteral kModelInfoAttrName = "moe.model_info";
 /// result would not load.
 FailureOr<std::vector<std::byte>> moduleToArtifact(ModuleOp module, llvm::StringRef description);
 
+/// Writes an artifact to `path`: there is the old file or the whole new one at any moment. Errors name the path.
+LogicalResult writeArtifact(llvm::StringRef path, llvm::ArrayRef<std::byte> bytes,
+                            function_ref<InFlightDiagnostic()> emitError);
+
 } // namespace mlir::moe
 
 #endif // LIB_COMPILER_ARTIFACT_MODULETOARTIFACT_H

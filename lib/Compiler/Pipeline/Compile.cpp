@@ -7,7 +7,6 @@
 #include "lib/Compiler/Pipeline/Compile.h"
 
 #include "lib/Compiler/Artifact/ModuleToArtifact.h"
-#include "runtime/format/ArtifactWriter.h"
 
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -94,8 +93,7 @@ LogicalResult compileFile(StringRef input, StringRef output, const CompileOption
     FailureOr<std::vector<std::byte>> bytes = moduleToArtifact(*module, description);
     if (failed(bytes))
       return failure();
-    ::moe::Status status = ::moe::format::writeFile(output.str(), *bytes);
-    return status ? success() : LogicalResult(emitError() << status.message());
+    return writeArtifact(output, *bytes, emitError);
   }
 
   std::unique_ptr<llvm::ToolOutputFile> file = openOutputFile(output, &error);

@@ -10,9 +10,11 @@
 #include "lib/Engine/Checkpoint/Safetensors.h"
 #include "lib/Engine/Checkpoint/StepDirectory.h"
 #include "lib/Engine/Model/Variables.h"
+#include "lib/Engine/Support/Files.h"
 #include "lib/Engine/Support/Hash.h"
 #include "runtime/format/DType.h"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace moe::engine {
@@ -25,7 +27,7 @@ Status invalid(const std::string &path, const std::string &reason) {
 }
 
 Status checkFile(const std::string &path, const ManifestFile &expected) {
-  Result<MappedFile> file = MappedFile::open(path);
+  Result<format::MappedFile> file = format::MappedFile::open(path);
   if (!file)
     return Status(ErrorCode::checkpoint, file.status().message());
   if (file->bytes().size() != expected.size)

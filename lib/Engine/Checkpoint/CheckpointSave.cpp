@@ -10,14 +10,12 @@
 #include "lib/Engine/Checkpoint/Safetensors.h"
 #include "lib/Engine/Checkpoint/StepDirectory.h"
 #include "lib/Engine/Model/Variables.h"
+#include "lib/Engine/Support/Files.h"
 #include "runtime/format/DType.h"
 
-#include <cerrno>
-#include <filesystem>
-#include <unistd.h>
-
-#include <cstdio> // renameat2
+#include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 
 namespace moe::engine {
 namespace {

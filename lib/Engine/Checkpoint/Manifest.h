@@ -29,8 +29,8 @@ struct Manifest {
   std::int64_t step = 0;
   std::uint64_t seed = 0;
   std::uint64_t dataFingerprint = 0;
-  std::string model; ///< The artifact's model, JSON.
-  std::vector<ManifestFile> files;
+  std::string model = {}; ///< The artifact's model, JSON.
+  std::vector<ManifestFile> files = {};
 };
 
 std::string manifestToJson(const Manifest &manifest);

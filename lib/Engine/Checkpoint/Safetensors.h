@@ -14,8 +14,8 @@
 #ifndef LIB_ENGINE_CHECKPOINT_SAFETENSORS_H
 #define LIB_ENGINE_CHECKPOINT_SAFETENSORS_H
 
-#include "lib/Engine/Support/Files.h"
 #include "moe/Status.h"
+#include "runtime/format/MappedFile.h"
 
 #include <cstdint>
 #include <functional>
@@ -57,9 +57,10 @@ public:
   const TensorDirectory &directory() const { return contents; }
 
 private:
-  SafetensorsFile(MappedFile file, TensorDirectory contents) : file(std::move(file)), contents(std::move(contents)) {}
+  SafetensorsFile(format::MappedFile file, TensorDirectory contents)
+      : file(std::move(file)), contents(std::move(contents)) {}
 
-  MappedFile file;
+  format::MappedFile file;
   TensorDirectory contents;
 };
 

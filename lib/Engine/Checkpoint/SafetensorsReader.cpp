@@ -166,7 +166,8 @@ Result<TensorDirectory> parseSafetensors(std::span<const std::byte> file) {
         return status;
       continue;
     }
-    Entry entry{.name = name};
+    Entry entry;
+    entry.name = name;
     if (Status status = readEntry(value, entry); !status)
       return status;
     entries.push_back(std::move(entry));
@@ -182,7 +183,7 @@ Result<TensorDirectory> parseSafetensors(std::span<const std::byte> file) {
 }
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
-  Result<MappedFile> file = MappedFile::open(path);
+  Result<format::MappedFile> file = format::MappedFile::open(path);
   if (!file)
     return file.status();
   Result<TensorDirectory> directory = parseSafetensors(file->bytes());

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Engine/Checkpoint/Safetensors.h"
+#include "lib/Engine/Support/Files.h"
 #include "lib/Engine/Support/Json.h"
 
 #include <array>

@@ -29,6 +29,9 @@
 namespace moe::engine {
 
 struct RunConfig {
+  // [model]
+  std::string artifact;
+
   // [run]
   std::string runDirectory;
   std::int64_t seed = 1;
@@ -67,6 +70,7 @@ struct ConfigKey {
   std::string_view name; ///< "section.key"
   Field field;
   std::string_view help;
+  bool shapesResult = false;                  ///< Whether a run that changes it half-way is another run.
   double minimum = 0, maximum = 9.2e18;       ///< Of numbers.
   std::vector<std::string_view> choices = {}; ///< Of strings; empty is any.
 };
@@ -99,6 +103,9 @@ private:
   RunConfig values;
   std::set<std::string> given;
 };
+
+/// "KEY is NEW, was OLD" for every key that shapes the result of training and differs.
+std::vector<std::string> resultChanges(const RunConfig &before, const RunConfig &now);
 
 /// The configuration as a TOML file, every key written out with its meaning.
 std::string toToml(const RunConfig &config);

@@ -7,8 +7,9 @@
 
 #include "lib/Engine/Data/Batches.h"
 
-#include "lib/Engine/Support/Random.h"
+#include "lib/Engine/Data/Permutation.h"
 #include "lib/Engine/Text/ByteTokenizer.h"
+#include "runtime/executor/Random.h"
 
 #include <algorithm>
 #include <cassert>
@@ -16,11 +17,14 @@
 namespace moe::engine {
 namespace {
 
-/// Streams of the counter-based generator.
-enum : std::uint64_t { kPhaseStream = 0x70686173, kOrderStream = 0x6f726465 };
-
 constexpr std::int32_t byteAt(const std::string &text, std::size_t index) {
   return static_cast<unsigned char>(text[index]);
+}
+
+/// Where the windows of an epoch begin, in [0, phases).
+std::uint64_t randomPhase(std::uint64_t seed, std::uint64_t epoch, std::uint64_t phases) {
+  static const std::uint64_t stream = random::streamOf("engine/window-phase");
+  return random::bits(seed, stream, epoch)[0] % phases;
 }
 
 } // namespace
@@ -61,8 +65,8 @@ void TrainingBatches::fill(std::int64_t step, Batch &batch) const {
   for (std::int64_t row = 0; row < batchSize; ++row) {
     const std::int64_t index = (step - 1) * batchSize + row;
     const auto epoch = static_cast<std::uint64_t>(index / windows);
-    const auto window = static_cast<std::int64_t>(permute(seed, kOrderStream + epoch, index % windows, windows));
-    const auto phase = static_cast<std::int64_t>(randomBelow(seed, kPhaseStream, epoch, phases));
+    const auto window = static_cast<std::int64_t>(permuted(seed, epoch, index % windows, windows));
+    const auto phase = static_cast<std::int64_t>(randomPhase(seed, epoch, phases));
     const std::int64_t start = phase + window * sequenceLength;
     const std::int64_t length = std::min(sequenceLength, predictions - start);
     std::copy_n(stream.begin() + start, length, batch.tokens.begin() + row * sequenceLength);

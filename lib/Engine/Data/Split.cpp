@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <utility>
 
 namespace moe::engine {
 namespace {
@@ -44,7 +45,7 @@ Result<Split> splitByFraction(std::vector<Document> documents, double fraction) 
 
   std::vector<std::size_t> order(documents.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return hash64(documents[i].name); });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(hash64(documents[i].name), i); });
 
   double budget = fraction * static_cast<double>(totalBytes(documents));
   bool any = false;

@@ -8,14 +8,14 @@
 #include "lib/Engine/Support/Files.h"
 
 #include "lib/Engine/Support/Hash.h"
+#include "runtime/format/MappedFile.h"
 
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace moe::engine {
 namespace {
@@ -36,7 +36,7 @@ Status systemError(ErrorCode code, std::string_view what, const std::string &pat
 }
 
 Result<std::string> readFile(const std::string &path) {
-  Result<MappedFile> file = MappedFile::open(path);
+  Result<format::MappedFile> file = format::MappedFile::open(path);
   if (!file)
     return file.status();
   std::span<const std::byte> bytes = file->bytes();
@@ -118,30 +118,5 @@ Status DurableFile::finish() {
 }
 
 std::uint64_t DurableFile::checksum() const { return XXH64_digest(static_cast<const XXH64_state_t *>(hashState)); }
-
-Result<MappedFile> MappedFile::open(const std::string &path) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  struct stat information;
-  if (file.value < 0 || ::fstat(file.value, &information) != 0)
-    return systemError(ErrorCode::failed, "cannot read", path);
-  if (!S_ISREG(information.st_mode))
-    return Status(ErrorCode::failed, "cannot read '" + path + "': not a regular file");
-  MappedFile mapped;
-  const auto size = static_cast<std::size_t>(information.st_size);
-  if (size == 0)
-    return mapped;
-  void *address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);
-  if (address == MAP_FAILED)
-    return systemError(ErrorCode::failed, "cannot map", path);
-  mapped.contents = {static_cast<const std::byte *>(address), size};
-  return mapped;
-}
-
-MappedFile::MappedFile(MappedFile &&other) noexcept : contents(std::exchange(other.contents, {})) {}
-
-MappedFile::~MappedFile() {
-  if (!contents.empty())
-    ::munmap(const_cast<std::byte *>(contents.data()), contents.size());
-}
 
 } // namespace moe::engine

@@ -57,22 +57,6 @@ private:
   void *hashState = nullptr;
 };
 
-/// A file mapped into memory for reading.
-class MappedFile {
-public:
-  static Result<MappedFile> open(const std::string &path);
-  MappedFile(MappedFile &&other) noexcept;
-  MappedFile &operator=(MappedFile &&) = delete;
-  ~MappedFile();
-
-  std::span<const std::byte> bytes() const { return contents; }
-
-private:
-  MappedFile() = default;
-
-  std::span<const std::byte> contents;
-};
-
 } // namespace moe::engine
 
 #endif // LIB_ENGINE_SUPPORT_FILES_H

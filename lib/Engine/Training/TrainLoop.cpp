@@ -18,6 +18,12 @@ static double secondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+TrainLoop::TrainLoop(Context given, const LoopOptions &options) : context(std::move(given)), options(options) {
+  savedPath = context.resumed;
+  if (!savedPath.empty())
+    savedStep = context.state.step;
+}
+
 Result<StopReason> TrainLoop::run() {
   Result<TrainStep> trainStep = TrainStep::create(context.session, context.model);
   if (!trainStep)

@@ -19,7 +19,7 @@
 namespace moe::engine {
 
 struct LoopOptions {
-  Schedule schedule;
+  Schedule schedule = {};
   std::int64_t saveEvery = 0, evalEvery = 0, keep = 0; ///< In steps; 0 is never, never, and all.
   double timeLimit = 0;                                ///< In seconds; 0 is none.
 };
@@ -35,14 +35,15 @@ public:
     const ModelInfo &model;
     const TrainingBatches &batches;
     const CheckpointStore &checkpoints;
-    Manifest state; ///< Of the checkpoints to write; its step is the one to continue after.
+    Manifest state;     ///< Of the checkpoints to write; its step is the one to continue after.
+    std::string resumed; ///< The checkpoint of that step, if there is one.
     MetricsLog &metrics;
     Console &console;
     Requests &requests;
     std::function<Status(std::int64_t step)> evaluate;
   };
 
-  TrainLoop(Context context, const LoopOptions &options) : context(std::move(context)), options(options) {}
+  TrainLoop(Context context, const LoopOptions &options);
 
   Result<StopReason> run();
 

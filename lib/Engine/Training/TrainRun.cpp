@@ -8,6 +8,7 @@
 #include "lib/Engine/Training/TrainRun.h"
 
 #include "lib/Engine/Checkpoint/StepDirectory.h"
+#include "lib/Engine/Support/Files.h"
 #include "lib/Engine/Support/Strings.h"
 #include "lib/Engine/Text/ByteTokenizer.h"
 
@@ -75,7 +76,7 @@ Status prepareDirectory(const std::string &directory, ExistingRun existing) {
 
 /// Puts the session where the run stands: at its newest checkpoint, or at freshly initialised weights.
 Status startOrResume(Session &session, const CheckpointStore &checkpoints, ExistingRun existing, Manifest &state,
-                     Console &console) {
+                     std::string &resumed, Console &console) {
   if (existing == ExistingRun::resume) {
     Result<CheckpointStore::Newest> newest = checkpoints.newest();
     if (!newest)
@@ -95,6 +96,7 @@ Status startOrResume(Session &session, const CheckpointStore &checkpoints, Exist
       if (saved.model != state.model)
         console.warning(checkpoint->path + ": it was written with another compilation of the model");
       state.step = saved.step;
+      resumed = checkpoint->path;
       console.info("resuming from " + checkpoint->path);
       return restore(session, *checkpoint, Restore::modelAndOptimizer);
     }
@@ -139,7 +141,8 @@ Result<TrainReport> train(Session &session, RunConfig config, ExistingRun existi
   Manifest state{.seed = static_cast<std::uint64_t>(config.seed),
                  .dataFingerprint = fingerprint(split->training),
                  .model = model->json};
-  if (Status status = startOrResume(session, checkpoints, existing, state, console); !status)
+  std::string resumed;
+  if (Status status = startOrResume(session, checkpoints, existing, state, resumed, console); !status)
     return status;
   if (Status status = replaceFile(config.runDirectory + "/config.toml", toToml(config)); !status)
     return status;
@@ -172,7 +175,7 @@ Result<TrainReport> train(Session &session, RunConfig config, ExistingRun existi
   const TrainingBatches batches(split->training, model->training->batchSize, model->training->sequenceLength,
                                 state.seed);
   std::optional<Evaluation> during;
-  TrainLoop loop({session, *model, batches, checkpoints, state, *metrics, console, requests,
+  TrainLoop loop({session, *model, batches, checkpoints, state, resumed, *metrics, console, requests,
                   [&](std::int64_t step) { return evaluateAt(step, during); }},
                  *options);
   Result<StopReason> reason = loop.run();

@@ -28,10 +28,10 @@ struct TrainReport {
   std::int64_t tokens = 0;
   double seconds = 0; ///< Of training.
   std::size_t heldOutDocuments = 0;
-  std::optional<Evaluation> before, after;
-  std::vector<ExpertLoad> loads;
+  std::optional<Evaluation> before = {}, after = {};
+  std::vector<ExpertLoad> loads = {};
   std::int64_t loadWindow = 0; ///< Steps that `loads` were summed over.
-  std::string checkpoint;
+  std::string checkpoint = {};
 };
 
 /// The split that `config` asks for.

@@ -20,7 +20,7 @@ struct StepResult {
   double auxLoss = 0;  ///< Of all layers, weighted.
   double gradNorm = 0; ///< Before clipping.
   std::int64_t tokens = 0, maskedTokens = 0;
-  std::vector<ExpertLoad> loads; ///< Masked tokens are routed too and counted.
+  std::vector<ExpertLoad> loads = {}; ///< Masked tokens are routed too and counted.
 };
 
 /// The entry point `train_step`.
