@@ -37,6 +37,11 @@ struct Case {
   std::string file, function;
 };
 
+/// What a failure says.
+void PrintTo(const Case &gradientCase, std::ostream *stream) {
+  *stream << gradientCase.file << ", @" << gradientCase.function;
+}
+
 std::string filePath(StringRef name) { return (Twine(MOE_SOURCE_DIR "/test/conformance/Inputs/gradients/") + name).str(); }
 
 /// The functions of all files.
