@@ -6,10 +6,10 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Every function in Inputs/gradients is a case: all its arguments are differentiated, so what has no gradient (indices,
-/// masks, plans) is a constant or computed inside. Arguments are drawn from a normal distribution. For the loss
-/// Σ c_i · result_i with random c, the gradients that the rules build in the IR are compared with central differences,
-/// both evaluated in float64 by the reference interpreter. A new op or shape is one more function there.
+/// Every function in Inputs/gradients is a case: all its arguments are differentiated, so what has no gradient
+/// (indices, masks, plans) is a constant or computed inside. Arguments are drawn from a normal distribution. For the
+/// loss Σ c_i · result_i with random c, the gradients that the rules build in the IR are compared with central
+/// differences, both evaluated in float64 by the reference interpreter. A new op or shape is one more function there.
 ///
 //===----------------------------------------------------------------------===//
 #include "dialects/MoE/IR/MoEOps.h"
@@ -42,13 +42,15 @@ void PrintTo(const Case &gradientCase, std::ostream *stream) {
   *stream << gradientCase.file << ", @" << gradientCase.function;
 }
 
-std::string filePath(StringRef name) { return (Twine(MOE_SOURCE_DIR "/test/conformance/Inputs/gradients/") + name).str(); }
+std::string filePath(StringRef name) {
+  return (Twine(MOE_SOURCE_DIR "/test/conformance/Inputs/gradients/") + name).str();
+}
 
 /// The functions of all files.
 std::vector<Case> findCases() {
   std::vector<Case> cases;
-  for (StringRef file : {"attention.mlir", "dense.mlir", "elementwise.mlir", "experts.mlir", "losses.mlir",
-                         "routing.mlir"}) {
+  for (StringRef file :
+       {"attention.mlir", "dense.mlir", "elementwise.mlir", "experts.mlir", "losses.mlir", "routing.mlir"}) {
     auto buffer = llvm::MemoryBuffer::getFile(filePath(file));
     SmallVector<StringRef> lines;
     if (buffer)
@@ -87,8 +89,7 @@ LogicalResult buildGradientFunction(func::FuncOp original) {
   if (failed(backward.differentiate(body)))
     return failure();
   terminator->setOperands(llvm::map_to_vector(arguments, [&](Value value) { return backward.getGradient(value); }));
-  func.setFunctionType(
-      FunctionType::get(func.getContext(), body.getArgumentTypes(), terminator->getOperandTypes()));
+  func.setFunctionType(FunctionType::get(func.getContext(), body.getArgumentTypes(), terminator->getOperandTypes()));
   return verify(func);
 }
 
