@@ -48,3 +48,13 @@ function(moe_tablegen target td)
   endwhile()
   add_public_tablegen_target(${target})
 endfunction()
+
+# moe_add_doc(<file.td> <output> <-gen-flags>...): a page generated from TableGen, build/docs/<output>.md.
+# `ninja moe-doc` makes all of them; so does the default build.
+set(MLIR_BINARY_DIR ${PROJECT_BINARY_DIR})
+add_custom_target(moe-doc ALL)
+add_dependencies(moe-doc mlir-doc)
+function(moe_add_doc td output)
+  get_filename_component(name ${td} NAME_WE)
+  add_mlir_doc(${name} ${output} ./ ${ARGN})
+endfunction()

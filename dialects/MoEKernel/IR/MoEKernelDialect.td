@@ -35,7 +35,7 @@ class MoEKernel_Enum<string name, string summary, list<I32EnumCase> cases>
   let cppNamespace = "::mlir::moe_kernel";
 }
 class MoEKernel_EnumAttr<EnumInfo enum, string mnemonic> : EnumAttr<MoEKernel_Dialect, enum, mnemonic> {
-  let assemblyFormat = "$value";
+  let assemblyFormat = "`<` $value `>`";
 }
 
 def MoEKernel_MatmulKind : MoEKernel_Enum<"MatmulKind", "which dimension offsets divide", [
