@@ -50,8 +50,8 @@ static void materializeConstants(Block &block) {
     if (extents.empty())
       extents.push_back(1);
     SmallVector<unsigned> loops = llvm::to_vector(llvm::seq<unsigned>(0, extents.size()));
-    Value table = b.reshape(constant, extents);
-    Value rows = b.compute(extents, {{table, loops}}, {type.getElementType(), loops}, [](ValueRange v) { return v[0]; });
+    Value rows = b.compute(extents, {{b.reshape(constant, extents), loops}}, {type.getElementType(), loops},
+                           [](ValueRange element) { return element[0]; });
     Value constantInMemory = b.toModelShape(rows, type.getShape());
     constant->replaceUsesWithIf(ValueRange(constantInMemory), needsMemory);
   }

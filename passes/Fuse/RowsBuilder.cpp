@@ -66,6 +66,8 @@ Value RowsBuilder::reshape(Value tensor, ArrayRef<int64_t> shape) {
   auto target = cast<RankedTensorType>(tensor.getType()).clone(shape);
   if (target == tensor.getType())
     return tensor;
+  if (auto constant = tensor.getDefiningOp<arith::ConstantOp>())
+    return arith::ConstantOp::create(*this, cast<DenseElementsAttr>(constant.getValue()).reshape(target));
   // Reshaping back gives the tensor before it; expanding twice is expanding once.
   if (Operation *previous = tensor.getDefiningOp();
       isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(previous)) {
