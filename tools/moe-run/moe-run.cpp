@@ -38,7 +38,8 @@ int main(int argc, char **argv) {
   app.footer(kExitCodes);
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
-  const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app)};
+  const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app),
+                                   run::addBench(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
