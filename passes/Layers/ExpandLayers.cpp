@@ -35,6 +35,8 @@ public:
         layerDescriptions.emplace_back(layers);
   }
 
+  /// Fails if `tokens` tokens at a time, asked for by `op`, or a variable are more than indices reach.
+  LogicalResult verifySizes(Operation *op, int64_t tokens);
   void declareVariables(ServingOp serving);
   void declareLayerFunctions(LayerMode mode, const TokenShape &shape);
   void buildSequenceEntry(EntryKind kind, const TokenShape &shape);
@@ -77,6 +79,26 @@ private:
 //===----------------------------------------------------------------------===//
 // Variables
 //===----------------------------------------------------------------------===//
+
+LogicalResult ModelExpansion::verifySizes(Operation *op, int64_t tokens) {
+  constexpr int64_t maxRows = std::numeric_limits<int32_t>::max(); // indices are int32
+  constexpr double maxElements = 0x1p53;                           // far above any memory, far below an overflow
+  for (const LayerDescription &layer : layerDescriptions) {
+    int64_t rows = layer.getSparse() ? layer.getSparse().getTopK() : 1;
+    if (tokens > maxRows || tokens * rows > maxRows)
+      return emitError(op->getLoc()) << op->getName() << " asks for " << tokens << " tokens at a time, each with up to "
+                                     << rows << " routed rows, but there can be at most " << maxRows << " rows";
+    for (const LayerWeight &weight : getLayerWeights(layer)) {
+      double elements = 1;
+      for (int64_t size : weight.type.getShape())
+        elements *= size;
+      if (elements > maxElements)
+        return emitError(layer.feedForward->getParentOp()->getLoc())
+               << weight.name << " of type " << weight.type << " has more than 2^53 elements";
+    }
+  }
+  return success();
+}
 
 void ModelExpansion::declareVariable(StringRef name, RankedTensorType type, VariableRole role,
                                      InitializerKind initializer, int64_t activeElements) {
@@ -299,13 +321,17 @@ void ExpandLayersPass::runOnOperation() {
   auto training = getOnly<TrainingOp>(module);
   auto serving = getOnly<ServingOp>(module);
   if (!training && !serving) {
-    model.emitError() << "'" << model.getSymName()
-                      << "' has nothing to be compiled for; add moe.training (...) to train and evaluate it, "
-                         "moe.serving (...) to generate from it, or both";
+    emitError(model.getLoc()) << "'" << model.getSymName()
+                              << "' has nothing to be compiled for; add moe.training (...) to train and evaluate it, "
+                                 "moe.serving (...) to generate from it, or both";
     return signalPassFailure();
   }
 
   ModelExpansion expansion(model);
+  if (training && failed(expansion.verifySizes(training, training.getBatchSize() * training.getSequenceLength())))
+    return signalPassFailure();
+  if (serving && failed(expansion.verifySizes(serving, serving.getBatchSize() * serving.getPromptLength())))
+    return signalPassFailure();
   expansion.declareVariables(serving);
   if (training) {
     TokenShape shape{static_cast<int64_t>(training.getBatchSize()), static_cast<int64_t>(training.getSequenceLength())};

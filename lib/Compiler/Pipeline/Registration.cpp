@@ -15,6 +15,7 @@
 #include "passes/Objective/Passes.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Shard/Passes.h"
+#include "passes/Target/CPU/CPUTarget.h"
 #include "passes/Verify/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -36,6 +37,7 @@ void registerAllPasses() {
   registerSchedulePasses();
   registerShardPasses();
   registerVerifyPasses();
+  registerCPUTarget();
   mlir::registerTransformsPasses();
 }
 
