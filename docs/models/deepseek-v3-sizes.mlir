@@ -9,16 +9,16 @@
 //  * Everything is float32.
 module {
   moe.model @deepseek_v3_sizes (vocab_size = 129280, hidden_size = 7168, rms_norm_eps = 1.0e-6,
-                                initializer_range = 0.006) {
+                                initializer_range = 6.0e-3) {
     moe.layers (count = 3) {
       moe.self_attention (num_heads = 128, num_kv_heads = 128, head_dim = 128)
       moe.mlp (intermediate_size = 18432)
     }
     moe.layers (count = 58) {
       moe.self_attention (num_heads = 128, num_kv_heads = 128, head_dim = 128)
-      moe.sparse_mlp (num_experts = 256, top_k = 8, moe_intermediate_size = 2048, num_shared_experts = 1,
-                      scoring_func = sigmoid, routed_scaling_factor = 2.5, aux_loss_alpha = 1.0e-4,
-                      bias_update_rate = 1.0e-3)
+      moe.sparse_mlp (num_experts = 256, top_k = 8, moe_intermediate_size = 2048,
+                      num_shared_experts = 1, scoring_func = sigmoid, routed_scaling_factor = 2.5,
+                      aux_loss_alpha = 1.0e-4, bias_update_rate = 1.0e-3)
     }
   }
   moe.training (batch_size = 1, sequence_length = 4096)
