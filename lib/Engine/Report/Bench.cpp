@@ -8,7 +8,6 @@
 #include "lib/Engine/Report/Bench.h"
 
 #include "lib/Engine/Model/ModelInfo.h"
-#include "lib/Engine/Report/Inspect.h"
 #include "lib/Engine/Report/Table.h"
 #include "lib/Engine/Support/Strings.h"
 #include "runtime/format/DType.h"
@@ -24,6 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kWarmUpRuns = 3;
+constexpr int kSchemaVersion = 1; ///< Of benchJson.
 
 double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -94,8 +94,8 @@ public:
       times.back().name = name;
       times.back().seconds = median(samples.at(name));
     }
-    std::stable_sort(times.begin(), times.end(),
-                     [](const KernelTime &a, const KernelTime &b) { return a.seconds > b.seconds; });
+    std::sort(times.begin(), times.end(),
+                     [](const KernelTime &a, const KernelTime &b) { return a.seconds != b.seconds ? a.seconds > b.seconds : a.name < b.name; });
     return times;
   }
 
