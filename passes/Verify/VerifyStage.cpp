@@ -82,6 +82,7 @@ private:
   };
   void collectLeftovers(Stage stage);
   void collectRepeatedWrites();
+  void collectLaunchesOfNothing();
   void add(Operation *op, StringRef reason) {
     Leftover &leftover = leftovers[{op->getName(), reason}];
     if (leftover.count++ == 0)
@@ -112,6 +113,15 @@ void VerifyStagePass::collectRepeatedWrites() {
   });
 }
 
+/// A launch may go before its kernel while passes work, but not at the end of a stage.
+void VerifyStagePass::collectLaunchesOfNothing() {
+  SymbolTable symbols(getOperation());
+  getOperation()->walk([&](moe_kernel::LaunchOp launch) {
+    if (!symbols.lookup<moe_kernel::KernelOp>(launch.getKernel()))
+      add(launch, "there is no moe_kernel.kernel of that name");
+  });
+}
+
 void VerifyStagePass::runOnOperation() {
   std::optional<Stage> end = symbolizeStage(stage);
   if (!end) {
@@ -123,6 +133,7 @@ void VerifyStagePass::runOnOperation() {
   leftovers.clear();
   collectLeftovers(*end);
   collectRepeatedWrites();
+  collectLaunchesOfNothing();
   if (leftovers.empty())
     return;
 
