@@ -49,7 +49,7 @@ def MoEKernel_TileExtentAttr : MoEKernel_EnumAttr<MoEKernel_TileExtent, "extent"
 def MoEKernel_TileExtentArrayAttr : TypedArrayAttrBase<MoEKernel_TileExtentAttr, "array of tile extents">;
 
 def MoEKernel_ScoringFunc : MoEKernel_Enum<"RouteScoring", "router logits to scores", [
-  I32EnumCase<"softmax", 0>, I32EnumCase<"sigmoid", 1>]>;
+  I32EnumCase<"softmax", 0>, I32EnumCase<"sigmoid", 1>, I32EnumCase<"identity", 2>]>;
 def MoEKernel_ScoringFuncAttr : MoEKernel_EnumAttr<MoEKernel_ScoringFunc, "scoring">;
 
 /// What `configure` decided for a CPU kernel.

@@ -27,7 +27,7 @@ static constexpr StageInfo kStages[] = {
     {Stage::objective,
      "moe-attach-loss,moe-differentiate,moe-apply-optimizer{{keep-gradients={0}},canonicalize,cse,symbol-dce"},
     {Stage::shard, "moe-shard{{ranks={1}}"},
-    {Stage::fuse, "moe-outline-kernels"},
+    {Stage::fuse, "moe-fuse"},
     {Stage::configure, "moe-configure"},
     {Stage::schedule, "moe-schedule"},
     {Stage::codegen, ""}, // The target's passes.
