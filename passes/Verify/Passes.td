@@ -22,7 +22,7 @@ def VerifyStagePass : Pass<"moe-verify-stage", "::mlir::ModuleOp"> {
 
     Which op may remain until when is one table in passes/Verify/VerifyStage.cpp. Ops that come earlier than a stage
     would make them are accepted, so that a program may enter the pipeline further down; so is anything inside a
-    kernel. A function that writes a variable twice and a launch of a kernel that is not there are refused too.
+    kernel. It also refuses a function that writes a variable twice.
   }];
   let options = [Option<"stage", "stage", "std::string", "\"\"", "The stage that has just run">];
 }

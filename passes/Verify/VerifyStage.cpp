@@ -82,7 +82,6 @@ private:
   };
   void collectLeftovers(Stage stage);
   void collectRepeatedWrites();
-  void collectLaunchesOfNothing();
   void add(Operation *op, StringRef reason) {
     Leftover &leftover = leftovers[{op->getName(), reason}];
     if (leftover.count++ == 0)
@@ -113,15 +112,6 @@ void VerifyStagePass::collectRepeatedWrites() {
   });
 }
 
-/// A launch may go before its kernel while passes work, but not at the end of a stage.
-void VerifyStagePass::collectLaunchesOfNothing() {
-  SymbolTable symbols(getOperation());
-  getOperation()->walk([&](moe_kernel::LaunchOp launch) {
-    if (!symbols.lookup<moe_kernel::KernelOp>(launch.getKernel()))
-      add(launch, "there is no moe_kernel.kernel of that name");
-  });
-}
-
 void VerifyStagePass::runOnOperation() {
   std::optional<Stage> end = symbolizeStage(stage);
   if (!end) {
@@ -133,7 +123,6 @@ void VerifyStagePass::runOnOperation() {
   leftovers.clear();
   collectLeftovers(*end);
   collectRepeatedWrites();
-  collectLaunchesOfNothing();
   if (leftovers.empty())
     return;
 

@@ -11,10 +11,14 @@
 //--- kernels.mlir
 
 // What a kernel holds is its own affair, linalg included.
+#id = affine_map<(i) -> (i)>
 moe.variable @w parameter ones : tensor<64xf32>
 moe_kernel.kernel @copy(%x: tensor<64xf32>) -> tensor<64xf32> {
-  %0 = arith.constant dense<0.0> : tensor<64xf32>
-  %1 = linalg.copy ins(%x : tensor<64xf32>) outs(%0 : tensor<64xf32>) -> tensor<64xf32>
+  %0 = tensor.empty() : tensor<64xf32>
+  %1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%x : tensor<64xf32>) outs(%0 : tensor<64xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<64xf32>
   moe_kernel.return %1 : tensor<64xf32>
 }
 func.func @evaluate() {
@@ -26,9 +30,15 @@ func.func @evaluate() {
 
 //--- program.mlir
 
+#id = affine_map<(i) -> (i)>
 moe.variable @w parameter ones : tensor<64xf32>
 moe_kernel.kernel @copy(%x: tensor<64xf32>) -> tensor<64xf32> attributes {config = "any"} {
-  moe_kernel.return %x : tensor<64xf32>
+  %0 = tensor.empty() : tensor<64xf32>
+  %1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%x : tensor<64xf32>) outs(%0 : tensor<64xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<64xf32>
+  moe_kernel.return %1 : tensor<64xf32>
 }
 moe_exec.program @evaluate workspace(256) inputs([] : []) outputs([] : []) {
   moe_exec.launch @copy(@w[0 : 256]) -> (workspace[0 : 256])
