@@ -108,7 +108,7 @@
 // CHECK-NOT:     moe.rope_table
 // CHECK:         %[[BIAS:.*]] = moe.read @model.layers.1.mlp.gate.e_score_correction_bias
 // CHECK-NEXT:    %[[Z:.*]]:3 = call @sparse_layer(%[[Y]], %[[COS]], %[[SIN]], {{.*}}, %[[BIAS]]) {moe.layer = 1 : i64}
-// CHECK:         %[[NEW:.*]] = moe.update_selection_bias %{{.*}}, %[[Z]]#2 {rate = 1.000000e-02 : f64}
+// CHECK:         %[[NEW:.*]] = moe.update_selection_bias %[[BIAS]], %[[Z]]#2 {rate = 1.000000e-02 : f64}
 // CHECK-NEXT:    moe.write %[[NEW]], @model.layers.1.mlp.gate.e_score_correction_bias
 // CHECK-NEXT:    %[[NORM:.*]] = moe.read @model.norm.weight
 // CHECK-NEXT:    %[[N:.*]] = moe.rms_norm %[[Z]]#0, %[[NORM]]
