@@ -50,7 +50,9 @@ int main(int argc, char **argv) {
     if (!command.app->parsed())
       continue;
     const Status status = command.run();
-    if (!status)
+    if (status.code() == ErrorCode::interrupted)
+      engine::Console().warning(status.message());
+    else if (!status)
       engine::Console().error(status.message());
     return static_cast<int>(status.code());
   }
