@@ -10,7 +10,11 @@
 /// copy for a new target, `runtime/drivers/cpu` the simplest real one.
 ///
 /// A driver does its work in order: an operation sees the effects of all those issued before it. It may return before
-/// the work is done; `synchronize` waits. `read` waits for what it reads.
+/// the work is done; `synchronize` waits. `read` waits for what it reads. A driver is used by one thread at a time, and
+/// its memory and kernels are destroyed before it.
+///
+/// The executor has checked every size and index before it calls: views lie inside their memory, kernels get as many
+/// buffers as they take, copies have equal sizes and do not overlap.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef MOE_DRIVER_H
@@ -68,6 +72,7 @@ public:
   /// The device in words, for reports: "AMD EPYC, 2 threads".
   virtual std::string description() const = 0;
 
+  /// Contents undefined. Zero bytes give a memory too. Too many are ErrorCode::doesNotFit.
   virtual Result<std::unique_ptr<DeviceMemory>> allocate(std::size_t bytes) = 0;
   virtual Status fill(BufferView destination, std::uint8_t value) = 0;
   virtual Status copy(BufferView source, BufferView destination) = 0;
@@ -79,13 +84,15 @@ public:
   virtual Result<std::vector<std::unique_ptr<LoadedKernel>>>
   load(const format::Artifact &artifact, std::span<const std::span<const std::byte>> blobs) = 0;
 
+  /// `buffers` as in `Launch.buffers`: operands, then results.
   virtual Status launch(LoadedKernel &kernel, std::span<const BufferView> buffers) = 0;
   virtual Status synchronize() = 0;
 };
 
 using DriverFactory = std::function<Result<std::unique_ptr<Driver>>(const DriverOptions &)>;
 
-/// Makes a driver known under `name`. Returns false if the name is taken.
+/// Makes a driver known under `name`. Returns false if the name is taken. The drivers of runtime/drivers/ are known
+/// from the start; these three functions may be called from any thread.
 bool registerDriver(std::string_view name, DriverFactory factory);
 /// Opens the driver `name`; the error lists the drivers there are.
 Result<std::unique_ptr<Driver>> openDriver(std::string_view name, const DriverOptions &options = {});

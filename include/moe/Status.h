@@ -62,8 +62,7 @@ private:
 };
 
 /// A value, or the reason why there is none.
-template <typename T>
-class [[nodiscard]] Result {
+template <typename T> class [[nodiscard]] Result {
 public:
   Result(T value) : storage(std::move(value)) {}
   Result(Status status) : failure(std::move(status)) {

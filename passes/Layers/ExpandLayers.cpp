@@ -4,15 +4,354 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Layers/LayerFunctions.h"
+#include "passes/Layers/ModelInfo.h"
 #include "passes/Layers/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_EXPANDLAYERSPASS
 #include "passes/Layers/Passes.h.inc"
 
 namespace {
+
+constexpr StringLiteral embeddingName = "model.embed_tokens.weight";
+constexpr StringLiteral finalNormName = "model.norm.weight";
+constexpr StringLiteral headName = "lm_head.weight";
+
+std::string getWeightName(int64_t layer, StringRef name) { return ("model.layers." + Twine(layer) + "." + name).str(); }
+std::string getCacheName(int64_t layer, StringRef kind) { return ("cache.layers." + Twine(layer) + "." + kind).str(); }
+
+/// Expands one moe.model: variables, then layer functions, then entry points, all at the end of the module.
+class ModelExpansion {
+public:
+  explicit ModelExpansion(ModelOp model)
+      : model(model), builder(model.getLoc(), OpBuilder::atBlockEnd(model->getBlock())) {
+    for (auto layers : model.getOps<LayersOp>())
+      for (uint64_t i = 0; i < layers.getCount(); ++i)
+        layerDescriptions.emplace_back(layers);
+  }
+
+  /// Fails if `tokens` tokens at a time, asked for by `op`, or a variable are more than indices reach.
+  LogicalResult verifySizes(Operation *op, int64_t tokens);
+  void declareVariables(ServingOp serving);
+  void declareLayerFunctions(LayerMode mode, const TokenShape &shape);
+  void buildSequenceEntry(EntryKind kind, const TokenShape &shape);
+  void buildCachedEntry(EntryKind kind, LayerMode mode, const TokenShape &shape);
+  DictionaryAttr getModelInfo(TrainingOp training, ServingOp serving);
+
+private:
+  Type getType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getF32Type()); }
+  Type getIndexType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getI32Type()); }
+  int64_t getHiddenSize() { return model.getHiddenSize(); }
+
+  void declareVariable(StringRef name, RankedTensorType type, VariableRole role, InitializerKind initializer,
+                       int64_t activeElements);
+  Value read(StringRef name);
+  void write(Value value, StringRef name) { WriteOp::create(builder, value, name); }
+
+  func::FuncOp beginEntry(EntryKind kind, ArrayRef<std::pair<StringRef, Type>> inputs);
+  void endEntry(func::FuncOp entry, ArrayRef<std::pair<std::string, Value>> outputs);
+
+  Value embed(Value tokens, const TokenShape &shape);
+  ValueRange getRopeTable(const LayerDescription &layer, Value positions);
+  ValueRange callLayer(int64_t index, ArrayRef<Value> inputs);
+  Value computeLogits(Value x);
+
+  ModelOp model;
+  ImplicitLocOpBuilder builder;
+  SmallVector<LayerDescription> layerDescriptions;
+  llvm::MapVector<StringRef, VariableOp> variables;
+  int64_t parameters = 0, activeParameters = 0;
+
+  /// One name per distinct layer, whatever the mode.
+  llvm::DenseMap<decltype(std::declval<LayerDescription>().getKey()), std::string> layerNames;
+  llvm::StringMap<unsigned> layerKinds;
+  /// The functions of the mode declared last, by layer.
+  SmallVector<func::FuncOp> layerFunctions;
+  /// The rotary tables of the entry point under construction, by theta and table type.
+  llvm::DenseMap<std::pair<Attribute, Type>, RopeTableOp> ropeTables;
+};
+
+//===----------------------------------------------------------------------===//
+// Variables
+//===----------------------------------------------------------------------===//
+
+LogicalResult ModelExpansion::verifySizes(Operation *op, int64_t tokens) {
+  constexpr int64_t maxRows = std::numeric_limits<int32_t>::max(); // indices are int32
+  constexpr double maxElements = 0x1p53;                           // far above any memory, far below an overflow
+  for (const LayerDescription &layer : layerDescriptions) {
+    int64_t rows = layer.getSparse() ? layer.getSparse().getTopK() : 1;
+    if (tokens > maxRows || tokens * rows > maxRows)
+      return emitError(op->getLoc()) << op->getName() << " asks for " << tokens << " tokens at a time, each with up to "
+                                     << rows << " routed rows, but there can be at most " << maxRows << " rows";
+    for (const LayerWeight &weight : getLayerWeights(layer)) {
+      double elements = 1;
+      for (int64_t size : weight.type.getShape())
+        elements *= size;
+      if (elements > maxElements)
+        return emitError(layer.feedForward->getParentOp()->getLoc())
+               << weight.name << " of type " << weight.type << " has more than 2^53 elements";
+    }
+  }
+  return success();
+}
+
+void ModelExpansion::declareVariable(StringRef name, RankedTensorType type, VariableRole role,
+                                     InitializerKind initializer, int64_t activeElements) {
+  FloatAttr stddev = initializer == InitializerKind::normal ? model.getInitializerRangeAttr() : FloatAttr();
+  auto variable = VariableOp::create(builder, name, role, initializer, stddev, type);
+  variables.insert({variable.getSymName(), variable});
+  if (role != VariableRole::parameter)
+    return;
+  parameters += type.getNumElements();
+  activeParameters += activeElements;
+}
+
+void ModelExpansion::declareVariables(ServingOp serving) {
+  auto table = cast<RankedTensorType>(getType({static_cast<int64_t>(model.getVocabSize()), getHiddenSize()}));
+  auto norm = cast<RankedTensorType>(getType({getHiddenSize()}));
+  declareVariable(embeddingName, table, VariableRole::parameter, InitializerKind::normal, table.getNumElements());
+  for (auto [index, layer] : llvm::enumerate(layerDescriptions))
+    for (const LayerWeight &weight : getLayerWeights(layer))
+      declareVariable(getWeightName(index, weight.name), weight.type, weight.role, weight.initializer,
+                      weight.activeElements);
+  declareVariable(finalNormName, norm, VariableRole::parameter, InitializerKind::ones, norm.getNumElements());
+  if (!model.getTieWordEmbeddings())
+    declareVariable(headName, table, VariableRole::parameter, InitializerKind::normal, table.getNumElements());
+  if (!serving)
+    return;
+  TokenShape shape{static_cast<int64_t>(serving.getBatchSize()), 1, static_cast<int64_t>(serving.getContextLength())};
+  for (auto [index, layer] : llvm::enumerate(layerDescriptions))
+    for (StringRef kind : {"key", "value"})
+      declareVariable(getCacheName(index, kind), getCacheType(layer, shape), VariableRole::cache,
+                      InitializerKind::zeros, 0);
+}
+
+Value ModelExpansion::read(StringRef name) { return ReadOp::create(builder, variables.lookup(name).getType(), name); }
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+static StringRef getModeSuffix(LayerMode mode) {
+  switch (mode) {
+  case LayerMode::Sequence:
+    return "";
+  case LayerMode::Prefill:
+    return "_prefill";
+  case LayerMode::Decode:
+    return "_decode";
+  }
+  llvm_unreachable("unknown mode");
+}
+
+void ModelExpansion::declareLayerFunctions(LayerMode mode, const TokenShape &shape) {
+  layerFunctions.clear();
+  llvm::DenseMap<decltype(layerDescriptions.front().getKey()), func::FuncOp> functions;
+  for (const LayerDescription &layer : layerDescriptions) {
+    std::string &name = layerNames[layer.getKey()];
+    if (name.empty()) {
+      name = layer.getSparse() ? "sparse_layer" : "dense_layer";
+      if (unsigned number = ++layerKinds[name]; number > 1)
+        name += "_" + std::to_string(number);
+    }
+    func::FuncOp &function = functions[layer.getKey()];
+    if (!function)
+      function = buildLayerFunction(builder, name + getModeSuffix(mode).str(), layer, mode, shape);
+    layerFunctions.push_back(function);
+  }
+}
+
+/// The table of angles that `layer` needs at `positions`, shared with the layers before it.
+ValueRange ModelExpansion::getRopeTable(const LayerDescription &layer, Value positions) {
+  SelfAttentionOp attention = layer.attention;
+  int64_t tokens = cast<RankedTensorType>(positions.getType()).getNumElements();
+  Type type = getType({tokens, static_cast<int64_t>(attention.getHeadDim() / 2)});
+  RopeTableOp &table = ropeTables[{attention.getRopeThetaAttr(), type}];
+  if (!table)
+    table = RopeTableOp::create(builder, type, type, positions, attention.getRopeTheta());
+  return table.getResults();
+}
+
+/// Calls layer `index` with `inputs`, followed by its weights.
+ValueRange ModelExpansion::callLayer(int64_t index, ArrayRef<Value> inputs) {
+  SmallVector<Value> operands(inputs);
+  for (const LayerWeight &weight : getLayerWeights(layerDescriptions[index]))
+    operands.push_back(read(getWeightName(index, weight.name)));
+  auto call = func::CallOp::create(builder, layerFunctions[index], operands);
+  call->setAttr("moe.layer", builder.getI64IntegerAttr(index));
+  return call.getResults();
+}
+
+//===----------------------------------------------------------------------===//
+// Entry points
+//===----------------------------------------------------------------------===//
+
+func::FuncOp ModelExpansion::beginEntry(EntryKind kind, ArrayRef<std::pair<StringRef, Type>> inputs) {
+  auto types = llvm::map_to_vector(inputs, [](const auto &input) { return input.second; });
+  auto entry = func::FuncOp::create(builder, stringifyEntryKind(kind), builder.getFunctionType(types, {}));
+  entry->setAttr("moe.entry", EntryKindAttr::get(builder.getContext(), kind));
+  builder.setInsertionPointToStart(entry.addEntryBlock());
+  for (auto [index, input] : llvm::enumerate(inputs))
+    entry.setArgAttr(index, "moe.name", builder.getStringAttr(input.first));
+  ropeTables.clear();
+  return entry;
+}
+
+void ModelExpansion::endEntry(func::FuncOp entry, ArrayRef<std::pair<std::string, Value>> outputs) {
+  auto values = llvm::map_to_vector(outputs, [](const auto &output) { return output.second; });
+  func::ReturnOp::create(builder, values);
+  entry.setType(builder.getFunctionType(entry.getArgumentTypes(), TypeRange(ValueRange(values))));
+  for (auto [index, output] : llvm::enumerate(outputs))
+    entry.setResultAttr(index, "moe.name", builder.getStringAttr(output.first));
+  builder.setInsertionPointToEnd(model->getBlock());
+}
+
+Value ModelExpansion::embed(Value tokens, const TokenShape &shape) {
+  return EmbeddingOp::create(builder, getType({shape.getNumTokens(), getHiddenSize()}), read(embeddingName), tokens);
+}
+
+Value ModelExpansion::computeLogits(Value x) {
+  int64_t rows = cast<RankedTensorType>(x.getType()).getDimSize(0);
+  x = RMSNormOp::create(builder, x.getType(), x, read(finalNormName), model.getRmsNormEps());
+  Value head = read(model.getTieWordEmbeddings() ? embeddingName : headName);
+  return LinearOp::create(builder, getType({rows, static_cast<int64_t>(model.getVocabSize())}), x, head);
+}
+
+/// train_step or evaluate: every token of whole sequences gets logits. The loss is attached in the stage `objective`.
+void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape) {
+  func::FuncOp entry = beginEntry(kind, {{"tokens", getIndexType({shape.batch, shape.length})}});
+  Value x = embed(entry.getArgument(0), shape);
+  Value positions = SequencePositionsOp::create(builder, getIndexType({shape.getNumTokens()}), shape.length);
+
+  Value auxLoss;
+  SmallVector<std::pair<std::string, Value>> loads;
+  for (auto [index, layer] : llvm::enumerate(layerDescriptions)) {
+    ValueRange table = getRopeTable(layer, positions);
+    ValueRange results = callLayer(index, {x, table[0], table[1]});
+    x = results.front();
+    if (!layer.getSparse())
+      continue;
+    Value load = results.back();
+    loads.emplace_back("load." + std::to_string(index), load);
+    if (layer.hasBalanceLoss())
+      auxLoss = auxLoss ? AddOp::create(builder, auxLoss, results[1]) : results[1];
+    if (kind == EntryKind::train_step && layer.hasSelectionBias()) {
+      std::string name = getWeightName(index, selectionBiasName);
+      Value bias = read(name);
+      write(UpdateSelectionBiasOp::create(builder, bias.getType(), bias, load, layer.getSparse().getBiasUpdateRate()),
+            name);
+    }
+  }
+  if (!auxLoss)
+    auxLoss = arith::ConstantOp::create(
+        builder, DenseElementsAttr::get(cast<ShapedType>(getType({})), builder.getF32FloatAttr(0.0).getValue()));
+
+  SmallVector<std::pair<std::string, Value>> outputs = {{"logits", computeLogits(x)}, {"aux_loss", auxLoss}};
+  outputs.append(loads);
+  endEntry(entry, outputs);
+}
+
+/// prefill or decode_step: new tokens after those in the caches; each sequence gets the logits of one token.
+void ModelExpansion::buildCachedEntry(EntryKind kind, LayerMode mode, const TokenShape &shape) {
+  Type tokensType = getIndexType({shape.batch, shape.length});
+  SmallVector<std::pair<StringRef, Type>> inputs = {{"tokens", tokensType}, {"positions", tokensType}};
+  if (mode == LayerMode::Prefill)
+    inputs.emplace_back("last", getIndexType({shape.batch}));
+  func::FuncOp entry = beginEntry(kind, inputs);
+  Value x = embed(entry.getArgument(0), shape);
+  Value positions = entry.getArgument(1);
+
+  for (auto [index, layer] : llvm::enumerate(layerDescriptions)) {
+    ValueRange table = getRopeTable(layer, positions);
+    std::string keyName = getCacheName(index, "key"), valueName = getCacheName(index, "value");
+    ValueRange results = callLayer(index, {x, table[0], table[1], positions, read(keyName), read(valueName)});
+    x = results[0];
+    write(results[1], keyName);
+    write(results[2], valueName);
+  }
+  if (mode == LayerMode::Prefill)
+    x = EmbeddingOp::create(builder, getType({shape.batch, getHiddenSize()}), x, entry.getArgument(2));
+  endEntry(entry, {{"logits", computeLogits(x)}});
+}
+
+//===----------------------------------------------------------------------===//
+// Facts about the model
+//===----------------------------------------------------------------------===//
+
+DictionaryAttr ModelExpansion::getModelInfo(TrainingOp training, ServingOp serving) {
+  ModelInfo info;
+  info.numLayers = layerDescriptions.size();
+  info.parameters = parameters;
+  info.activeParameters = activeParameters;
+  for (auto [index, layer] : llvm::enumerate(layerDescriptions)) {
+    SparseMLPOp sparse = layer.getSparse();
+    if (!sparse)
+      continue;
+    info.sparseLayers.push_back(index);
+    info.numExperts = std::max<int64_t>(info.numExperts, sparse.getNumExperts());
+    info.topK = std::max<int64_t>(info.topK, sparse.getTopK());
+  }
+  return info.toAttribute(model, training, serving);
+}
+
+//===----------------------------------------------------------------------===//
+// Pass
+//===----------------------------------------------------------------------===//
+
 struct ExpandLayersPass : impl::ExpandLayersPassBase<ExpandLayersPass> {
-  void runOnOperation() override {}
+  void runOnOperation() override;
 };
 } // namespace
+
+template <typename OpT> static OpT getOnly(ModuleOp module) {
+  auto ops = module.getOps<OpT>();
+  return ops.empty() ? OpT() : *ops.begin();
+}
+
+void ExpandLayersPass::runOnOperation() {
+  ModuleOp module = getOperation();
+  auto model = getOnly<ModelOp>(module);
+  if (!model)
+    return;
+  auto training = getOnly<TrainingOp>(module);
+  auto serving = getOnly<ServingOp>(module);
+  if (!training && !serving) {
+    emitError(model.getLoc()) << "'" << model.getSymName()
+                              << "' has nothing to be compiled for; add moe.training (...) to train and evaluate it, "
+                                 "moe.serving (...) to generate from it, or both";
+    return signalPassFailure();
+  }
+
+  ModelExpansion expansion(model);
+  if (training && failed(expansion.verifySizes(training, training.getBatchSize() * training.getSequenceLength())))
+    return signalPassFailure();
+  if (serving && failed(expansion.verifySizes(serving, serving.getBatchSize() * serving.getPromptLength())))
+    return signalPassFailure();
+  expansion.declareVariables(serving);
+  if (training) {
+    TokenShape shape{static_cast<int64_t>(training.getBatchSize()), static_cast<int64_t>(training.getSequenceLength())};
+    expansion.declareLayerFunctions(LayerMode::Sequence, shape);
+    expansion.buildSequenceEntry(EntryKind::train_step, shape);
+    expansion.buildSequenceEntry(EntryKind::evaluate, shape);
+  }
+  if (serving) {
+    TokenShape shape{static_cast<int64_t>(serving.getBatchSize()), static_cast<int64_t>(serving.getPromptLength()),
+                     static_cast<int64_t>(serving.getContextLength())};
+    expansion.declareLayerFunctions(LayerMode::Prefill, shape);
+    expansion.buildCachedEntry(EntryKind::prefill, LayerMode::Prefill, shape);
+    shape.length = 1;
+    expansion.declareLayerFunctions(LayerMode::Decode, shape);
+    expansion.buildCachedEntry(EntryKind::decode_step, LayerMode::Decode, shape);
+  }
+  module->setAttr(modelInfoAttrName, expansion.getModelInfo(training, serving));
+  model.erase();
+  if (serving)
+    serving.erase();
+}
+
 } // namespace mlir::moe

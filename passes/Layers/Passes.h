@@ -7,6 +7,8 @@
 #ifndef PASSES_LAYERS_PASSES_H
 #define PASSES_LAYERS_PASSES_H
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 

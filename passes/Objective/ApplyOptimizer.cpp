@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Objective/EntryPoint.h"
 #include "passes/Objective/Passes.h"
 
 namespace mlir::moe {
@@ -11,8 +12,129 @@ namespace mlir::moe {
 #include "passes/Objective/Passes.h.inc"
 
 namespace {
+
+/// A parameter and its gradient, the output `output` of train_step.
+struct Update {
+  VariableOp parameter;
+  Value gradient;
+  unsigned output;
+};
+
+/// Builds AdamW behind everything else in train_step.
+class Optimizer {
+public:
+  Optimizer(ModuleOp module, EntryPoint entry, TrainingOp training)
+      : symbols(module), entry(entry), training(training), builder(entry.getTerminator()) {
+    for (VariableOp variable : module.getOps<VariableOp>())
+      lastVariable = variable;
+  }
+
+  LogicalResult run(bool keepGradients);
+
+private:
+  LogicalResult collectUpdates();
+  void apply(const Update &update);
+  /// Creates a variable for the moment of a parameter, behind all others.
+  VariableOp createMoment(VariableOp parameter, StringRef suffix);
+  ReadOp read(VariableOp variable);
+
+  SymbolTable symbols;
+  EntryPoint entry;
+  TrainingOp training;
+  OpBuilder builder;
+  VariableOp lastVariable;
+  SmallVector<Update> updates;
+  Value gradNorm, learningRate, biasCorrection1, biasCorrection2;
+};
+
+} // namespace
+
+static constexpr StringLiteral kGradientPrefix = "gradient.";
+
+LogicalResult Optimizer::collectUpdates() {
+  for (auto [index, value] : llvm::enumerate(entry.getTerminator()->getOperands())) {
+    StringRef name = entry.getOutputName(index);
+    if (!name.consume_front(kGradientPrefix))
+      continue;
+    auto parameter = symbols.lookup<VariableOp>(name);
+    if (!parameter)
+      return entry.getTerminator()->emitOpError() << "returns the gradient of '" << name << "', which is no variable";
+    updates.push_back({parameter, value, static_cast<unsigned>(index)});
+  }
+  if (updates.empty())
+    return entry.getFunc().emitError("has no gradients to apply: moe-differentiate comes first");
+  return success();
+}
+
+VariableOp Optimizer::createMoment(VariableOp parameter, StringRef suffix) {
+  OpBuilder moduleBuilder(parameter.getContext());
+  moduleBuilder.setInsertionPointAfter(lastVariable);
+  lastVariable =
+      VariableOp::create(moduleBuilder, parameter.getLoc(), (parameter.getSymName() + suffix).str(),
+                         VariableRole::optimizer, InitializerKind::zeros, /*stddev=*/FloatAttr(), parameter.getType());
+  return lastVariable;
+}
+
+ReadOp Optimizer::read(VariableOp variable) {
+  for (auto read : entry.getFunc().front().getOps<ReadOp>())
+    if (read.getVariable() == variable.getSymName())
+      return read;
+  return ReadOp::create(builder, variable.getLoc(), variable.getType(), variable.getSymName());
+}
+
+void Optimizer::apply(const Update &update) {
+  VariableOp parameter = update.parameter;
+  // Norm weights are of rank 1; pulling them to zero would only fight the layers behind them.
+  FloatAttr weightDecay =
+      parameter.getType().getRank() >= 2 ? training.getWeightDecayAttr() : builder.getF64FloatAttr(0.0);
+  SmallVector<VariableOp> variables = {parameter, createMoment(parameter, ".exp_avg"),
+                                       createMoment(parameter, ".exp_avg_sq")};
+  SmallVector<Value> values =
+      llvm::map_to_vector(variables, [&](VariableOp variable) -> Value { return read(variable); });
+  auto step =
+      AdamWOp::create(builder, parameter.getLoc(), TypeRange(values), values[0], update.gradient, values[1], values[2],
+                      gradNorm, learningRate, biasCorrection1, biasCorrection2, training.getBeta1Attr(),
+                      training.getBeta2Attr(), training.getEpsilonAttr(), weightDecay, training.getMaxGradNormAttr());
+  for (auto [variable, value] : llvm::zip_equal(variables, step.getResults()))
+    WriteOp::create(builder, parameter.getLoc(), value, variable.getSymName());
+}
+
+LogicalResult Optimizer::run(bool keepGradients) {
+  Value loss = entry.getOutput("loss");
+  if (!loss || failed(collectUpdates()))
+    return failure();
+  learningRate = entry.addInput("learning_rate", loss.getType());
+  biasCorrection1 = entry.addInput("bias_correction1", loss.getType());
+  biasCorrection2 = entry.addInput("bias_correction2", loss.getType());
+  SmallVector<Value> gradients = llvm::map_to_vector(updates, [](const Update &update) { return update.gradient; });
+  gradNorm = GlobalNormOp::create(builder, entry.getFunc().getLoc(), loss.getType(), gradients);
+  for (const Update &update : updates)
+    apply(update);
+
+  if (!keepGradients)
+    for (const Update &update : llvm::reverse(updates))
+      entry.removeOutput(update.output);
+  entry.addOutput("grad_norm", gradNorm);
+  return success();
+}
+
+namespace {
 struct ApplyOptimizerPass : impl::ApplyOptimizerPassBase<ApplyOptimizerPass> {
-  void runOnOperation() override {}
+  using ApplyOptimizerPassBase::ApplyOptimizerPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto trainings = module.getOps<TrainingOp>();
+    EntryPoint entry = EntryPoint::find(module, EntryKind::train_step);
+    if (trainings.empty() && entry) {
+      entry.getFunc().emitError("needs the hyperparameters of a moe.training");
+      return signalPassFailure();
+    }
+    if (entry && failed(Optimizer(module, entry, *trainings.begin()).run(keepGradients)))
+      return signalPassFailure();
+    for (auto training : llvm::make_early_inc_range(trainings))
+      training.erase();
+  }
 };
 } // namespace
 } // namespace mlir::moe

@@ -7,6 +7,9 @@
 #ifndef PASSES_OBJECTIVE_PASSES_H
 #define PASSES_OBJECTIVE_PASSES_H
 
+#include "dialects/MoE/IR/MoEOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 

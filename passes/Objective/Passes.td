@@ -11,14 +11,60 @@ include "mlir/Pass/PassBase.td"
 
 def AttachLossPass : Pass<"moe-attach-loss", "::mlir::ModuleOp"> {
   let summary = "Give train_step and evaluate their loss";
+  let description = [{
+    Replaces the output `logits` of the entry points by the cross entropy with new inputs `targets` and `weights`
+    (a weight of 0 masks a token). `train_step` returns `loss`, the weighted mean in nats without the auxiliary loss;
+    `evaluate` returns `loss_sum` and `weight_sum`, which add up over batches, and no `aux_loss`.
+
+    ```mlir
+    func.func @train_step(%tokens {moe.name = "tokens"}) -> (... {moe.name = "logits"}, ... {moe.name = "aux_loss"}, ...)
+    // becomes
+    func.func @train_step(%tokens ..., %targets {moe.name = "targets"}, %weights {moe.name = "weights"})
+        -> (tensor<f32> {moe.name = "loss"}, tensor<f32> {moe.name = "aux_loss"}, ...) {
+      ...
+      %loss_sum, %lse = moe.cross_entropy %logits, %targets, %weights : ...
+      %weight_sum = moe.sum %weights : ...
+      %loss = moe.divide %loss_sum, %weight_sum : tensor<f32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect"];
 }
 
 def DifferentiatePass : Pass<"moe-differentiate", "::mlir::ModuleOp"> {
   let summary = "Differentiate train_step";
+  let description = [{
+    Adds the gradient of `loss + aux_loss` with respect to every parameter to the outputs of `train_step`, as
+    `gradient.<parameter>` in the order of the variables. Each function @f that lies between becomes, once and whatever
+    the number of its calls,
+
+    ```mlir
+    func.func private @f_forward(<arguments of @f>) -> (<results of @f>, <residuals>)
+    func.func private @f_backward(<residuals>, <gradients of results>) -> (<gradients of arguments>)
+    ```
+    Residuals are the values of @f that its gradients are computed from: first those that are arguments of @f (the caller
+    passes them again), then the others. What is cheap to compute again from those is recomputed: see Residuals.h.
+    Other callers of @f keep calling @f; if there are none, it is erased.
+
+    It is an error if an op between a parameter and the loss has no gradient, or if a parameter has none because the loss
+    does not depend on it.
+  }];
+  let options = [Option<"recompute", "recompute", "bool", /*default=*/"true",
+    "Recompute cheap values in the backward pass instead of saving them">];
+  let dependentDialects = ["::mlir::moe::MoEDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
 }
 
 def ApplyOptimizerPass : Pass<"moe-apply-optimizer", "::mlir::ModuleOp"> {
   let summary = "Turn gradients into parameter updates";
+  let description = [{
+    Replaces the outputs `gradient.<parameter>` of `train_step` by one AdamW step of each parameter with the
+    hyperparameters of `moe.training`, which is gone afterwards. Weight decay applies to parameters of rank 2 and more.
+    Creates the variables `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`, the scalar inputs `learning_rate`,
+    `bias_correction1` and `bias_correction2` (1 − β^t of the two moments), and the output `grad_norm`, the norm of all
+    gradients before clipping.
+  }];
+  let options = [Option<"keepGradients", "keep-gradients", "bool", /*default=*/"false",
+    "Leave the gradients among the outputs">];
+  let dependentDialects = ["::mlir::moe::MoEDialect"];
 }
 
 #endif // PASSES_OBJECTIVE_PASSES_TD

@@ -7,6 +7,7 @@
 #ifndef PASSES_SCHEDULE_PASSES_H
 #define PASSES_SCHEDULE_PASSES_H
 
+#include "dialects/MoEExec/IR/MoEExecOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 

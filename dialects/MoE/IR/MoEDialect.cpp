@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/KeywordAssembly.h"
 #include "dialects/MoE/IR/MoEOps.h"
 
 #include "mlir/IR/DialectImplementation.h"

@@ -40,9 +40,8 @@ class MoE_I32Enum<string name, string summary, list<I32EnumCase> cases> : I32Enu
   let cppNamespace = "::mlir::moe";
 }
 
-/// A bare keyword in the assembly: `sigmoid`.
 class MoE_EnumAttr<EnumInfo enum, string mnemonic> : EnumAttr<MoE_Dialect, enum, mnemonic> {
-  let assemblyFormat = "$value";
+  let assemblyFormat = "`<` $value `>`";
 }
 
 def MoE_VariableRole : MoE_I32Enum<"VariableRole", "what a variable is for", [

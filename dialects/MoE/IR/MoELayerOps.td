@@ -16,6 +16,14 @@ include "mlir/IR/SymbolInterfaces.td"
 class MoE_LayerOp<string mnemonic, list<Trait> traits = []> : MoE_Op<mnemonic, traits> {
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The names of the arguments as declared (getAttributeNames() sorts them).
+    static ::llvm::ArrayRef<::llvm::StringRef> getKeys() {
+      static const ::llvm::StringRef keys[] = {}]
+    # !interleave(!foreach(i, !range(!size(arguments)), "\"" # !getdagname(arguments, i) # "\""), ", ") # [{};
+      return keys;
+    }
+  }];
 }
 
 def MoE_ModelOp : MoE_LayerOp<"model", [Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {

@@ -39,7 +39,7 @@ def MoE_VariableOp : MoE_Op<"variable", [Symbol]> {
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, MoE_VariableRoleAttr:$role, MoE_InitializerKindAttr:$initializer,
     OptionalAttr<F64Attr>:$stddev, TypeAttrOf<AnyStaticShapeTensor>:$type);
-  let assemblyFormat = "$sym_name $role $initializer ($stddev^)? attr-dict `:` $type";
+  let assemblyFormat = "$sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($stddev^)? attr-dict `:` $type";
   let hasVerifier = 1;
 }
 
@@ -154,6 +154,7 @@ def MoE_SequencePositionsOp : MoE_TensorOp<"sequence_positions"> {
   let summary = "0, 1, …, sequence_length−1, again for every sequence";
   let arguments = (ins I64Attr:$sequence_length);
   let results = (outs MoE_IndexTensor:$positions);
+  let assemblyFormat = "attr-dict `:` functional-type(operands, results)";
 }
 
 def MoE_RopeTableOp : MoE_TensorOp<"rope_table"> {

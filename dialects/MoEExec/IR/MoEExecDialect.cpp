@@ -17,6 +17,8 @@ using namespace mlir::moe_exec;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/MoEExec/IR/MoEExecAttrs.cpp.inc"
 
+
+#include "dialects/MoEExec/IR/BufferAssembly.h"
 #define GET_OP_CLASSES
 #include "dialects/MoEExec/IR/MoEExecOps.cpp.inc"
 
@@ -30,8 +32,3 @@ void MoEExecDialect::initialize() {
 #include "dialects/MoEExec/IR/MoEExecAttrs.cpp.inc"
       >();
 }
-
-LogicalResult ProgramOp::verify() { return success(); }
-LogicalResult CopyOp::verify() { return success(); }
-Attribute BufferAttr::parse(AsmParser &, Type) { return {}; }
-void BufferAttr::print(AsmPrinter &) const {}

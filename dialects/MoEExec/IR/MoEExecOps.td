@@ -25,6 +25,10 @@ def MoEExec_Dialect : Dialect {
 
 class MoEExec_Op<string mnemonic, list<Trait> traits = []> : Op<MoEExec_Dialect, mnemonic, traits>;
 
+/// One entry of a program: belongs to a moe_exec.program, and says with `label` which part of the model it is for.
+class MoEExec_Instruction<string mnemonic, list<Trait> traits = []>
+    : MoEExec_Op<mnemonic, [HasParent<"ProgramOp">] # traits>;
+
 def MoEExec_Space : I32Enum<"Space", "where a buffer lies", [
   I32EnumCase<"workspace", 0>, I32EnumCase<"variable", 1>, I32EnumCase<"input", 2>, I32EnumCase<"output", 3>]> {
   let cppNamespace = "::mlir::moe_exec";
@@ -32,14 +36,26 @@ def MoEExec_Space : I32Enum<"Space", "where a buffer lies", [
 
 def MoEExec_BufferAttr : AttrDef<MoEExec_Dialect, "Buffer"> {
   let mnemonic = "buffer";
-  let summary = "bytes of memory: #moe_exec.buffer<workspace[256 : 4096]>, <@variable>, <input 0>, <output 1>";
+  let summary = "bytes of memory that an instruction reads or writes";
   let description = [{
-    `offset` and `size` in bytes. `variable` names the moe.variable if the space is `variable`; `index` is the input
-    or output if it is one of those; both are empty or 0 otherwise. Workspace offsets are multiples of 256.
+    Offset and size in bytes, relative to the workspace, a variable, an input or an output:
+
+    ```mlir
+    #moe_exec.buffer<workspace[256 : 4096]>
+    #moe_exec.buffer<@model.norm.weight[0 : 512]>
+    #moe_exec.buffer<input 0[0 : 4096]>
+    #moe_exec.buffer<output 2[0 : 4]>
+    ```
+    Instructions print the part between the angle brackets. Workspace offsets are multiples of 256.
   }];
   let parameters = (ins "::mlir::moe_exec::Space":$space, "::mlir::FlatSymbolRefAttr":$variable,
                     "uint32_t":$index, "uint64_t":$offset, "uint64_t":$size);
   let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    static BufferAttr getWorkspace(::mlir::MLIRContext *context, uint64_t offset, uint64_t size) {
+      return get(context, Space::workspace, {}, 0, offset, size);
+    }
+  }];
 }
 def MoEExec_BufferArrayAttr : TypedArrayAttrBase<MoEExec_BufferAttr, "array of buffers">;
 
@@ -48,7 +64,15 @@ def MoEExec_ProgramOp : MoEExec_Op<"program", [Symbol, SingleBlock, NoTerminator
   let summary = "the instructions of one entry point";
   let description = [{
     `input_names`/`input_types` and `output_names`/`output_types` are the signature; `workspace_bytes` is the size that
-    all workspace buffers fit in.
+    all workspace buffers fit in. The verifier checks that every buffer lies inside what it refers to.
+
+    ```mlir
+    moe_exec.program @evaluate workspace(8192) inputs(["tokens"] : [tensor<8x128xi32>])
+        outputs(["loss_sum"] : [tensor<f32>]) {
+      moe_exec.launch @embedding(@table[0 : 131072], input 0[0 : 4096]) -> (workspace[0 : 8192])
+      ...
+    }
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$workspace_bytes, StrArrayAttr:$input_names,
     TypeArrayAttr:$input_types, StrArrayAttr:$output_names, TypeArrayAttr:$output_types);
@@ -59,30 +83,30 @@ def MoEExec_ProgramOp : MoEExec_Op<"program", [Symbol, SingleBlock, NoTerminator
   let hasVerifier = 1;
 }
 
-def MoEExec_LaunchOp : MoEExec_Op<"launch", [HasParent<"ProgramOp">]> {
+def MoEExec_LaunchOp : MoEExec_Instruction<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "runs a kernel on buffers: its operands, then its results";
-  let arguments = (ins FlatSymbolRefAttr:$kernel, MoEExec_BufferArrayAttr:$operands, MoEExec_BufferArrayAttr:$results,
+  let arguments = (ins FlatSymbolRefAttr:$kernel, MoEExec_BufferArrayAttr:$inputs, MoEExec_BufferArrayAttr:$outputs,
     OptionalAttr<StrAttr>:$label);
-  let assemblyFormat = "$kernel $operands `->` $results attr-dict";
+  let assemblyFormat = "$kernel `(` custom<Buffers>($inputs) `)` `->` `(` custom<Buffers>($outputs) `)` attr-dict";
 }
-def MoEExec_CopyOp : MoEExec_Op<"copy", [HasParent<"ProgramOp">]> {
+def MoEExec_CopyOp : MoEExec_Instruction<"copy"> {
   let summary = "copies a buffer to another of the same size";
   let arguments = (ins MoEExec_BufferAttr:$source, MoEExec_BufferAttr:$destination, OptionalAttr<StrAttr>:$label);
-  let assemblyFormat = "$source `->` $destination attr-dict";
+  let assemblyFormat = "custom<Buffer>($source) `->` custom<Buffer>($destination) attr-dict";
   let hasVerifier = 1;
 }
-def MoEExec_FillOp : MoEExec_Op<"fill", [HasParent<"ProgramOp">]> {
+def MoEExec_FillOp : MoEExec_Instruction<"fill"> {
   let summary = "sets every byte of a buffer";
   let arguments = (ins I8Attr:$value, MoEExec_BufferAttr:$destination, OptionalAttr<StrAttr>:$label);
-  let assemblyFormat = "$value `->` $destination attr-dict";
+  let assemblyFormat = "custom<Buffer>($destination) `with` $value attr-dict";
 }
 
 def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp">]> {
   let summary = "a compiled kernel: its launch geometry and the object that holds its code";
   let description = [{See table `Kernel` of runtime/format/artifact.fbs.}];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$object, DenseI64ArrayAttr:$grid,
-    DenseI64ArrayAttr:$block, I64Attr:$shared_bytes, I64Attr:$scratch_bytes, I64Attr:$num_operands,
-    I64Attr:$num_results, I64Attr:$flops, I64Attr:$bytes);
+    DenseI64ArrayAttr:$block, I64Attr:$shared_bytes, I64Attr:$scratch_bytes, I64Attr:$num_inputs,
+    I64Attr:$num_outputs, I64Attr:$flops, I64Attr:$bytes);
   let assemblyFormat = "$sym_name `in` $object attr-dict";
 }
 
@@ -93,6 +117,7 @@ def MoEExec_ObjectOp : MoEExec_Op<"object", [Symbol, HasParent<"::mlir::ModuleOp
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$kind, StrAttr:$target, StrAttr:$arch,
     StrArrayAttr:$features, StrAttr:$data);
+  let hasVerifier = 1;
   let assemblyFormat = "$sym_name $kind `for` $target $arch attr-dict";
 }
 

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/KeywordAssembly.h"
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 
 #include "mlir/IR/DialectImplementation.h"

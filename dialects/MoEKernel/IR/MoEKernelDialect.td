@@ -30,26 +30,26 @@ def MoEKernel_Dialect : Dialect {
 
 class MoEKernel_Op<string mnemonic, list<Trait> traits = []> : Op<MoEKernel_Dialect, mnemonic, traits>;
 
-class MoEKernel_Enum<string name, string mnemonic, string summary, list<I32EnumCase> cases>
+class MoEKernel_Enum<string name, string summary, list<I32EnumCase> cases>
     : I32Enum<name, summary, cases> {
   let cppNamespace = "::mlir::moe_kernel";
 }
 class MoEKernel_EnumAttr<EnumInfo enum, string mnemonic> : EnumAttr<MoEKernel_Dialect, enum, mnemonic> {
-  let assemblyFormat = "$value";
+  let assemblyFormat = "`<` $value `>`";
 }
 
-def MoEKernel_MatmulKind : MoEKernel_Enum<"MatmulKind", "matmul_kind", "which dimension offsets divide", [
+def MoEKernel_MatmulKind : MoEKernel_Enum<"MatmulKind", "which dimension offsets divide", [
   I32EnumCase<"dense", 0>, I32EnumCase<"ragged_rows", 1>, I32EnumCase<"ragged_contraction", 2>]>;
 def MoEKernel_MatmulKindAttr : MoEKernel_EnumAttr<MoEKernel_MatmulKind, "matmul_kind">;
 
-def MoEKernel_TileExtent : MoEKernel_Enum<"TileExtent", "tile_extent", "how a tensor meets the accumulator tile", [
+def MoEKernel_TileExtent : MoEKernel_Enum<"TileExtent", "how a tensor meets the accumulator tile", [
   I32EnumCase<"scalar", 0>, I32EnumCase<"row", 1>, I32EnumCase<"column", 2>, I32EnumCase<"full", 3>,
   I32EnumCase<"pair", 4>]>;
 def MoEKernel_TileExtentAttr : MoEKernel_EnumAttr<MoEKernel_TileExtent, "extent">;
 def MoEKernel_TileExtentArrayAttr : TypedArrayAttrBase<MoEKernel_TileExtentAttr, "array of tile extents">;
 
-def MoEKernel_ScoringFunc : MoEKernel_Enum<"RouteScoring", "scoring", "router logits to scores", [
-  I32EnumCase<"softmax", 0>, I32EnumCase<"sigmoid", 1>]>;
+def MoEKernel_ScoringFunc : MoEKernel_Enum<"RouteScoring", "router logits to scores", [
+  I32EnumCase<"softmax", 0>, I32EnumCase<"sigmoid", 1>, I32EnumCase<"identity", 2>]>;
 def MoEKernel_ScoringFuncAttr : MoEKernel_EnumAttr<MoEKernel_ScoringFunc, "scoring">;
 
 /// What `configure` decided for a CPU kernel.

@@ -32,6 +32,7 @@ void registerAllDialects(DialectRegistry &registry) {
 void registerAllPasses() {
   registerConfigurePasses();
   registerFusePasses();
+  registerFusePipeline();
   registerLayersPasses();
   registerObjectivePasses();
   registerSchedulePasses();

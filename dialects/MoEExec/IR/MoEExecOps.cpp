@@ -1,0 +1,188 @@
+//===- MoEExecOps.cpp - Assembly and verifiers of moe_exec ------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/MoEExec/IR/BufferAssembly.h"
+#include "dialects/MoEExec/IR/MoEExecOps.h"
+
+#include "dialects/MoE/IR/MoEOps.h"
+#include "dialects/MoEKernel/IR/MoEKernelOps.h"
+
+using namespace mlir;
+using namespace mlir::moe_exec;
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+ParseResult moe_exec::parseBuffer(AsmParser &parser, BufferAttr &buffer) {
+  FlatSymbolRefAttr variable;
+  Space space = Space::variable;
+  uint32_t index = 0;
+  if (OptionalParseResult symbol = parser.parseOptionalAttribute(variable); symbol.has_value()) {
+    if (failed(*symbol))
+      return failure();
+  } else {
+    StringRef keyword;
+    SMLoc location = parser.getCurrentLocation();
+    if (parser.parseKeyword(&keyword))
+      return failure();
+    std::optional<Space> parsed = symbolizeSpace(keyword);
+    if (!parsed || *parsed == Space::variable)
+      return parser.emitError(location) << "expected workspace, input, output or a variable's symbol";
+    space = *parsed;
+    if (space != Space::workspace && parser.parseInteger(index))
+      return failure();
+  }
+  uint64_t offset, size;
+  if (parser.parseLSquare() || parser.parseInteger(offset) || parser.parseColon() || parser.parseInteger(size) ||
+      parser.parseRSquare())
+    return failure();
+  buffer = BufferAttr::get(parser.getContext(), space, variable, index, offset, size);
+  return success();
+}
+
+void moe_exec::printBuffer(AsmPrinter &printer, BufferAttr buffer) {
+  if (buffer.getSpace() == Space::variable)
+    printer << buffer.getVariable();
+  else
+    printer << stringifySpace(buffer.getSpace());
+  if (buffer.getSpace() == Space::input || buffer.getSpace() == Space::output)
+    printer << ' ' << buffer.getIndex();
+  printer << '[' << buffer.getOffset() << " : " << buffer.getSize() << ']';
+}
+
+ParseResult moe_exec::parseBuffers(AsmParser &parser, ArrayAttr &buffers) {
+  SmallVector<Attribute> parsed;
+  auto parseOne = [&]() -> ParseResult {
+    BufferAttr buffer;
+    if (parseBuffer(parser, buffer))
+      return failure();
+    parsed.push_back(buffer);
+    return success();
+  };
+  // The list ends at the closing parenthesis; an empty one starts with it.
+  if (succeeded(parser.parseOptionalKeyword("none"))) {
+    buffers = ArrayAttr::get(parser.getContext(), {});
+    return success();
+  }
+  if (parser.parseCommaSeparatedList(parseOne))
+    return failure();
+  buffers = ArrayAttr::get(parser.getContext(), parsed);
+  return success();
+}
+
+void moe_exec::printBuffers(AsmPrinter &printer, ArrayAttr buffers) {
+  if (buffers.empty())
+    printer << "none";
+  llvm::interleaveComma(buffers.getAsRange<BufferAttr>(), printer,
+                        [&](BufferAttr buffer) { printBuffer(printer, buffer); });
+}
+
+Attribute BufferAttr::parse(AsmParser &parser, Type) {
+  BufferAttr buffer;
+  if (parser.parseLess() || parseBuffer(parser, buffer) || parser.parseGreater())
+    return {};
+  return buffer;
+}
+
+void BufferAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printBuffer(printer, *this);
+  printer << '>';
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+/// Bytes of a tensor without padding.
+static uint64_t sizeInBytes(Type type) {
+  auto tensor = cast<ShapedType>(type);
+  return tensor.getNumElements() * ((tensor.getElementTypeBitWidth() + 7) / 8);
+}
+
+/// The size of what `buffer` refers to, or nothing if there is no such thing.
+static std::optional<uint64_t> extent(ProgramOp program, BufferAttr buffer) {
+  auto port = [&](ArrayAttr types) -> std::optional<uint64_t> {
+    if (buffer.getIndex() >= types.size())
+      return std::nullopt;
+    return sizeInBytes(cast<TypeAttr>(types[buffer.getIndex()]).getValue());
+  };
+  switch (buffer.getSpace()) {
+  case Space::workspace:
+    return program.getWorkspaceBytes();
+  case Space::input:
+    return port(program.getInputTypes());
+  case Space::output:
+    return port(program.getOutputTypes());
+  case Space::variable:
+    if (auto variable = SymbolTable::lookupNearestSymbolFrom<moe::VariableOp>(program, buffer.getVariable()))
+      return sizeInBytes(variable.getType());
+    return std::nullopt;
+  }
+  llvm_unreachable("all spaces are handled");
+}
+
+static LogicalResult verifyBuffer(ProgramOp program, Operation &instruction, BufferAttr buffer) {
+  std::optional<uint64_t> available = extent(program, buffer);
+  if (!available)
+    return instruction.emitOpError() << "refers to " << buffer << ", which does not exist";
+  if (buffer.getOffset() > *available || buffer.getSize() > *available - buffer.getOffset())
+    return instruction.emitOpError() << "refers to " << buffer << ", which ends at byte "
+                                     << buffer.getOffset() + buffer.getSize() << " of " << *available;
+  return success();
+}
+
+LogicalResult ProgramOp::verify() {
+  if (getInputNames().size() != getInputTypes().size() || getOutputNames().size() != getOutputTypes().size())
+    return emitOpError() << "has " << getInputNames().size() << " input names for " << getInputTypes().size()
+                         << " types and " << getOutputNames().size() << " output names for "
+                         << getOutputTypes().size() << " types";
+  for (Operation &instruction : getBody().front()) {
+    if (!isa<LaunchOp, CopyOp, FillOp>(instruction))
+      return instruction.emitOpError("is not an instruction of a moe_exec.program");
+    for (NamedAttribute attribute : instruction.getAttrDictionary()) {
+      if (auto buffer = dyn_cast<BufferAttr>(attribute.getValue()))
+        if (failed(verifyBuffer(*this, instruction, buffer)))
+          return failure();
+      if (auto array = dyn_cast<ArrayAttr>(attribute.getValue()))
+        for (auto buffer : array.getAsRange<BufferAttr>())
+          if (failed(verifyBuffer(*this, instruction, buffer)))
+            return failure();
+    }
+  }
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  Operation *kernel = symbols.lookupNearestSymbolFrom(*this, getKernelAttr());
+  int64_t inputs, outputs;
+  if (auto compiled = dyn_cast_or_null<KernelOp>(kernel)) {
+    inputs = compiled.getNumInputs();
+    outputs = compiled.getNumOutputs();
+  } else if (auto source = dyn_cast_or_null<moe_kernel::KernelOp>(kernel)) {
+    inputs = source.getArgumentTypes().size();
+    outputs = source.getResultTypes().size();
+  } else {
+    return emitOpError() << "launches " << getKernelAttr() << ", which is not a kernel";
+  }
+  if (inputs != int64_t(getInputs().size()) || outputs != int64_t(getOutputs().size()))
+    return emitOpError() << "passes " << getInputs().size() << " operands and " << getOutputs().size()
+                         << " results to " << getKernelAttr() << ", which has " << inputs << " and " << outputs;
+  return success();
+}
+
+LogicalResult CopyOp::verify() {
+  if (getSource().getSize() != getDestination().getSize())
+    return emitOpError() << "copies " << getSource().getSize() << " bytes to " << getDestination().getSize();
+  return success();
+}
+
+LogicalResult ObjectOp::verify() {
+  if (!llvm::is_contained({"elf", "ptx", "cubin"}, getKind()))
+    return emitOpError() << "has kind '" << getKind() << "'; there are elf, ptx and cubin";
+  return success();
+}

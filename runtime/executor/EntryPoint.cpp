@@ -1,0 +1,125 @@
+//===- EntryPoint.cpp - The loop over a program ---------------------------===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/executor/EntryPoint.h"
+
+#include "runtime/format/DType.h"
+
+#include <string>
+#include <utility>
+
+namespace moe {
+
+CompiledEntryPoint::CompiledEntryPoint(Driver &driver, const format::EntryPoint &table,
+                                       std::span<const std::unique_ptr<LoadedKernel>> kernels, EntryPointMemory memory,
+                                       const Observer &observer)
+    : driver(driver), entryPoint(table), memory(std::move(memory)), observer(observer) {
+  for (const format::Instruction *instruction : *table.program()) {
+    Step &step = steps.emplace_back();
+    step.firstView = static_cast<std::uint32_t>(views.size());
+    if (const format::Launch *launch = instruction->operation_as_Launch()) {
+      step.kind = Step::Kind::launch;
+      step.kernel = kernels[launch->kernel()].get();
+      for (const format::BufferRef *ref : *launch->buffers())
+        views.push_back(resolve(*ref));
+    } else if (const format::Copy *copy = instruction->operation_as_Copy()) {
+      step.kind = Step::Kind::copy;
+      views.push_back(resolve(*copy->source()));
+      views.push_back(resolve(*copy->destination()));
+    } else if (const format::Fill *fill = instruction->operation_as_Fill()) {
+      step.kind = Step::Kind::fill;
+      step.fillValue = fill->value();
+      views.push_back(resolve(*fill->destination()));
+    }
+    step.numViews = static_cast<std::uint32_t>(views.size()) - step.firstView;
+  }
+}
+
+BufferView CompiledEntryPoint::resolve(const format::BufferRef &ref) const {
+  auto base = [&]() -> BufferView {
+    switch (ref.space()) {
+    case format::Space::workspace:
+      return memory.workspace;
+    case format::Space::variable:
+      return memory.variables[ref.index()];
+    case format::Space::input:
+      return memory.inputs[ref.index()];
+    case format::Space::output:
+      return memory.outputs[ref.index()];
+    }
+    return {};
+  }();
+  return {base.memory, base.offset + ref.offset(), ref.size()};
+}
+
+Status CompiledEntryPoint::execute(const Step &step) {
+  const BufferView *buffers = views.data() + step.firstView;
+  switch (step.kind) {
+  case Step::Kind::launch:
+    return driver.launch(*step.kernel, {buffers, step.numViews});
+  case Step::Kind::copy:
+    return driver.copy(buffers[0], buffers[1]);
+  case Step::Kind::fill:
+    return driver.fill(buffers[0], step.fillValue);
+  }
+  return {};
+}
+
+Status CompiledEntryPoint::executeTimed(std::size_t index) {
+  const auto begin = std::chrono::steady_clock::now();
+  Status status = execute(steps[index]);
+  if (status.ok())
+    status = driver.synchronize();
+  observer({*this, index, begin, std::chrono::steady_clock::now()});
+  return status;
+}
+
+Status CompiledEntryPoint::run() {
+  const bool timed = static_cast<bool>(observer);
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (Status status = timed ? executeTimed(i) : execute(steps[i]); !status)
+      return describe(i, status);
+  return {};
+}
+
+Status CompiledEntryPoint::describe(std::size_t index, const Status &failure) const {
+  const flatbuffers::String *label = entryPoint.program()->Get(static_cast<unsigned>(index))->label();
+  return failure.withContext("'" + entryPoint.name()->str() + "', instruction " + std::to_string(index) +
+                             (label ? " ('" + label->str() + "')" : ""));
+}
+
+/// The index of the port `name`, if `size` is its size.
+static Result<std::size_t> findPort(const format::EntryPoint &entryPoint, const char *direction,
+                                    const flatbuffers::Vector<flatbuffers::Offset<format::Port>> &ports,
+                                    std::string_view name, std::size_t size) {
+  const std::string what = "'" + entryPoint.name()->str() + "': " + direction + " '" + std::string(name) + "'";
+  std::string known;
+  for (unsigned i = 0; i < ports.size(); ++i) {
+    const format::Port &port = *ports.Get(i);
+    if (std::string_view(port.name()->data(), port.name()->size()) != name) {
+      known += (known.empty() ? "" : ", ") + port.name()->str();
+      continue;
+    }
+    if (const std::size_t expected = format::byteSize(port); size != expected)
+      return Status(ErrorCode::usage, what + " is " + format::typeString(port) + " of " + std::to_string(expected) +
+                                          " bytes, not " + std::to_string(size));
+    return std::size_t{i};
+  }
+  return Status(ErrorCode::usage,
+                what + " does not exist; there " + (known.empty() ? std::string("are none") : "are: " + known));
+}
+
+Status CompiledEntryPoint::setInput(std::string_view name, std::span<const std::byte> bytes) {
+  auto index = findPort(entryPoint, "input", *entryPoint.inputs(), name, bytes.size());
+  return index ? driver.write(bytes, memory.inputs[*index]) : index.status();
+}
+
+Status CompiledEntryPoint::getOutput(std::string_view name, std::span<std::byte> bytes) {
+  auto index = findPort(entryPoint, "output", *entryPoint.outputs(), name, bytes.size());
+  return index ? driver.read(memory.outputs[*index], bytes) : index.status();
+}
+
+} // namespace moe

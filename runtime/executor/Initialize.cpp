@@ -1,0 +1,67 @@
+//===- Initialize.cpp - Initial values of variables -----------------------===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/executor/Initialize.h"
+
+#include "runtime/executor/Random.h"
+#include "runtime/format/DType.h"
+#include "runtime/format/FileLayout.h"
+
+#include <algorithm>
+
+namespace moe {
+
+std::uint64_t random::streamOf(std::string_view name) { return format::checksum(std::as_bytes(std::span(name))); }
+
+/// Computes elements chunk by chunk: `fillChunk(first, chunk)` gives the bytes of the elements from `first` on. The
+/// first is even for each chunk.
+template <typename FillChunk>
+static Status writeChunks(Driver &driver, BufferView destination, std::size_t elementSize, FillChunk fillChunk) {
+  constexpr std::size_t chunkElements = 1 << 16;
+  std::vector<std::byte> chunk(std::min(chunkElements * elementSize, destination.size));
+  for (std::size_t offset = 0; offset < destination.size; offset += chunk.size()) {
+    const std::size_t size = std::min(chunk.size(), destination.size - offset);
+    fillChunk(offset / elementSize, std::span(chunk).first(size));
+    if (Status status =
+            driver.write(std::span(chunk).first(size), {destination.memory, destination.offset + offset, size});
+        !status)
+      return status;
+  }
+  return {};
+}
+
+Status initializeVariable(Driver &driver, const format::Variable &variable, std::uint64_t seed,
+                          BufferView destination) {
+  const format::DType dtype = variable.dtype();
+  const std::size_t elementSize = format::byteSize(dtype);
+  switch (variable.initializer()->kind()) {
+  case format::InitializerKind::zeros:
+    return driver.fill(destination, 0);
+
+  case format::InitializerKind::ones:
+    return writeChunks(driver, destination, elementSize, [&](std::size_t, std::span<std::byte> chunk) {
+      for (std::size_t i = 0; i < chunk.size(); i += elementSize)
+        format::encode(1.0, dtype, chunk.data() + i);
+    });
+
+  case format::InitializerKind::normal: {
+    const double stddev = variable.initializer()->stddev();
+    const std::uint64_t stream = random::streamOf({variable.name()->data(), variable.name()->size()});
+    return writeChunks(driver, destination, elementSize, [&](std::size_t first, std::span<std::byte> chunk) {
+      const std::size_t count = chunk.size() / elementSize;
+      for (std::size_t i = 0; i < count; i += 2) {
+        const auto [even, odd] = random::normalPair(seed, stream, (first + i) / 2);
+        format::encode(stddev * even, dtype, chunk.data() + i * elementSize);
+        if (i + 1 < count)
+          format::encode(stddev * odd, dtype, chunk.data() + (i + 1) * elementSize);
+      }
+    });
+  }
+  }
+  return Status(ErrorCode::corruptFile, "unknown initializer"); // Refused by format::validate.
+}
+
+} // namespace moe
