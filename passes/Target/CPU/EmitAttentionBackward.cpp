@@ -61,9 +61,9 @@ AttentionBackwardEmitter::AttentionBackwardEmitter(moe_kernel::AttentionBackward
   result = b.matrix(b.operand(op.getResult()), queryStride);
   lse = b.matrix(b.operand(op.getLse()), shape.heads);
   resultGradient = b.matrix(b.operand(op.getResultGradient()), queryStride);
-  queryGradient = b.matrix(b.result(0), queryStride);
-  keyGradient = b.matrix(b.result(1), keyStride);
-  valueGradient = b.matrix(b.result(2), keyStride);
+  queryGradient = b.matrix(b.result(op.getQueryGradient()), queryStride);
+  keyGradient = b.matrix(b.result(op.getKeyGradient()), keyStride);
+  valueGradient = b.matrix(b.result(op.getValueGradient()), keyStride);
 
   weights = b.allocateMatrix(shape.blockM, shape.blockN);
   scoreGradients = b.allocateMatrix(shape.blockM, shape.blockN);

@@ -26,7 +26,7 @@ struct CachedAttentionEmitter {
         query(b.matrix(b.operand(op.getQuery()), shape.getQueryStride())),
         key(b.matrix(b.operand(op.getKeyCache()), shape.getKeyStride())),
         value(b.matrix(b.operand(op.getValueCache()), shape.getKeyStride())),
-        result(b.matrix(b.result(0), shape.getQueryStride())), positions(b.operand(op.getPositions())) {}
+        result(b.matrix(b.result(op.getResult()), shape.getQueryStride())), positions(b.operand(op.getPositions())) {}
 
   static AttentionShape makeShape(const KernelBuilder &b, moe_kernel::CachedAttentionOp op,
                                   moe_kernel::CPUConfigAttr config) {

@@ -133,8 +133,8 @@ MatmulEmitter::MatmulEmitter(MatmulOp op, EmitterContext &context) : op(op), b(c
   rowIndex = op.getRowIndex() ? b.operand(op.getRowIndex()) : Value();
   for (Value extra : op.getExtras())
     extras.push_back(b.operand(extra));
-  for (unsigned number = 0; number < op.getNumResults(); ++number)
-    results.push_back(b.result(number));
+  for (Value result : op.getResults())
+    results.push_back(b.result(result));
 
   accumulatorMemory = b.allocate(panels * blockM * panelColumns);
   if (packsLhs)

@@ -25,8 +25,8 @@ struct RouteEmitter {
   RouteEmitter(RouteOp op, EmitterContext &context)
       : op(op), b(context), tokens(op.getLogits().getType().getDimSize(0)),
         experts(op.getLogits().getType().getDimSize(1)), topK(op.getTopK()), logits(b.operand(op.getLogits())),
-        bias(op.getSelectionBias() ? b.operand(op.getSelectionBias()) : Value()), scores(b.result(0)),
-        weights(b.result(1)), indices(b.result(2)), selection(b.allocate(b.roundUp(experts))) {}
+        bias(op.getSelectionBias() ? b.operand(op.getSelectionBias()) : Value()), scores(b.result(op.getScores())),
+        weights(b.result(op.getWeights())), indices(b.result(op.getIndices())), selection(b.allocate(b.roundUp(experts))) {}
 
   /// The scores of the row at `start`, into the result and, with the bias, into `selection`.
   void emitSoftmax(Expr start);
@@ -146,7 +146,7 @@ LaunchShape emitRouteBackward(RouteBackwardOp op, EmitterContext &context) {
   int64_t experts = shape[1], topK = op.getIndices().getType().getDimSize(1);
   double factor = op.getRoutedScalingFactor().convertToDouble();
   Value scores = b.operand(op.getScores()), indices = b.operand(op.getIndices());
-  Value weightsGradient = b.operand(op.getWeightsGradient()), logitsGradient = b.result(0);
+  Value weightsGradient = b.operand(op.getWeightsGradient()), logitsGradient = b.result(op.getLogitsGradient());
   Value given = op.getScoresGradient() ? b.operand(op.getScoresGradient()) : Value();
   Value scoresGradient = b.allocate(b.roundUp(experts));
 
@@ -207,7 +207,8 @@ LaunchShape emitPlan(PlanOp op, EmitterContext &context) {
   int64_t entries = op.getIndices().getType().getNumElements();
   int64_t experts = op.getOffsets().getType().getNumElements() - 1;
   Value indices = b.operand(op.getIndices());
-  Value offsets = b.result(0), permutation = b.result(1), inverse = b.result(2);
+  Value offsets = b.result(op.getOffsets()), permutation = b.result(op.getPermutation());
+  Value inverse = b.result(op.getInverse());
   Value cursors = b.allocate(experts, b.builder.getI32Type());
 
   b.forEachItem([&](Expr) {

@@ -240,6 +240,31 @@ TEST_P(MatmulTest, AgreesWithLoops) {
     expectWithin(second, expected2, bound2, "the second result");
 }
 
+// A residual is added to in place: each of its elements is read before the result is written over it.
+TEST(MatmulTiedTest, AddsInPlace) {
+  auto kernel = CompiledKernel::compile(R"mlir(
+    moe_kernel.kernel @residual(%a: tensor<37x20xf32>, %b: tensor<45x20xf32>,
+                                %x: tensor<37x45xf32> {moe_kernel.tied = 0 : i64}) -> tensor<37x45xf32> {
+      %r = moe_kernel.matmul dense (%a, %b) extras(%x)
+          {transpose_rhs, extra_extents = [#moe_kernel<extent full>], result_extents = [#moe_kernel<extent full>]}
+          : (tensor<37x20xf32>, tensor<45x20xf32>, tensor<37x45xf32>) -> tensor<37x45xf32> {
+        ^bb0(%sum: f32, %old: f32):
+          %new = arith.addf %sum, %old : f32
+          moe_kernel.yield %new : f32
+      }
+      moe_kernel.return %r : tensor<37x45xf32>
+    })mlir");
+  ASSERT_TRUE(kernel);
+  auto a = randomBuffer(37 * 20, 1), b = randomBuffer(45 * 20, 2), x = randomBuffer(37 * 45, 3);
+  std::vector<double> expected(x.begin(), x.end()), bound;
+  for (int64_t m = 0; m < 37; ++m)
+    for (int64_t n = 0; n < 45; ++n)
+      for (int64_t k = 0; k < 20; ++k)
+        expected[m * 45 + n] += double(a[m * 20 + k]) * b[n * 20 + k];
+  kernel->run({a, b, x, x});
+  expectWithin(x, expected, std::vector<double>(expected.size(), 21 * 21 * kEpsilon), "the residual");
+}
+
 const MatmulCase kCases[] = {
     {.name = "OneByOne"},
     {.name = "SmallOdd", .rows = 5, .columns = 7, .depth = 3},
