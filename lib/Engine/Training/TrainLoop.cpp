@@ -74,13 +74,11 @@ Status TrainLoop::trainOne(TrainStep &trainStep, Batch &batch) {
 
   // The last step is saved, and evaluated, after the loop.
   const bool last = step == options.schedule.steps;
-  const bool due = options.saveEvery > 0 && step % options.saveEvery == 0 && !last;
-  if (context.requests.takeCheckpoint() || due)
-    if (Status status = save(); !status)
-      return status;
   if (options.evalEvery > 0 && step % options.evalEvery == 0 && !last)
-    return context.evaluate(step);
-  return {};
+    if (Status status = context.evaluate(step); !status)
+      return status;
+  const bool due = options.saveEvery > 0 && step % options.saveEvery == 0 && !last;
+  return context.requests.takeCheckpoint() || due ? save() : Status();
 }
 
 Status TrainLoop::save() {

@@ -34,9 +34,6 @@ Status checkRequest(const Session &session, const RunConfig &config, const Model
     return Status(ErrorCode::unsupportedModel,
                   format("the model's vocab_size is %lld; byte tokens need %lld",
                          static_cast<long long>(model.vocabSize), static_cast<long long>(ByteTokenizer::kVocabSize)));
-  if (config.warmup > config.steps)
-    return configurationError(format("optimizer.warmup (%lld) exceeds training.steps (%lld)",
-                                     static_cast<long long>(config.warmup), static_cast<long long>(config.steps)));
   return {};
 }
 
@@ -135,6 +132,10 @@ Result<TrainReport> train(Session &session, RunConfig config, ExistingRun existi
                       formatBytes(totalBytes(split->training)).c_str(), split->training.size(),
                       formatBytes(totalBytes(split->heldOut)).c_str(), split->heldOut.size()));
 
+  if (config.warmup >= config.steps)
+    console.warning(format("optimizer.warmup (%lld steps) lasts the whole run of %lld",
+                           static_cast<long long>(config.warmup), static_cast<long long>(config.steps)));
+
   if (Status status = prepareDirectory(config.runDirectory, existing); !status)
     return status;
   const CheckpointStore checkpoints(checkpointsDirectory(config.runDirectory));
@@ -144,12 +145,15 @@ Result<TrainReport> train(Session &session, RunConfig config, ExistingRun existi
   std::string resumed;
   if (Status status = startOrResume(session, checkpoints, existing, state, resumed, console); !status)
     return status;
+  checkpoints.prune(state.step, config.keep);
   if (Status status = replaceFile(config.runDirectory + "/config.toml", toToml(config)); !status)
     return status;
   Result<MetricsLog> metrics = MetricsLog::open(config.runDirectory + "/metrics.jsonl", state.step);
   if (!metrics)
     return metrics.status();
-  Result<MetricsLog> evaluations = MetricsLog::open(config.runDirectory + "/evaluations.jsonl", state.step);
+  // A run that is complete already evaluates its last step again.
+  Result<MetricsLog> evaluations = MetricsLog::open(config.runDirectory + "/evaluations.jsonl",
+                                                    state.step < config.steps ? state.step : state.step - 1);
   if (!evaluations)
     return evaluations.status();
 

@@ -34,9 +34,7 @@ Expr KernelBuilder::lanes() {
   return wrap(arith::ConstantOp::create(builder, DenseElementsAttr::get(type, ArrayRef(numbers))));
 }
 
-Expr KernelBuilder::mask(Expr count) {
-  return wrap(vector::CreateMaskOp::create(builder, VectorType::get(width, builder.getI1Type()), ValueRange{count}));
-}
+Expr KernelBuilder::mask(Expr count) { return lanes() < count.toI32(); }
 
 Expr KernelBuilder::tailMask(Expr column, Expr columns) {
   Expr left = columns - column;

@@ -27,7 +27,7 @@ using namespace mlir;
 namespace moe::test {
 
 static constexpr size_t kGuardBytes = 256;
-static constexpr std::byte kGuard{0xa5};
+static constexpr std::byte kGuard{0xff};
 
 KernelMemory::KernelMemory(size_t bytes) : bytes(bytes) {
   size_t alignment = kCpuBufferAlignment;
