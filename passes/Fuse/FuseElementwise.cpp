@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/RowsBuilder.h"
 
@@ -29,27 +30,20 @@ static linalg::GenericOp getFusableProducer(linalg::GenericOp consumer, OpOperan
   return linalg::areElementwiseOpsFusable(&operand) ? producer : linalg::GenericOp();
 }
 
-/// "divide" and "add" become "divide_add", "add" and "add" stay "add".
-static StringAttr joinLabels(Operation *first, Operation *second) {
-  auto a = first->getAttrOfType<StringAttr>(kLabelAttrName), b = second->getAttrOfType<StringAttr>(kLabelAttrName);
-  if (!a || !b || a == b || a.getValue().ends_with(("_" + b.getValue()).str()))
-    return a ? a : b;
-  return StringAttr::get(first->getContext(), a.getValue() + "_" + b.getValue());
-}
-
 static LogicalResult fuseElementwiseChain(linalg::GenericOp consumer, PatternRewriter &rewriter) {
   for (OpOperand &operand : consumer->getOpOperands()) {
     linalg::GenericOp producer = getFusableProducer(consumer, operand);
     if (!producer)
       continue;
-    StringAttr label = joinLabels(producer, consumer);
+    llvm::SmallSetVector<StringAttr, 4> labels;
+    collectLabels(producer, labels);
+    collectLabels(consumer, labels);
     FailureOr<linalg::ElementwiseOpFusionResult> fused = linalg::fuseElementwiseOps(rewriter, &operand);
     if (failed(fused))
       return rewriter.notifyMatchFailure(consumer, "upstream fusion failed");
-    if (label)
-      fused->fusedOp->setAttr(kLabelAttrName, label);
-    auto replacements = llvm::map_to_vector(consumer->getResults(),
-                                            [&](Value result) { return fused->replacements.lookup(result); });
+    setLabels(fused->fusedOp, labels);
+    auto replacements =
+        llvm::map_to_vector(consumer->getResults(), [&](Value result) { return fused->replacements.lookup(result); });
     rewriter.replaceOp(consumer, replacements);
     return success();
   }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/MoE/IR/MoEOps.h"
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/RowsBuilder.h"
 
@@ -22,8 +23,8 @@ using moe_kernel::MatmulKind;
 using moe_kernel::TileExtent;
 
 namespace {
-/// A matmul with a longer epilogue: gets the values that the old epilogue yielded and the elements of the new extras and
-/// returns what to yield instead.
+/// A matmul with a longer epilogue: gets the values that the old epilogue yielded and the elements of the new extras
+/// and returns what to yield instead.
 using Continue = function_ref<SmallVector<Value>(ScalarBuilder &builder, ValueRange yielded, ValueRange extras)>;
 
 struct Extension {
@@ -62,9 +63,10 @@ static moe_kernel::MatmulOp extendEpilogue(moe_kernel::MatmulOp matmul, const Ex
       matmul.getPaired() || extension.paired, matmul.getGatherRhs(), matmul.getRowDivisor(),
       appendExtents(matmul.getExtraExtents(), extraExtents, rewriter),
       appendExtents(rewriter.getArrayAttr({}), resultExtents, rewriter));
-  auto label = matmul->getAttrOfType<StringAttr>(kLabelAttrName);
-  extended->setAttr(kLabelAttrName, label ? rewriter.getStringAttr(label.getValue() + "_" + extension.label)
-                                          : rewriter.getStringAttr(extension.label));
+  llvm::SmallSetVector<StringAttr, 4> labels;
+  collectLabels(matmul, labels);
+  labels.insert(rewriter.getStringAttr(extension.label));
+  setLabels(extended, labels);
 
   OpBuilder::InsertionGuard guard(rewriter);
   Location location = matmul.getLoc();
@@ -112,7 +114,9 @@ static LogicalResult fuseGatedActivation(GatedActivationOp activation, PatternRe
     return rewriter.notifyMatchFailure(activation, "the input is not the plain result of a matmul over rows");
 
   bool keepsInput = !activation.getInput().hasOneUse();
-  Extension extension{.label = "swiglu", .results = {{activation.getType(), TileExtent::full}}, .paired = true};
+  Extension extension{.label = keepsInput ? "swiglu_with_input" : "swiglu",
+                      .results = {{activation.getType(), TileExtent::full}},
+                      .paired = true};
   if (keepsInput)
     extension.results.push_back({matmul.getResult(0).getType(), TileExtent::pair});
   rewriter.setInsertionPoint(matmul);
@@ -178,8 +182,9 @@ template <typename OpT> static LogicalResult fuseElementwise(OpT op, PatternRewr
     if (index != position)
       extension.extras.push_back({operand, TileExtent::full});
   auto fused = extendEpilogue(matmul, extension, rewriter, [&](ScalarBuilder &b, ValueRange value, ValueRange extras) {
+    // A commutative op has one form, so that equal kernels look equal.
     SmallVector<Value> operands(extras);
-    operands.insert(operands.begin() + position, value[0]);
+    operands.insert(operands.begin() + (op->template hasTrait<OpTrait::IsCommutative>() ? 0 : position), value[0]);
     return SmallVector<Value>{buildElementwise(op, b, operands)};
   });
   rewriter.replaceOp(op, fused);

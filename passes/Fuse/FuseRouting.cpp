@@ -25,10 +25,10 @@ static LogicalResult fuseRoute(TopKGateOp gate, PatternRewriter &rewriter) {
   auto scores = gate.getScores().getDefiningOp<RouterScoresOp>();
   if (!scores)
     return rewriter.notifyMatchFailure(gate, "the scores are not computed here");
-  auto route = moe_kernel::RouteOp::create(
-      rewriter, gate.getLoc(), scores.getType(), gate.getWeights().getType(), gate.getIndices().getType(),
-      scores.getLogits(), gate.getSelectionBias(), gate.getTopK(), toRouteScoring(scores.getScoringFunc()),
-      gate.getNormTopkProb(), gate.getRoutedScalingFactor());
+  auto route = moe_kernel::RouteOp::create(rewriter, gate.getLoc(), scores.getType(), gate.getWeights().getType(),
+                                           gate.getIndices().getType(), scores.getLogits(), gate.getSelectionBias(),
+                                           gate.getTopK(), toRouteScoring(scores.getScoringFunc()),
+                                           gate.getNormTopkProb(), gate.getRoutedScalingFactor());
   // Uses of the scores that stand before the gate keep their own; usually there are none.
   rewriter.replaceUsesWithIf(scores, route.getScores(), [&](OpOperand &use) {
     Operation *user = gate->getBlock()->findAncestorOpInBlock(*use.getOwner());

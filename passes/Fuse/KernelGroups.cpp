@@ -22,7 +22,8 @@ bool isKernelSupport(Operation *op) {
 void forEachOutsideValue(Operation *op, function_ref<void(Value)> callback) {
   op->walk([&](Operation *nested) {
     for (Value operand : nested->getOperands())
-      if (!op->isProperAncestor(operand.getParentBlock()->getParentOp()) && operand.getParentBlock()->getParentOp() != op)
+      if (!op->isProperAncestor(operand.getParentBlock()->getParentOp()) &&
+          operand.getParentBlock()->getParentOp() != op)
         callback(operand);
   });
 }
@@ -132,8 +133,8 @@ bool Grouping::canMerge(unsigned a, unsigned b) const {
   return isRowLocal(together) && isConvex(together);
 }
 
-/// Follows what depends on `ops` through the ops before the last of them, an op of another group standing for all of its
-/// group, and sees whether it comes back.
+/// Follows what depends on `ops` through the ops before the last of them, an op of another group standing for all of
+/// its group, and sees whether it comes back.
 bool Grouping::isConvex(ArrayRef<Operation *> ops) const {
   llvm::SmallPtrSet<Operation *, 16> inside(ops.begin(), ops.end()), dependent;
   auto isBefore = [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); };
@@ -180,8 +181,7 @@ SmallVector<KernelGroup> Grouping::take() {
   auto isBefore = [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); };
   for (KernelGroup &group : groups)
     llvm::sort(group, isBefore);
-  llvm::sort(groups,
-             [&](const KernelGroup &a, const KernelGroup &b) { return isBefore(a.back(), b.back()); });
+  llvm::sort(groups, [&](const KernelGroup &a, const KernelGroup &b) { return isBefore(a.back(), b.back()); });
   return std::move(groups);
 }
 

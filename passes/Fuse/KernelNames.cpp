@@ -7,6 +7,7 @@
 #include "passes/Fuse/KernelNames.h"
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/RowsBuilder.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -50,7 +51,9 @@ static std::string nameMatmul(moe_kernel::MatmulOp op) {
   }
   if (op.getRowIndex())
     name += "_dispatch";
-  if (auto label = op->getAttrOfType<StringAttr>(kLabelAttrName))
+  llvm::SmallSetVector<StringAttr, 4> labels;
+  collectLabels(op, labels);
+  for (StringAttr label : labels)
     name += ("_" + label.getValue()).str();
   return name + "_" + toString({m, n, k});
 }
@@ -78,8 +81,11 @@ static std::string nameStructured(Operation *op) {
       .Case<moe_kernel::AttentionOp, moe_kernel::AttentionBackwardOp, moe_kernel::CachedAttentionOp>(
           [](auto op) { return nameAttention(op, op.getNumHeads(), op.getNumKvHeads(), op.getQuery()); })
       .Case([](PlanOp op) {
-        return "plan_routing_" + toString({shapeOf(op.getIndices())[0], shapeOf(op.getIndices())[1],
-                                           shapeOf(op.getOffsets())[0] - 1});
+        return "plan_routing_" +
+               toString({shapeOf(op.getIndices())[0], shapeOf(op.getIndices())[1], shapeOf(op.getOffsets())[0] - 1});
+      })
+      .Case([](CacheAppendOp op) {
+        return "cache_append_" + toString(shapeOf(op.getCache())) + "_" + toString(shapeOf(op.getPositions()));
       })
       .Default([](Operation *op) {
         return (op->getName().stripDialect() + "_" + toString(shapeOf(op->getResult(0)))).str();
@@ -88,18 +94,19 @@ static std::string nameStructured(Operation *op) {
 
 /// The labels of the ops, each once, and the shape of the last result; of a scalar, the loops that lead to it.
 static std::string nameRows(const KernelGroup &group, TypeRange results) {
-  llvm::SmallSetVector<StringRef, 4> labels;
+  llvm::SmallSetVector<StringAttr, 4> labels;
   SmallVector<int64_t> shape;
   for (Operation *op : group) {
-    auto label = op->getAttrOfType<StringAttr>(kLabelAttrName);
-    labels.insert(label ? label.getValue() : "rows");
+    collectLabels(op, labels);
     SmallVector<int64_t> loops = cast<linalg::GenericOp>(op).getStaticLoopRanges();
     if (loops.size() > shape.size())
       shape = loops;
   }
   ArrayRef<int64_t> result = results.empty() ? ArrayRef<int64_t>() : cast<ShapedType>(results.back()).getShape();
-  std::string name = llvm::join(labels, "_");
-  return name + "_" + toString(result.empty() ? ArrayRef<int64_t>(shape) : result);
+  std::string name;
+  for (StringAttr label : labels)
+    name += label.str() + "_";
+  return name + toString(result.empty() ? ArrayRef<int64_t>(shape) : result);
 }
 
 std::string getKernelName(const KernelGroup &group, TypeRange results) {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 #include "passes/Fuse/KernelGroups.h"
+#include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/KernelNames.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/RowsBuilder.h"
@@ -65,7 +66,8 @@ static Operation *findModelShape(Value member) {
   return nullptr;
 }
 
-/// Lets every other group that reads results of `group` read them in the model's shape: that is what its kernel returns.
+/// Lets every other group that reads results of `group` read them in the model's shape: that is what its kernel
+/// returns.
 static void readInModelShape(const KernelGroup &group) {
   for (Operation *op : group)
     for (Value member : op->getResults()) {
@@ -191,7 +193,7 @@ void Outliner::cloneMembers() {
         bringIn(value);
     });
     Operation *clone = body.clone(*op, mapping);
-    clone->removeDiscardableAttr(kLabelAttrName);
+    clone->removeDiscardableAttr(kLabelsAttrName);
     clone->removeDiscardableAttr(kInPlaceAttrName);
   }
 }

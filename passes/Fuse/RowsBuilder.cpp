@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
+#include "passes/Fuse/KernelLabels.h"
 
 namespace mlir::moe {
 
@@ -39,7 +40,7 @@ linalg::GenericOp RowsBuilder::generic(ArrayRef<int64_t> extents, ArrayRef<Input
   }
 
   auto op = linalg::GenericOp::create(*this, ValueRange(inits).getTypes(), tensors, inits, maps, iterators);
-  op->setAttr(kLabelAttrName, getStringAttr(label));
+  op->setAttr(kLabelsAttrName, getStrArrayAttr(label));
   SmallVector<Type> elementTypes;
   for (Value operand : op->getOperands())
     elementTypes.push_back(getElementTypeOrSelf(operand));

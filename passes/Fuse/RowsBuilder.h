@@ -10,7 +10,8 @@
 ///
 /// * The first loop is parallel and its extent is the number of rows of the kernel.
 /// * Every input and output is indexed by loops themselves (a projected permutation); a scalar by none.
-/// * A gather is `tensor.extract` in the body. Its last index is the innermost loop whenever that loop runs over columns,
+/// * A gather is `tensor.extract` in the body. Its last index is the innermost loop whenever that loop runs over
+/// columns,
 ///   so that it reads contiguous memory; the other indices are scalars of the row.
 /// * Loops over columns are innermost. Reductions over anything else stand before them.
 /// * Parallel results start from `tensor.empty`, reductions from `linalg.fill`.
@@ -20,14 +21,12 @@
 #ifndef PASSES_FUSE_ROWSBUILDER_H
 #define PASSES_FUSE_ROWSBUILDER_H
 
-#include "passes/Fuse/ScalarBuilder.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "passes/Fuse/ScalarBuilder.h"
 
 namespace mlir::moe {
 
-/// On ops of a function until they are outlined: what they do, for the name of their kernel.
-inline constexpr llvm::StringLiteral kLabelAttrName = "moe_kernel.label";
 /// On a linalg.generic until it is outlined: for each result the input whose memory it may take, or -1.
 inline constexpr llvm::StringLiteral kInPlaceAttrName = "moe_kernel.in_place";
 /// On a reshape of a kernel's result until it is outlined: gives it the shape that the model knows it by.

@@ -49,7 +49,8 @@ static LogicalResult verifyTiedArguments(KernelOp kernel) {
       continue;
     auto tied = dyn_cast<IntegerAttr>(attribute);
     if (!tied)
-      return kernel.emitOpError() << "argument " << index << ": '" << kTiedAttrName << "' must be the number of a result";
+      return kernel.emitOpError() << "argument " << index << ": '" << kTiedAttrName
+                                  << "' must be the number of a result";
     int64_t result = tied.getInt();
     if (result < 0 || result >= static_cast<int64_t>(results.size()))
       return kernel.emitOpError() << "argument " << index << " is tied to result " << result << " but there are "
@@ -69,15 +70,14 @@ static LogicalResult verifyStructuredBody(KernelOp kernel, Operation *structured
   Block &body = kernel.getBody().front();
   for (Operation &op : body.without_terminator())
     if (&op != structured)
-      return op.emitOpError() << "stands beside '" << structured->getName()
-                              << "', which must be alone in its kernel";
+      return op.emitOpError() << "stands beside '" << structured->getName() << "', which must be alone in its kernel";
   for (auto [index, operand] : llvm::enumerate(structured->getOperands()))
     if (!isa<BlockArgument>(operand))
       return structured->emitOpError() << "operand " << index << " is not an argument of the kernel";
   if (!llvm::equal(structured->getResults(), terminator.getValues()))
     return terminator.emitOpError() << "must return the " << structured->getNumResults() << " results of '"
-                                    << structured->getName() << "' in order, but returns " << terminator.getNumOperands()
-                                    << " values";
+                                    << structured->getName() << "' in order, but returns "
+                                    << terminator.getNumOperands() << " values";
   return success();
 }
 

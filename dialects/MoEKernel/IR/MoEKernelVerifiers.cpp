@@ -76,9 +76,7 @@ struct MatmulSizes {
 };
 } // namespace
 
-static TileExtent extentAt(ArrayAttr extents, size_t index) {
-  return cast<TileExtentAttr>(extents[index]).getValue();
-}
+static TileExtent extentAt(ArrayAttr extents, size_t index) { return cast<TileExtentAttr>(extents[index]).getValue(); }
 
 static LogicalResult verifyMatmulAttributes(MatmulOp op) {
   bool ragged = op.getKind() != MatmulKind::dense;
@@ -163,8 +161,8 @@ static LogicalResult verifyTileOperands(MatmulOp op, StringRef what, ValueRange 
       return op.emitOpError() << what << " " << index << " has extent " << stringifyTileExtent(extent)
                               << ", which does not apply to kind ragged_contraction";
     if (failed(verifyShape(op, (what + " " + Twine(index)).str(), value, sizes.shapeFor(extent),
-                           Twine("extent ") + stringifyTileExtent(extent) + " and an accumulator of " +
-                               Twine(sizes.m) + " x " + Twine(sizes.n))))
+                           Twine("extent ") + stringifyTileExtent(extent) + " and an accumulator of " + Twine(sizes.m) +
+                               " x " + Twine(sizes.n))))
       return failure();
     scalars.append(isPair ? 2 : 1, getElementTypeOrSelf(value));
   }
@@ -185,8 +183,8 @@ LogicalResult MatmulOp::verify() {
 
   Block &epilogue = getEpilogue().front();
   if (epilogue.getNumArguments() != arguments.size())
-    return emitOpError() << "epilogue has " << epilogue.getNumArguments() << " arguments but accumulator and extras give "
-                         << arguments.size();
+    return emitOpError() << "epilogue has " << epilogue.getNumArguments()
+                         << " arguments but accumulator and extras give " << arguments.size();
   for (auto [index, actual, expected] : llvm::enumerate(epilogue.getArgumentTypes(), arguments))
     if (actual != expected)
       return emitOpError() << "epilogue argument " << index << " has type " << actual << " but is given " << expected;
@@ -252,7 +250,8 @@ LogicalResult AttentionBackwardOp::verify() {
 LogicalResult CachedAttentionOp::verify() {
   FailureOr<int64_t> headSize = verifyHeads(*this, getQuery(), getNumHeads(), getNumKvHeads());
   if (failed(headSize) || failed(verifyRank(*this, "key cache", getKeyCache(), 3)) ||
-      failed(verifyRank(*this, "positions", getPositions(), 2)) || failed(verifyInt32(*this, "positions", getPositions())))
+      failed(verifyRank(*this, "positions", getPositions(), 2)) ||
+      failed(verifyInt32(*this, "positions", getPositions())))
     return failure();
   int64_t sequences = shapeOf(getPositions())[0], length = shapeOf(getPositions())[1];
   if (shapeOf(getQuery())[0] != sequences * length)
@@ -260,7 +259,8 @@ LogicalResult CachedAttentionOp::verify() {
                          << length;
   SmallVector<int64_t> cacheShape{sequences, shapeOf(getKeyCache())[1],
                                   static_cast<int64_t>(getNumKvHeads()) * *headSize};
-  std::string who = (Twine(sequences) + " sequences of " + Twine(getNumKvHeads()) + " heads of " + Twine(*headSize)).str();
+  std::string who =
+      (Twine(sequences) + " sequences of " + Twine(getNumKvHeads()) + " heads of " + Twine(*headSize)).str();
   if (failed(verifyShape(*this, "key cache", getKeyCache(), cacheShape, who)) ||
       failed(verifyShape(*this, "value cache", getValueCache(), cacheShape, who)))
     return failure();
@@ -322,7 +322,8 @@ LogicalResult RouteBackwardOp::verify() {
 LogicalResult PlanOp::verify() {
   if (failed(verifyRank(*this, "indices", getIndices(), 2)) || failed(verifyInt32(*this, "indices", getIndices())) ||
       failed(verifyRank(*this, "offsets", getOffsets(), 1)) || failed(verifyInt32(*this, "offsets", getOffsets())) ||
-      failed(verifyInt32(*this, "permutation", getPermutation())) || failed(verifyInt32(*this, "inverse", getInverse())))
+      failed(verifyInt32(*this, "permutation", getPermutation())) ||
+      failed(verifyInt32(*this, "inverse", getInverse())))
     return failure();
   ArrayRef<int64_t> indices = shapeOf(getIndices());
   std::string who = (Twine(indices[0]) + " tokens with " + Twine(indices[1]) + " experts each").str();

@@ -13,8 +13,10 @@ namespace mlir::moe {
 
 static SmallVector<Value> lowerEmbedding(EmbeddingOp op, RowsBuilder &b) {
   Value table = op.getTable(), indices = b.reshape(op.getIndices(), {numElements(op.getIndices())});
-  return {b.compute(shapeOf(op.getResult()), {{indices, {0}}}, {getElementTypeOrSelf(table), {0, 1}},
-                    [&](ValueRange v) { return b.extract(table, {b.toIndex(v[0]), b.loop(1)}); })};
+  return {
+      b.compute(shapeOf(op.getResult()), {{indices, {0}}}, {getElementTypeOrSelf(table), {0, 1}}, [&](ValueRange v) {
+        return b.extract(table, {b.toIndex(v[0]), b.loop(1)});
+      })};
 }
 
 static SmallVector<Value> lowerSequencePositions(SequencePositionsOp op, RowsBuilder &b) {
@@ -55,17 +57,19 @@ static SmallVector<Value> lowerRope(RopeOp op, RowsBuilder &b) {
   Value input = op.getInput();
   int64_t tokens = shapeOf(input)[0], half = shapeOf(op.getCos())[1], heads = shapeOf(input)[1] / (2 * half);
   Value halves = b.reshape(input, {tokens, heads, 2, half});
-  Value result = b.compute(
-      {tokens, heads, 2, half}, {{halves, {0, 1, 2, 3}}, {op.getCos(), {0, 3}}, {op.getSin(), {0, 3}}},
-      {getElementTypeOrSelf(input), {0, 1, 2, 3}}, [&](ValueRange v) -> Value {
-        Value part = b.loop(2);
-        Value otherPart = arith::SubIOp::create(b, b.index(1), part);
-        Value other = b.extract(halves, {b.loop(0), b.loop(1), otherPart, b.loop(3)});
-        Value minusSinPart = b.index(op.getInverse() ? 1 : 0);
-        Value isMinus = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, part, minusSinPart);
-        Value sin = arith::SelectOp::create(b, isMinus, b.neg(v[2]), v[2]);
-        return b.add(b.mul(v[0], v[1]), b.mul(other, sin));
-      });
+  if (op.getInverse())
+    b.setLabel("rope_inverse");
+  Value result =
+      b.compute({tokens, heads, 2, half}, {{halves, {0, 1, 2, 3}}, {op.getCos(), {0, 3}}, {op.getSin(), {0, 3}}},
+                {getElementTypeOrSelf(input), {0, 1, 2, 3}}, [&](ValueRange v) -> Value {
+                  Value part = b.loop(2);
+                  Value otherPart = arith::SubIOp::create(b, b.index(1), part);
+                  Value other = b.extract(halves, {b.loop(0), b.loop(1), otherPart, b.loop(3)});
+                  Value minusSinPart = b.index(op.getInverse() ? 1 : 0);
+                  Value isMinus = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, part, minusSinPart);
+                  Value sin = arith::SelectOp::create(b, isMinus, b.neg(v[2]), v[2]);
+                  return b.add(b.mul(v[0], v[1]), b.mul(other, sin));
+                });
   return {b.toModelShape(result, shapeOf(input))};
 }
 

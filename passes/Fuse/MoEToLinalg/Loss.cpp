@@ -19,13 +19,12 @@ static SmallVector<Value> lowerCrossEntropy(CrossEntropyOp op, RowsBuilder &b) {
   Value targets = b.reshape(op.getTargets(), {tokens}), weights = b.reshape(op.getWeights(), {tokens});
 
   RowsBuilder::Output highest{type, {0}, -std::numeric_limits<double>::infinity()}, perToken{type, {0}};
-  Value max = b.compute(extents, {{logits, {0, 1}}}, highest, [&](ValueRange v) -> Value {
-    return arith::MaximumFOp::create(b, v[1], v[0]);
-  });
+  Value max = b.compute(extents, {{logits, {0, 1}}}, highest,
+                        [&](ValueRange v) -> Value { return arith::MaximumFOp::create(b, v[1], v[0]); });
   Value sum = b.compute(extents, {{logits, {0, 1}}, {max, {0}}}, perToken,
                         [&](ValueRange v) { return b.add(v[2], b.exp(b.sub(v[0], v[1]))); });
-  Value lse = b.compute({tokens}, {{max, {0}}, {sum, {0}}}, perToken,
-                        [&](ValueRange v) { return b.add(v[0], b.log(v[1])); });
+  Value lse =
+      b.compute({tokens}, {{max, {0}}, {sum, {0}}}, perToken, [&](ValueRange v) { return b.add(v[0], b.log(v[1])); });
   Value losses = b.compute({tokens}, {{targets, {0}}, {weights, {0}}, {lse, {0}}}, perToken, [&](ValueRange v) {
     Value chosen = b.extract(logits, {b.loop(0), b.toIndex(v[0])});
     return b.mul(v[1], b.sub(v[2], chosen));
@@ -40,14 +39,14 @@ static SmallVector<Value> lowerCrossEntropyBackward(CrossEntropyBackwardOp op, R
   Type type = getElementTypeOrSelf(logits);
   int64_t tokens = shapeOf(logits)[0];
   Value targets = b.reshape(op.getTargets(), {tokens}), weights = b.reshape(op.getWeights(), {tokens});
-  return {b.compute(
-      shapeOf(logits), {{logits, {0, 1}}, {targets, {0}}, {weights, {0}}, {op.getLse(), {0}}, {op.getLossGradient(), {}}},
-      {type, {0, 1}}, [&](ValueRange v) {
-        Value isTarget = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loop(1), b.toIndex(v[1]));
-        Value oneHot = arith::SelectOp::create(b, isTarget, b.constant(type, 1.0), b.constant(type, 0.0));
-        Value probability = b.exp(b.sub(v[0], v[3]));
-        return b.mul(b.mul(v[4], v[2]), b.sub(probability, oneHot));
-      })};
+  return {b.compute(shapeOf(logits),
+                    {{logits, {0, 1}}, {targets, {0}}, {weights, {0}}, {op.getLse(), {0}}, {op.getLossGradient(), {}}},
+                    {type, {0, 1}}, [&](ValueRange v) {
+                      Value isTarget = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loop(1), b.toIndex(v[1]));
+                      Value oneHot = arith::SelectOp::create(b, isTarget, b.constant(type, 1.0), b.constant(type, 0.0));
+                      Value probability = b.exp(b.sub(v[0], v[3]));
+                      return b.mul(b.mul(v[4], v[2]), b.sub(probability, oneHot));
+                    })};
 }
 
 void populateLossLowerings(RewritePatternSet &patterns) {

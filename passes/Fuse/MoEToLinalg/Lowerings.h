@@ -8,8 +8,8 @@
 #define PASSES_FUSE_MOETOLINALG_LOWERINGS_H
 
 #include "dialects/MoE/IR/MoEOps.h"
-#include "passes/Fuse/RowsBuilder.h"
 #include "mlir/IR/PatternMatch.h"
+#include "passes/Fuse/RowsBuilder.h"
 
 namespace mlir::moe {
 

@@ -47,8 +47,9 @@ static SmallVector<Value> lowerRMSNorm(RMSNormOp op, RowsBuilder &b) {
   NormRows rows(op.getInput(), op.getWeight());
   Value input = b.reshape(op.getInput(), rows.extents);
   Value reciprocal = buildReciprocalRoot(rows, input, op.getEps(), b);
-  Value result = b.compute(rows.extents, {{input, rows.all}, {reciprocal, rows.groups}, {op.getWeight(), {rows.column}}},
-                           {rows.type, rows.all}, [&](ValueRange v) { return b.mul(b.mul(v[0], v[1]), v[2]); });
+  Value result =
+      b.compute(rows.extents, {{input, rows.all}, {reciprocal, rows.groups}, {op.getWeight(), {rows.column}}},
+                {rows.type, rows.all}, [&](ValueRange v) { return b.mul(b.mul(v[0], v[1]), v[2]); });
   return {b.toModelShape(result, shapeOf(op.getInput()))};
 }
 
@@ -77,8 +78,7 @@ static Value buildWeightGradient(const NormRows &rows, Value input, Value gradie
   b.setLabel("rms_norm_weight_backward");
   Value partial = b.compute(
       extents, {{splitTokens(gradient), all}, {splitTokens(input), all}, {splitTokens(reciprocal), groups}},
-      {rows.type, {0, all.back()}},
-      [&](ValueRange v) { return b.add(v[3], b.mul(v[0], b.mul(v[1], v[2]))); });
+      {rows.type, {0, all.back()}}, [&](ValueRange v) { return b.add(v[3], b.mul(v[0], b.mul(v[1], v[2]))); });
   b.setLabel("sum_chunks");
   Value sum = b.compute({1, tokens / chunk, columns}, {{b.reshape(partial, {1, tokens / chunk, columns}), {0, 1, 2}}},
                         {rows.type, {0, 2}}, [&](ValueRange v) { return b.add(v[1], v[0]); });
@@ -100,10 +100,8 @@ static SmallVector<Value> lowerRMSNormBackward(RMSNormBackwardOp op, RowsBuilder
                             return b.mul(b.mul(cube, v[1]), b.constant(rows.type, 1.0 / rows.columns()));
                           });
   Value inputGradient = b.compute(
-      rows.extents,
-      {{gradient, rows.all}, weight, {input, rows.all}, {reciprocal, rows.groups}, {slope, rows.groups}},
-      {rows.type, rows.all},
-      [&](ValueRange v) { return b.sub(b.mul(v[3], b.mul(v[0], v[1])), b.mul(v[2], v[4])); });
+      rows.extents, {{gradient, rows.all}, weight, {input, rows.all}, {reciprocal, rows.groups}, {slope, rows.groups}},
+      {rows.type, rows.all}, [&](ValueRange v) { return b.sub(b.mul(v[3], b.mul(v[0], v[1])), b.mul(v[2], v[4])); });
 
   Value weightGradient = buildWeightGradient(rows, input, gradient, reciprocal, b);
   return {b.toModelShape(inputGradient, shapeOf(op.getInput())), weightGradient};

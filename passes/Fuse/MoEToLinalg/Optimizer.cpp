@@ -11,8 +11,8 @@
 
 namespace mlir::moe {
 
-/// Elements whose squares are added up by one work item: enough to be worth one, and few enough chunks for the last sum,
-/// which is done by one item, to stay small whatever the size of the model.
+/// Elements whose squares are added up by one work item: enough to be worth one, and few enough chunks for the last
+/// sum, which is done by one item, to stay small whatever the size of the model.
 static int64_t chooseChunk(int64_t elements) {
   constexpr int64_t kSmallestChunk = 4096, kMostChunks = 16384;
   return std::max<int64_t>(kSmallestChunk, llvm::PowerOf2Ceil(llvm::divideCeil(elements, kMostChunks)));

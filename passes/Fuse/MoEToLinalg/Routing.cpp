@@ -23,11 +23,10 @@ static SmallVector<Value> lowerRouterScores(RouterScoresOp op, RowsBuilder &b) {
     return {b.compute(extents, {{logits, {0, 1}}}, all, [&](ValueRange v) { return b.sigmoid(v[0]); })};
 
   RowsBuilder::Output highest{type, {0}, -std::numeric_limits<double>::infinity()};
-  Value max = b.compute(extents, {{logits, {0, 1}}}, highest, [&](ValueRange v) -> Value {
-    return arith::MaximumFOp::create(b, v[1], v[0]);
-  });
-  Value exps = b.compute(extents, {{logits, {0, 1}}, {max, {0}}}, all,
-                         [&](ValueRange v) { return b.exp(b.sub(v[0], v[1])); });
+  Value max = b.compute(extents, {{logits, {0, 1}}}, highest,
+                        [&](ValueRange v) -> Value { return arith::MaximumFOp::create(b, v[1], v[0]); });
+  Value exps =
+      b.compute(extents, {{logits, {0, 1}}, {max, {0}}}, all, [&](ValueRange v) { return b.exp(b.sub(v[0], v[1])); });
   Value sum = b.compute(extents, {{exps, {0, 1}}}, perRow, [&](ValueRange v) { return b.add(v[1], v[0]); });
   return {b.compute(extents, {{exps, {0, 1}}, {sum, {0}}}, all, [&](ValueRange v) { return b.div(v[0], v[1]); })};
 }
@@ -39,12 +38,10 @@ static SmallVector<Value> lowerRouterScoresBackward(RouterScoresBackwardOp op, R
   RowsBuilder::Input s{scores, {0, 1}}, d{gradient, {0, 1}};
   RowsBuilder::Output all{type, {0, 1}};
   if (op.getScoringFunc() == ScoringFunc::sigmoid)
-    return {b.compute(extents, {s, d}, all, [&](ValueRange v) {
-      return b.mul(v[1], b.mul(v[0], b.sub(b.constant(type, 1.0), v[0])));
-    })};
+    return {b.compute(extents, {s, d}, all,
+                      [&](ValueRange v) { return b.mul(v[1], b.mul(v[0], b.sub(b.constant(type, 1.0), v[0]))); })};
   Value dot = b.compute(extents, {s, d}, {type, {0}}, [&](ValueRange v) { return b.add(v[2], b.mul(v[0], v[1])); });
-  return {b.compute(extents, {s, d, {dot, {0}}}, all,
-                    [&](ValueRange v) { return b.mul(v[0], b.sub(v[1], v[2])); })};
+  return {b.compute(extents, {s, d, {dot, {0}}}, all, [&](ValueRange v) { return b.mul(v[0], b.sub(v[1], v[2])); })};
 }
 
 //===----------------------------------------------------------------------===//
@@ -56,6 +53,8 @@ static SmallVector<Value> lowerDispatch(DispatchOp op, RowsBuilder &b) {
   int64_t topK = shapeOf(op.getInverse())[1];
   if (weights)
     weights = b.reshape(weights, {numElements(weights)});
+  else
+    b.setLabel("dispatch_unweighted");
   return {b.compute(shapeOf(op.getResult()), {{op.getPermutation(), {0}}}, {getElementTypeOrSelf(input), {0, 1}},
                     [&](ValueRange v) -> Value {
                       Value entry = b.toIndex(v[0]);
@@ -70,6 +69,8 @@ static SmallVector<Value> lowerCombine(CombineOp op, RowsBuilder &b) {
   SmallVector<RowsBuilder::Input> inputs{{inverse, {0, 1}}};
   if (Value weights = op.getWeights())
     inputs.push_back({weights, {0, 1}});
+  else
+    b.setLabel("combine_unweighted");
   return {b.compute({shapeOf(inverse)[0], shapeOf(inverse)[1], shapeOf(rows)[1]}, inputs,
                     {getElementTypeOrSelf(rows), {0, 2}}, [&](ValueRange v) {
                       Value element = b.extract(rows, {b.toIndex(v[0]), b.loop(2)});
@@ -118,8 +119,8 @@ static BalanceTerms buildBalanceTerms(Value scores, Value load, const APFloat &a
   });
   Value rows = b.compute(extents, {{load, {1}}}, {b.getI32Type(), {0}},
                          [&](ValueRange v) -> Value { return arith::AddIOp::create(b, v[1], v[0]); });
-  Value share = b.compute({tokens}, {{loaded, {0}}, {scoreSum, {0}}}, perToken,
-                          [&](ValueRange v) { return b.div(v[0], v[1]); });
+  Value share =
+      b.compute({tokens}, {{loaded, {0}}, {scoreSum, {0}}}, perToken, [&](ValueRange v) { return b.div(v[0], v[1]); });
   Value scale = b.compute({tokens}, {{rows, {0}}}, perToken, [&](ValueRange v) {
     Value numerator = b.constant(type, alpha.convertToDouble() * experts / tokens);
     return b.div(numerator, arith::SIToFPOp::create(b, type, v[0]));
@@ -142,11 +143,10 @@ static SmallVector<Value> lowerBalanceLossBackward(BalanceLossBackwardOp op, Row
   Value scores = op.getScores(), load = op.getLoad();
   Type type = getElementTypeOrSelf(scores);
   auto [scoreSum, share, scale] = buildBalanceTerms(scores, load, op.getAlpha(), b);
-  Value slope = b.compute({shapeOf(scores)[0]}, {{op.getLossGradient(), {}}, {scale, {0}}, {scoreSum, {0}}}, {type, {0}},
-                          [&](ValueRange v) { return b.div(b.mul(v[0], v[1]), v[2]); });
-  return {b.compute(shapeOf(scores), {{load, {1}}, {share, {0}}, {slope, {0}}}, {type, {0, 1}}, [&](ValueRange v) {
-    return b.mul(v[2], b.sub(arith::SIToFPOp::create(b, type, v[0]), v[1]));
-  })};
+  Value slope = b.compute({shapeOf(scores)[0]}, {{op.getLossGradient(), {}}, {scale, {0}}, {scoreSum, {0}}},
+                          {type, {0}}, [&](ValueRange v) { return b.div(b.mul(v[0], v[1]), v[2]); });
+  return {b.compute(shapeOf(scores), {{load, {1}}, {share, {0}}, {slope, {0}}}, {type, {0, 1}},
+                    [&](ValueRange v) { return b.mul(v[2], b.sub(arith::SIToFPOp::create(b, type, v[0]), v[1])); })};
 }
 
 /// The comparison with the mean is exact: load_e · E against Σ load.
@@ -157,16 +157,16 @@ static SmallVector<Value> lowerUpdateSelectionBias(UpdateSelectionBiasOp op, Row
   Value load = b.reshape(op.getLoad(), {1, experts});
   Value total = b.compute({1, experts}, {{load, {0, 1}}}, {b.getI32Type(), {0}},
                           [&](ValueRange v) -> Value { return arith::AddIOp::create(b, v[1], v[0]); });
-  auto result = b.generic(
-      {1, experts}, {{b.reshape(bias, {1, experts}), {0, 1}}, {load, {0, 1}}, {total, {0}}},
-      RowsBuilder::Output{type, {0, 1}}, [&](ValueRange v) -> SmallVector<Value> {
-        double rate = op.getRate().convertToDouble();
-        Value scaled = arith::MulIOp::create(b, v[1], b.constant(b.getI32Type(), experts));
-        Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, scaled, v[2]);
-        Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, scaled, v[2]);
-        Value down = arith::SelectOp::create(b, above, b.constant(type, -rate), b.constant(type, 0.0));
-        return {b.add(v[0], arith::SelectOp::create(b, below, b.constant(type, rate), down))};
-      });
+  auto result = b.generic({1, experts}, {{b.reshape(bias, {1, experts}), {0, 1}}, {load, {0, 1}}, {total, {0}}},
+                          RowsBuilder::Output{type, {0, 1}}, [&](ValueRange v) -> SmallVector<Value> {
+                            double rate = op.getRate().convertToDouble();
+                            Value scaled = arith::MulIOp::create(b, v[1], b.constant(b.getI32Type(), experts));
+                            Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, scaled, v[2]);
+                            Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, scaled, v[2]);
+                            Value down =
+                                arith::SelectOp::create(b, above, b.constant(type, -rate), b.constant(type, 0.0));
+                            return {b.add(v[0], arith::SelectOp::create(b, below, b.constant(type, rate), down))};
+                          });
   result->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr({0}));
   return {b.toModelShape(result.getResult(0), {experts})};
 }
