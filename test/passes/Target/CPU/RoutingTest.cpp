@@ -78,6 +78,12 @@ TEST_P(RouteTest, Forward) {
     for (int64_t t = 0; t < c.tokens; t += 2)
       logits[t * c.experts + 2] = logits[t * c.experts + 1] = 8;
   }
+  // So does a tie of experts in the same lane of different vectors.
+  if (c.experts > 17) {
+    bias[17] = bias[1];
+    for (int64_t t = 0; t < c.tokens; ++t)
+      logits[t * c.experts + 17] = logits[t * c.experts + 1] = 8;
+  }
   auto scores = poisonedBuffer(c.tokens * c.experts), weights = poisonedBuffer(c.tokens * c.topK);
   Buffer<int32_t> indices(c.tokens * c.topK, -1);
   std::vector<void *> buffers = {logits};
