@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// arXiv:2205.14135, algorithm 4. An item owns a key head of a sequence and the query heads that use it, hence all rows of
-/// the gradients that it adds to, in a fixed order:
+/// arXiv:2205.14135, algorithm 4. An item owns a key head of a sequence and the query heads that use it, hence all rows
+/// of the gradients that it adds to, in a fixed order:
 ///
 /// ```
 /// dQ, dK, dV = 0
@@ -148,7 +148,12 @@ void AttentionBackwardEmitter::emitScoreGradientRow(Expr row, Expr tokenRow, Exp
 
 void AttentionBackwardEmitter::multiply(const MatrixView &lhs, const MatrixView &rhs, const MatrixView &result,
                                         Expr rows, Expr depth, int64_t columns, bool accumulate) {
-  BlockMatmul block{.lhs = lhs, .rhs = rhs, .result = result, .rows = rows, .depth = depth, .columns = columns,
+  BlockMatmul block{.lhs = lhs,
+                    .rhs = rhs,
+                    .result = result,
+                    .rows = rows,
+                    .depth = depth,
+                    .columns = columns,
                     .accumulate = accumulate};
   emitBlockMatmul(b, block, shape.tileM, shape.tileN);
 }

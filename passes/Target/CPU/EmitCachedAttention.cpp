@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A prompt is attended to in blocks of queries (FlashAttention.h). Few new tokens are taken one by one: the scores of all
-/// visible keys as dot products into scratch memory, their softmax, then the weighted sum of the values.
+/// A prompt is attended to in blocks of queries (FlashAttention.h). Few new tokens are taken one by one: the scores of
+/// all visible keys as dot products into scratch memory, their softmax, then the weighted sum of the values.
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/EmitStructured.h"
@@ -95,8 +95,8 @@ void CachedAttentionEmitter::emitSingleQueries() {
 
     Expr lowest = b.realVector(-1e30);
     Expr laneMax = b.loop(zero, visible, b.width, {lowest}, [&](Expr column, ArrayRef<Expr> carried) {
-      Expr dots = emitDotProducts(b, query.memory, queryStart, keys.from(column, zero), visible - column,
-                                  shape.headDim);
+      Expr dots =
+          emitDotProducts(b, query.memory, queryStart, keys.from(column, zero), visible - column, shape.headDim);
       Expr score = dots * b.real(shape.getScale());
       b.storeVector(score, scores, column);
       // Lanes past the last key repeat its score.

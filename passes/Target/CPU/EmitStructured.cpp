@@ -22,7 +22,8 @@ static LogicalResult checkBuffers(Operation *op) {
   for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
     Type element = cast<ShapedType>(type).getElementType();
     if (!element.isF32() && !element.isInteger(32))
-      return op->emitError() << "has a tensor of " << element << "; the CPU target computes in f32 and indexes with i32";
+      return op->emitError() << "has a tensor of " << element
+                             << "; the CPU target computes in f32 and indexes with i32";
   }
   return success();
 }

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Loops, flat memory and vectors of the configured width. All memory is seen as rank-1 memrefs with offsets in elements,
-/// so that a matrix may be a slice of a tensor, a head of a sequence or a panel of scratch memory alike.
+/// Loops, flat memory and vectors of the configured width. All memory is seen as rank-1 memrefs with offsets in
+/// elements, so that a matrix may be a slice of a tensor, a head of a sequence or a panel of scratch memory alike.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CPU_KERNELBUILDER_H

@@ -160,8 +160,8 @@ TEST_P(MatmulTest, AgreesWithLoops) {
 
   int64_t lhsRows = c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.gatheredRows();
   int64_t lhsCount = c.isContraction() ? lhsRows * c.rows : lhsRows * c.depth;
-  int64_t rhsCount = c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns
-                                       : c.experts() * c.depth * c.columns;
+  int64_t rhsCount =
+      c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns : c.experts() * c.depth * c.columns;
   auto lhs = randomBuffer(lhsCount, 1), rhs = randomBuffer(rhsCount, 2);
   Buffer<int32_t> offsets(c.experts() + 1), rowIndex(c.gatheredRows());
   for (int64_t e = 0; e < c.experts(); ++e)
@@ -265,6 +265,7 @@ TEST(MatmulTiedTest, AddsInPlace) {
   expectWithin(x, expected, std::vector<double>(expected.size(), 21 * 21 * kEpsilon), "the residual");
 }
 
+// clang-format off
 const MatmulCase kCases[] = {
     {.name = "OneByOne"},
     {.name = "SmallOdd", .rows = 5, .columns = 7, .depth = 3},
@@ -315,6 +316,7 @@ const MatmulCase kCases[] = {
     {.name = "ContractionGatherRhs", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
      .rowsOfExperts = {5, 35, 0}, .gatherDivisor = 4, .gatherRhs = true},
 };
+// clang-format on
 
 const Arch kArchs[] = {
     {"host", "vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64"},
