@@ -116,7 +116,7 @@ struct AttentionTest : testing::TestWithParam<AttentionCase> {
 TEST_P(AttentionTest, Forward) {
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @attention(%q: {0}, %k: {1}, %v: {1}) -> ({0}, {2})
-        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+        attributes {{config = {3}>} {{
       %r:2 = moe_kernel.attention %q, %k, %v {{{4}, sequence_length = {5} : i64} : ({0}, {1}, {1}) -> ({0}, {2})
       moe_kernel.return %r#0, %r#1 : {0}, {2}
     })mlir",
@@ -138,7 +138,7 @@ TEST_P(AttentionTest, Forward) {
 TEST_P(AttentionTest, Backward) {
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @attention_backward(%q: {0}, %k: {1}, %v: {1}, %o: {0}, %lse: {2}, %g: {0}) -> ({0}, {1}, {1})
-        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+        attributes {{config = {3}>} {{
       %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %lse, %g {{{4}, sequence_length = {5} : i64}
           : ({0}, {1}, {1}, {0}, {2}, {0}) -> ({0}, {1}, {1})
       moe_kernel.return %r#0, %r#1, %r#2 : {0}, {1}, {1}
@@ -197,7 +197,7 @@ TEST_P(AttentionTest, Cached) {
   std::string positionsType = llvm::formatv("tensor<{0}x{1}xi32>", c.sequences, c.length);
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @cached_attention(%q: {0}, %k: {1}, %v: {1}, %p: {2}) -> {0}
-        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+        attributes {{config = {3}>} {{
       %r = moe_kernel.cached_attention %q, %k, %v, %p {{{4}} : ({0}, {1}, {1}, {2}) -> {0}
       moe_kernel.return %r : {0}
     })mlir",

@@ -59,7 +59,7 @@ struct RouteTest : testing::TestWithParam<RouteCase> {
   std::unique_ptr<CompiledKernel> compileForward() const {
     std::string argument = c.hasBias ? ", %b: " + biasType : "", type = c.hasBias ? ", " + biasType : "";
     return CompiledKernel::compile(llvm::formatv(R"mlir(
-      moe_kernel.kernel @route(%x: {0}{1}) -> ({0}, {2}, {3}) attributes {{config = #moe_kernel.cpu_config<{4}>} {{
+      moe_kernel.kernel @route(%x: {0}{1}) -> ({0}, {2}, {3}) attributes {{config = {4}>} {{
         %r:3 = moe_kernel.route %x{5} {{top_k = {6} : i64, {7}} : ({0}{8}) -> ({0}, {2}, {3})
         moe_kernel.return %r#0, %r#1, %r#2 : {0}, {2}, {3}
       })mlir",
@@ -90,7 +90,7 @@ TEST_P(RouteTest, Forward) {
   }
   auto scores = poisonedBuffer(c.tokens * c.experts), weights = poisonedBuffer(c.tokens * c.topK);
   Buffer<int32_t> indices(c.tokens * c.topK, -1);
-  std::vector<void *> buffers = {logits};
+  KernelBuffers buffers = {logits};
   if (c.hasBias)
     buffers.push_back(bias);
   buffers.insert(buffers.end(), {scores, weights, indices});
@@ -136,7 +136,7 @@ TEST_P(RouteTest, InvalidLogitsStayInRange) {
     Buffer<float> logits(c.tokens * c.experts, bad), bias(c.experts);
     auto scores = poisonedBuffer(c.tokens * c.experts), weights = poisonedBuffer(c.tokens * c.topK);
     Buffer<int32_t> indices(c.tokens * c.topK, -1);
-    std::vector<void *> buffers = {logits};
+    KernelBuffers buffers = {logits};
     if (c.hasBias)
       buffers.push_back(bias);
     buffers.insert(buffers.end(), {scores, weights, indices});
@@ -151,7 +151,7 @@ TEST_P(RouteTest, Backward) {
     std::string argument = hasScoresGradient ? ", %sg: " + scoresType : "";
     auto kernel = CompiledKernel::compile(llvm::formatv(R"mlir(
       moe_kernel.kernel @route_backward(%s: {0}, %i: {1}, %wg: {2}{3}) -> {0}
-          attributes {{config = #moe_kernel.cpu_config<{4}>} {{
+          attributes {{config = {4}>} {{
         %r = moe_kernel.route_backward %s, %i, %wg{5} {{{6}} : ({0}, {1}, {2}{7}) -> {0}
         moe_kernel.return %r : {0}
       })mlir",
@@ -170,7 +170,7 @@ TEST_P(RouteTest, Backward) {
       for (int64_t k = 0; k < c.topK; ++k)
         indices[t * c.topK + k] = (t + k) % c.experts;
     auto result = poisonedBuffer(c.tokens * c.experts);
-    std::vector<void *> buffers = {scores, indices, weightsGradient};
+    KernelBuffers buffers = {scores, indices, weightsGradient};
     if (hasScoresGradient)
       buffers.push_back(scoresGradient);
     buffers.push_back(result);

@@ -141,7 +141,7 @@ std::string MatmulTest::source() const {
   }
   bool two = c.epilogue != Epilogue::Store;
   return llvm::formatv(R"mlir(
-    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = #moe_kernel.cpu_config<{2}>} {{
+    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = {2}>} {{
       %r{3} = moe_kernel.matmul {4} {5} {{result_extents = [{6}]{7}} : ({8}) -> ({1}) {{
         {9}
       }
@@ -174,7 +174,7 @@ TEST_P(MatmulTest, AgreesWithLoops) {
   auto first = poisonedBuffer(resultRows * c.outputs());
   auto second = poisonedBuffer(resultRows * (c.isPaired() ? c.columns : c.outputs()));
 
-  std::vector<void *> buffers = {lhs, rhs};
+  KernelBuffers buffers = {lhs, rhs};
   if (c.isRagged())
     buffers.push_back(offsets);
   if (c.gatherDivisor)
