@@ -39,7 +39,8 @@ static LogicalResult lowerToLLVMDialect(gpu::GPUModuleOp module) {
   nvgpu::populateCommonGPUTypeAndAttributeConversions(converter);
   RewritePatternSet patterns(context);
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
-  populateMathToLLVMConversionPatterns(converter, patterns);
+  // Before the patterns of gpu, which call libdevice.
+  populateMathToLLVMConversionPatterns(converter, patterns, /*approximateLog1p=*/false, /*benefit=*/2);
   populateVectorToLLVMConversionPatterns(converter, patterns, /*reassociateFPReductions=*/false);
   populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
   populateFuncToLLVMConversionPatterns(converter, patterns);
@@ -48,9 +49,9 @@ static LogicalResult lowerToLLVMDialect(gpu::GPUModuleOp module) {
   populateGpuToNVVMConversionPatterns(converter, patterns);
   populateNVGPUToNVVMConversionPatterns(converter, patterns);
   LLVMConversionTarget target(*context);
-  configureGpuToNVVMConversionLegality(target);
   target.addLegalDialect<NVVM::NVVMDialect>();
-  return applyPartialConversion(module, target, std::move(patterns));
+  SmallVector<Operation *> contents = llvm::map_to_vector(*module.getBody(), [](Operation &op) { return &op; });
+  return applyFullConversion(contents, target, std::move(patterns));
 }
 
 /// The ops of nvvm that are inline assembly rather than intrinsics.
