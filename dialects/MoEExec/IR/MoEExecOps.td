@@ -113,10 +113,12 @@ def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp
 def MoEExec_ObjectOp : MoEExec_Op<"object", [Symbol, HasParent<"::mlir::ModuleOp">]> {
   let summary = "compiled code for a target";
   let description = [{
-    `kind` is `elf`, `ptx` or `cubin`; `target`, `arch` and `features` say what may run it; `data` are the bytes.
+    `kind` is `elf`, `ptx` or `cubin`; `target`, `arch` and `features` say what may run it; `data` are the bytes. A cubin
+    that was assembled from the PTX of another object names that as its `source`: kernels name the PTX, and the runtime
+    takes the cubin instead where it fits.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$kind, StrAttr:$target, StrAttr:$arch,
-    StrArrayAttr:$features, StrAttr:$data);
+    StrArrayAttr:$features, StrAttr:$data, OptionalAttr<FlatSymbolRefAttr>:$source);
   let hasVerifier = 1;
   let assemblyFormat = "$sym_name $kind `for` $target $arch attr-dict";
 }

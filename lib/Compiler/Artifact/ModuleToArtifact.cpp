@@ -124,9 +124,16 @@ private:
     format::BlobKind kind = object.getKind() == "elf"   ? format::BlobKind::elf
                             : object.getKind() == "ptx" ? format::BlobKind::ptx
                                                         : format::BlobKind::cubin;
+    int source = -1;
+    if (FlatSymbolRefAttr symbol = object.getSourceAttr()) {
+      auto found = objectIndex.find(symbol.getValue());
+      if (found == objectIndex.end())
+        return object.emitOpError() << "comes from " << symbol << ", which is not a moe_exec.object before it";
+      source = found->second;
+    }
     objectIndex[object.getSymName()] = blobs.size();
     StringRef data = object.getData();
-    blobs.push_back({kind, std::as_bytes(std::span(data.data(), data.size()))});
+    blobs.push_back({kind, std::as_bytes(std::span(data.data(), data.size())), object.getArch().str(), source});
     return success();
   }
 

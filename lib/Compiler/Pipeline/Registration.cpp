@@ -16,6 +16,7 @@
 #include "passes/Schedule/Passes.h"
 #include "passes/Shard/Passes.h"
 #include "passes/Target/CPU/CPUTarget.h"
+#include "passes/Target/CUDA/CUDATarget.h"
 #include "passes/Verify/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -39,6 +40,7 @@ void registerAllPasses() {
   registerShardPasses();
   registerVerifyPasses();
   registerCPUTarget();
+  registerCUDATarget();
   mlir::registerTransformsPasses();
 }
 

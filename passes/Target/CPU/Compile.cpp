@@ -5,22 +5,20 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/ObjectCode.h"
+#include "passes/Target/Common/CodeGeneration.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
-#include "llvm/CodeGen/CommandFlags.h"
 #include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/IR/PassManager.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 
 namespace mlir::moe::cpu {
+
+using target::dump;
+using target::emit;
 
 static constexpr llvm::StringLiteral kTriple = "x86_64-unknown-linux-gnu";
 
@@ -45,51 +43,6 @@ static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const Capabiliti
   return std::unique_ptr<llvm::TargetMachine>(
       target->createTargetMachine(triple, "x86-64", capabilities.getFeatureString(), options, llvm::Reloc::PIC_,
                                   llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
-}
-
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  // Kernels come vectorised, with the vectors and the order of operations that were chosen for them.
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopInterleaving = false;
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager sccs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder passes(&machine, tuning);
-  // No loop becomes a library call.
-  llvm::TargetLibraryInfoImpl library(machine.getTargetTriple());
-  library.disableAllFunctions();
-  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
-  passes.registerModuleAnalyses(modules);
-  passes.registerCGSCCAnalyses(sccs);
-  passes.registerFunctionAnalyses(functions);
-  passes.registerLoopAnalyses(loops);
-  passes.crossRegisterProxies(loops, functions, sccs, modules);
-  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
-}
-
-static bool emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType kind,
-                 llvm::raw_pwrite_stream &stream) {
-  llvm::legacy::PassManager passes;
-  llvm::TargetLibraryInfoImpl library(machine.getTargetTriple());
-  library.disableAllFunctions();
-  passes.add(new llvm::TargetLibraryInfoWrapperPass(library));
-  if (machine.addPassesToEmitFile(passes, stream, nullptr, kind))
-    return false;
-  passes.run(module);
-  return true;
-}
-
-/// Calls `write` with a stream to the file `path`.
-static LogicalResult dump(ModuleOp module, const Twine &path, function_ref<void(llvm::raw_fd_ostream &)> write) {
-  std::error_code error;
-  llvm::raw_fd_ostream stream(path.str(), error);
-  if (error)
-    return module.emitError() << "cannot write " << path << ": " << error.message();
-  write(stream);
-  return success();
 }
 
 FailureOr<ObjectCode> compile(ModuleOp module, const Capabilities &capabilities, StringRef dumpPrefix) {
@@ -117,7 +70,7 @@ FailureOr<ObjectCode> compile(ModuleOp module, const Capabilities &capabilities,
   };
   if (!dumpPrefix.empty() && failed(dumpIR(".ll")))
     return failure();
-  optimize(*code, *machine);
+  target::optimize(*code, *machine);
   if (!dumpPrefix.empty()) {
     if (failed(dumpIR(".opt.ll")))
       return failure();

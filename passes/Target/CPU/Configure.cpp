@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/CPUTarget.h"
-#include "passes/Target/CPU/RowsPlan.h"
+#include "passes/Target/Common/RowsPlan.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -125,7 +125,7 @@ CPUConfigAttr Configurator::configureTokens(int64_t tokens) {
 }
 
 FailureOr<CPUConfigAttr> Configurator::configureRows() {
-  FailureOr<cpu::RowsPlan> plan = cpu::planRows(kernel, width);
+  FailureOr<target::RowsPlan> plan = target::planRows(kernel, width);
   if (failed(plan))
     return failure();
   int64_t scratchBytes = 0;
@@ -139,7 +139,7 @@ FailureOr<CPUConfigAttr> Configurator::configureRows() {
   int64_t work = std::max<int64_t>(1, plan->work);
   int64_t block = std::max(llvm::divideCeilSigned(plan->extent, capabilities.targetItems),
                            llvm::divideCeilSigned(kSmallestItem, work));
-  if (plan->kind == cpu::RowsPlan::Kind::columns)
+  if (plan->kind == target::RowsPlan::Kind::columns)
     block = llvm::alignTo(block, 16); // Cache lines of float32, and every vector width.
   return make(std::clamp<int64_t>(block, 1, plan->extent), width);
 }

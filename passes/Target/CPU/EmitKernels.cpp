@@ -7,6 +7,7 @@
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 #include "passes/Target/CPU/Emitter.h"
 #include "passes/Target/CPU/Passes.h"
+#include "passes/Target/Common/KernelInfo.h"
 
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "moe/CpuKernel.h"
@@ -20,25 +21,6 @@ using namespace cpu;
 static MemRefType getMemRefType(Type tensor) {
   auto type = cast<RankedTensorType>(tensor);
   return MemRefType::get(type.getShape(), type.getElementType());
-}
-
-/// Bytes that a launch has to move at least: every buffer once, those computed in place twice.
-static int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel) {
-  int64_t bytes = 0;
-  for (TypeRange types : {TypeRange(kernel.getArgumentTypes()), TypeRange(kernel.getResultTypes())})
-    for (Type type : types) {
-      auto shaped = cast<ShapedType>(type);
-      bytes += shaped.getNumElements() * llvm::divideCeil(shaped.getElementTypeBitWidth(), 8);
-    }
-  return bytes;
-}
-
-/// The structured op of `kernel`, or null if it is a rows kernel.
-static Operation *findStructuredOp(moe_kernel::KernelOp kernel) {
-  for (Operation &op : kernel.getBody().front().without_terminator())
-    if (isa<moe_kernel::MoEKernelDialect>(op.getDialect()))
-      return &op;
-  return nullptr;
 }
 
 static FailureOr<LaunchShape> emitKernel(moe_kernel::KernelOp kernel, ModuleOp code) {
@@ -91,7 +73,7 @@ static FailureOr<LaunchShape> emitKernel(moe_kernel::KernelOp kernel, ModuleOp c
                          parameters[numBuffers],
                          parameters[numBuffers + 1],
                          parameters[numBuffers + 2]};
-  Operation *structured = findStructuredOp(kernel);
+  Operation *structured = target::findStructuredOp(kernel);
   FailureOr<LaunchShape> shape = structured ? emitStructuredOp(structured, emitter) : emitRows(emitter);
   if (failed(shape))
     return failure();
@@ -126,7 +108,7 @@ struct CPUEmitKernelsPass : impl::CPUEmitKernelsPassBase<CPUEmitKernelsPass> {
       moe_exec::KernelOp::create(builder, kernel.getLoc(), kernel.getName(), kObjectName,
                                  /*grid=*/ArrayRef<int64_t>{shape->items, 1, 1}, /*block=*/ArrayRef<int64_t>{1, 1, 1},
                                  /*shared_bytes=*/0, shape->scratchBytes, kernel.getNumArguments(),
-                                 kernel.getNumResults(), shape->flops, getCompulsoryBytes(kernel));
+                                 kernel.getNumResults(), shape->flops, target::getCompulsoryBytes(kernel));
       kernel.erase();
     }
     if (anyFailed)

@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/Emitter.h"
-#include "passes/Target/CPU/Lanes.h"
-#include "passes/Target/CPU/RowsPlan.h"
+#include "passes/Target/Common/RowsBody.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -16,31 +15,20 @@
 
 namespace mlir::moe::cpu {
 
+using namespace target;
+
 namespace {
 
-/// Emits the loops of a plan. Values that live in one place of the nest are kept in scoped maps, from the outside in:
-/// memory of tensors, scalars of the row, registers of the iteration.
-class RowsEmitter {
+/// Emits the loops of a plan.
+class RowsEmitter : RowsBody {
 public:
-  RowsEmitter(EmitterContext &context, RowsPlan &plan) : context(context), builder(context.builder), plan(plan) {}
+  RowsEmitter(EmitterContext &context, RowsPlan &plan)
+      : RowsBody(context.builder, context.kernel, plan), context(context) {}
 
   LaunchShape emit();
 
 private:
-  /// Where an iteration of a nest is.
-  struct Position {
-    SmallVector<Value> outer;      ///< One per outer loop.
-    SmallVector<Value> reductions; ///< One per reduction inside the vectorised loop.
-    Value vector;                  ///< The first lane of the vectorised loop.
-  };
-  /// Values of an output while it is reduced, or the lanes of one that is not.
-  using Values = SmallVector<Value>;
-
-  // Memory.
-  void bindMemory();
-  Value flatten(Value memory);
   Value getScratch(Value root, int64_t &offset);
-  Value getConstant(DenseElementsAttr value);
 
   // Loops, from the outside in.
   void emitRowBlocks();
@@ -48,62 +36,16 @@ private:
   void emitNest(const PlannedNest &nest);
   void emitVectorLoop(const PlannedNest &nest, const Position &position);
   void emitVectorReduction(const PlannedNest &nest, Position position);
-  void emitChunk(const PlannedNest &nest, const Position &position, LaneBuilder &lanes);
-  Values emitReductions(const PlannedOp &planned, Position position, LaneBuilder &lanes, Values partial, unsigned depth);
 
-  // One iteration of one op.
-  Values emitBody(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange outputs);
-  void emitStores(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange values);
-  LaneValue emitInit(const PlannedOp &planned, unsigned output, const Position &position, LaneBuilder &lanes);
-  LaneValue emitLoad(const PlannedOp &planned, const OperandAccess &access, const Position &position,
-                     LaneBuilder &lanes);
-  LaneValue emitExtract(tensor::ExtractOp extract, ArrayRef<LaneValue> indices, LaneBuilder &lanes);
-  LaneValue emitIndex(const PlannedOp &planned, unsigned dim, const Position &position, LaneBuilder &lanes);
-  LaneValue getOffset(const PlannedOp &planned, const OperandAccess &access, Value root, const Position &position,
-                      LaneBuilder &lanes);
-
-  /// Lanes for the types that `nest` computes with.
-  int64_t getWidth(const PlannedNest &nest) const;
-  Value index(int64_t value) { return arith::ConstantIndexOp::create(builder, value); }
-  Value add(Value a, Value b) { return builder.createOrFold<arith::AddIOp>(a, b); }
-  Value multiply(Value a, int64_t b) { return builder.createOrFold<arith::MulIOp>(a, index(b)); }
-  Value combine(Operation *combiner, Value a, Value b) { return cloneElementwise(builder, combiner, {a, b}); }
-  /// `for` from `lower` to `upper`; `body` gets the induction variable and the carried values and returns the next ones.
-  Values emitFor(Value lower, Value upper, int64_t step, ValueRange carried,
-                 function_ref<Values(Value iv, ValueRange carried)> body);
+  int64_t getWidth(const PlannedNest &nest) const { return RowsBody::getWidth(nest, context.config.getVectorWidth()); }
 
   EmitterContext &context;
-  ImplicitLocOpBuilder &builder;
-  RowsPlan &plan;
   int64_t scratchBytes = 0;
-  Value row;                            ///< The row being computed.
-  DenseMap<Value, Value> memory;        ///< One-dimensional memrefs of tensors.
-  DenseSet<Value> rowMemory;            ///< Tensors of whose memory there is one row only.
-  DenseMap<Value, Value> rowScalars;    ///< Results with one value a row.
-  DenseMap<Value, LaneValue> registers; ///< Results of the iteration that is being emitted.
 };
-
-RowsEmitter::Values RowsEmitter::emitFor(Value lower, Value upper, int64_t step, ValueRange carried,
-                                         function_ref<Values(Value, ValueRange)> body) {
-  auto loop = scf::ForOp::create(builder, lower, upper, index(step), carried);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
-  // Without carried values the loop has its terminator already.
-  if (!carried.empty())
-    scf::YieldOp::create(builder, next);
-  return Values(loop.getResults());
-}
 
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
-
-Value RowsEmitter::flatten(Value memory) {
-  auto type = cast<MemRefType>(memory.getType());
-  auto flat = MemRefType::get({type.getNumElements()}, type.getElementType());
-  return memref::ReinterpretCastOp::create(builder, flat, memory, /*offset=*/0, flat.getShape(), ArrayRef<int64_t>{1});
-}
 
 Value RowsEmitter::getScratch(Value root, int64_t &offset) {
   auto type = MemRefType::get({plan.getRowSize(root)}, getElementTypeOrSelf(root.getType()));
@@ -113,55 +55,9 @@ Value RowsEmitter::getScratch(Value root, int64_t &offset) {
   return view;
 }
 
-/// A table as a private global of the kernel's module.
-Value RowsEmitter::getConstant(DenseElementsAttr value) {
-  auto module = builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  auto type = MemRefType::get(value.getType().getShape(), value.getElementType());
-  std::string name = ("table" + Twine(llvm::range_size(module.getOps<memref::GlobalOp>()))).str();
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(module.getBody());
-    memref::GlobalOp::create(builder, name, builder.getStringAttr("private"), type, value, /*constant=*/true,
-                             builder.getI64IntegerAttr(::moe::kCpuBufferAlignment));
-  }
-  return memref::GetGlobalOp::create(builder, type, name);
-}
-
-void RowsEmitter::bindMemory() {
-  for (auto [argument, buffer] : llvm::zip_equal(context.kernel.getArguments(), context.arguments))
-    memory[argument] = flatten(buffer);
-  ValueRange returned = context.kernel.getBody().front().getTerminator()->getOperands();
-  for (auto [value, buffer] : llvm::zip_equal(returned, context.results))
-    memory[getRoot(value)] = flatten(buffer);
-  for (Value root : plan.scratch) {
-    memory[root] = getScratch(root, scratchBytes);
-    rowMemory.insert(root);
-  }
-  for (auto constant : context.kernel.getBody().getOps<arith::ConstantOp>())
-    if (auto value = dyn_cast<DenseElementsAttr>(constant.getValue()))
-      memory[constant] = flatten(getConstant(value));
-}
-
 //===----------------------------------------------------------------------===//
 // Loops
 //===----------------------------------------------------------------------===//
-
-int64_t RowsEmitter::getWidth(const PlannedNest &nest) const {
-  bool hasWideElements = false;
-  auto check = [&](Type type) {
-    Type element = getElementTypeOrSelf(type);
-    hasWideElements |= element.isIntOrFloat() && element.getIntOrFloatBitWidth() == 64;
-  };
-  for (const PlannedOp *planned : nest.ops) {
-    for (Value operand : planned->op->getOperands())
-      check(operand.getType());
-    for (Operation &op : *planned->op.getBody())
-      for (Value result : op.getResults())
-        check(result.getType());
-  }
-  int64_t width = context.config.getVectorWidth() / (hasWideElements ? 2 : 1);
-  return std::min<int64_t>(width, llvm::PowerOf2Ceil(nest.getVectorExtent()));
-}
 
 void RowsEmitter::emitRowBlocks() {
   int64_t block = context.config.getBlockM();
@@ -239,31 +135,6 @@ void RowsEmitter::emitVectorLoop(const PlannedNest &nest, const Position &positi
     emitAt(index(whole), llvm::PowerOf2Ceil(rest), rest);
 }
 
-/// Every op of the nest for one vector of the vectorised loop.
-void RowsEmitter::emitChunk(const PlannedNest &nest, const Position &position, LaneBuilder &lanes) {
-  registers.clear();
-  for (const PlannedOp *planned : nest.ops) {
-    Values outputs;
-    for (unsigned i = 0; i < planned->op.getNumDpsInits(); ++i) {
-      bool isRead = !planned->op.getRegionOutputArgs()[i].use_empty();
-      outputs.push_back(isRead ? lanes.materialize(emitInit(*planned, i, position, lanes)) : Value());
-    }
-    outputs = emitReductions(*planned, position, lanes, outputs, 0);
-    emitStores(*planned, position, lanes, outputs);
-  }
-}
-
-RowsEmitter::Values RowsEmitter::emitReductions(const PlannedOp &planned, Position position, LaneBuilder &lanes,
-                                                Values partial, unsigned depth) {
-  if (depth == planned.reductions.size())
-    return emitBody(planned, position, lanes, partial);
-  return emitFor(index(0), index(planned.reductions[depth].extent), 1, partial, [&](Value iv, ValueRange carried) {
-    Position inner = position;
-    inner.reductions.push_back(iv);
-    return emitReductions(planned, inner, lanes, Values(carried), depth + 1);
-  });
-}
-
 /// The vectorised loop is a reduction for some ops of the nest: each keeps `copies` vectors of partial results, so that
 /// additions do not wait for each other, and combines them at the end in a fixed order.
 void RowsEmitter::emitVectorReduction(const PlannedNest &nest, Position position) {
@@ -298,12 +169,7 @@ void RowsEmitter::emitVectorReduction(const PlannedNest &nest, Position position
     for (const PlannedOp *planned : nest.ops) {
       unsigned numOutputs = planned->op.getNumDpsInits();
       if (!planned->reducesVector) {
-        Values outputs;
-        for (unsigned i = 0; i < numOutputs; ++i) {
-          bool isRead = !planned->op.getRegionOutputArgs()[i].use_empty();
-          outputs.push_back(isRead ? lanes.materialize(emitInit(*planned, i, here, lanes)) : Value());
-        }
-        emitStores(*planned, here, lanes, emitBody(*planned, here, lanes, outputs));
+        emitStores(*planned, here, lanes, emitBody(*planned, here, lanes, emitInits(*planned, here, lanes)));
         continue;
       }
       Values before;
@@ -371,147 +237,12 @@ void RowsEmitter::emitVectorReduction(const PlannedNest &nest, Position position
       emitStores(*planned, position, scalar, results[planned]);
 }
 
-//===----------------------------------------------------------------------===//
-// One iteration of one op
-//===----------------------------------------------------------------------===//
-
-LaneValue RowsEmitter::emitIndex(const PlannedOp &planned, unsigned dim, const Position &position,
-                                 LaneBuilder &lanes) {
-  if (planned.vector.dims == ArrayRef(dim))
-    return lanes.linear(position.vector, 1, lanes.getWidth());
-  for (auto [loop, iv] : llvm::zip_equal(planned.outer, position.outer))
-    if (loop.dims == ArrayRef(dim))
-      return {iv};
-  for (auto [loop, iv] : llvm::zip_equal(planned.reductions, position.reductions))
-    if (loop.dims == ArrayRef(dim))
-      return {iv};
-  // One of the dimensions that make the row.
-  if (llvm::is_contained(planned.row.dims, dim)) {
-    Value value = row;
-    for (unsigned rowDim : llvm::reverse(planned.row.dims)) {
-      Value extent = index(planned.extents[rowDim]);
-      if (rowDim == dim)
-        return {rowDim == planned.row.dims.front() ? value : builder.createOrFold<arith::RemUIOp>(value, extent)};
-      value = builder.createOrFold<arith::DivUIOp>(value, extent);
-    }
-  }
-  assert(planned.extents[dim] == 1 && "every dimension is in a loop, or there is nothing to loop over");
-  return {index(0)};
-}
-
-/// The place in the flat memory of `root` that `access` touches.
-LaneValue RowsEmitter::getOffset(const PlannedOp &planned, const OperandAccess &access, Value root,
-                                 const Position &position, LaneBuilder &lanes) {
-  Value offset = index(0);
-  auto addTerm = [&](Value iv, int64_t stride) {
-    if (stride != 0)
-      offset = add(offset, multiply(iv, stride));
-  };
-  if (!rowMemory.contains(root) && !planned.row.dims.empty()) {
-    bool isContiguous = true;
-    ArrayRef<unsigned> dims = planned.row.dims;
-    for (auto [dim, next] : llvm::zip(dims, dims.drop_front()))
-      isContiguous &= access.strides[dim] == access.strides[next] * planned.extents[next];
-    if (isContiguous)
-      addTerm(row, access.getStride(planned.row));
-    else
-      for (unsigned dim : dims)
-        addTerm(emitIndex(planned, dim, position, lanes).value, access.strides[dim]);
-  }
-  for (auto [loop, iv] : llvm::zip_equal(planned.outer, position.outer))
-    addTerm(iv, access.getStride(loop));
-  for (auto [loop, iv] : llvm::zip(planned.reductions, position.reductions))
-    addTerm(iv, access.getStride(loop));
-  int64_t stride = access.getStride(planned.vector);
-  if (stride != 0)
-    addTerm(position.vector, stride);
-  return lanes.linear(offset, stride, 1);
-}
-
-LaneValue RowsEmitter::emitLoad(const PlannedOp &planned, const OperandAccess &access, const Position &position,
-                                LaneBuilder &lanes) {
-  Value root = access.root;
-  if (auto found = registers.find(root); found != registers.end())
-    return found->second;
-  if (auto found = rowScalars.find(root); found != rowScalars.end())
-    return {found->second};
-  if (auto fill = root.getDefiningOp<linalg::FillOp>())
-    return {builder.clone(*fill.value().getDefiningOp())->getResult(0)};
-  if (auto constant = root.getDefiningOp<arith::ConstantOp>())
-    if (auto value = dyn_cast<DenseElementsAttr>(constant.getValue()); value && value.isSplat())
-      return {arith::ConstantOp::create(builder, value.getSplatValue<TypedAttr>())};
-  return lanes.load(memory.lookup(root), getOffset(planned, access, root, position, lanes));
-}
-
-LaneValue RowsEmitter::emitInit(const PlannedOp &planned, unsigned output, const Position &position,
-                                LaneBuilder &lanes) {
-  return emitLoad(planned, planned.getOutputs()[output], position, lanes);
-}
-
-LaneValue RowsEmitter::emitExtract(tensor::ExtractOp extract, ArrayRef<LaneValue> indices, LaneBuilder &lanes) {
-  Value root = getRoot(extract.getTensor());
-  auto type = cast<RankedTensorType>(extract.getTensor().getType());
-  // Of a tensor of which there is one row, the leading indices that name the row are left out (see staysInRow).
-  int64_t size = type.getNumElements(), held = cast<MemRefType>(memory.lookup(root).getType()).getNumElements();
-  LaneValue offset{index(0)};
-  for (auto [extent, position] : llvm::zip_equal(type.getShape(), indices)) {
-    bool namesRow = size > held;
-    size /= extent;
-    if (!namesRow)
-      offset = lanes.add(offset, lanes.scale(position, size));
-  }
-  return lanes.load(memory.lookup(root), offset);
-}
-
-/// One iteration in all lanes; `outputs` are the values of the output arguments (null if they are not used).
-RowsEmitter::Values RowsEmitter::emitBody(const PlannedOp &planned, const Position &position, LaneBuilder &lanes,
-                                          ValueRange outputs) {
-  DenseMap<Value, LaneValue> values;
-  Block *body = planned.op.getBody();
-  for (auto [argument, access] : llvm::zip(body->getArguments(), planned.getInputs()))
-    if (!argument.use_empty())
-      values[argument] = emitLoad(planned, access, position, lanes);
-  for (auto [argument, value] : llvm::zip_equal(planned.op.getRegionOutputArgs(), outputs))
-    if (value)
-      values[argument] = {value};
-
-  auto lookUp = [&](Value value) -> LaneValue {
-    auto found = values.find(value);
-    if (found != values.end())
-      return found->second;
-    // A constant, of the body or of the kernel.
-    return values[value] = {builder.clone(*value.getDefiningOp())->getResult(0)};
-  };
-  for (Operation &op : body->without_terminator()) {
-    if (op.hasTrait<OpTrait::ConstantLike>())
-      continue;
-    LaneValue computed;
-    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
-      computed = emitIndex(planned, index.getDim(), position, lanes);
-    } else if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
-      computed = emitExtract(extract, llvm::map_to_vector(extract.getIndices(), lookUp), lanes);
-    } else {
-      computed = lanes.apply(&op, llvm::map_to_vector(op.getOperands(), lookUp));
-    }
-    values[op.getResult(0)] = computed;
-  }
-  return llvm::map_to_vector(body->getTerminator()->getOperands(),
-                             [&](Value value) { return lanes.materialize(lookUp(value)); });
-}
-
-void RowsEmitter::emitStores(const PlannedOp &planned, const Position &position, LaneBuilder &lanes,
-                             ValueRange values) {
-  for (auto [result, access, value] : llvm::zip_equal(planned.op.getResults(), planned.getOutputs(), values)) {
-    registers[result] = {value};
-    if (plan.kind == RowsPlan::Kind::rows && plan.getRowSize(result) == 1)
-      rowScalars[result] = value;
-    if (memory.contains(result))
-      lanes.store(memory.lookup(result), getOffset(planned, access, result, position, lanes), {value});
-  }
-}
-
 LaunchShape RowsEmitter::emit() {
-  bindMemory();
+  bindBuffers(context.arguments, context.results, ::moe::kCpuBufferAlignment);
+  for (Value root : plan.scratch) {
+    memory[root] = getScratch(root, scratchBytes);
+    rowMemory.insert(root);
+  }
   if (plan.kind == RowsPlan::Kind::rows)
     emitRowBlocks();
   else

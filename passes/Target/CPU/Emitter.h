@@ -20,6 +20,7 @@
 #define PASSES_TARGET_CPU_EMITTER_H
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "passes/Target/Common/CloneRegion.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace mlir::moe::cpu {
@@ -59,17 +60,7 @@ FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context);
 /// Emits a kernel made of linalg.generic ops (EmitRows.cpp).
 FailureOr<LaunchShape> emitRows(EmitterContext &context);
 
-/// Clones the scalar op `op` on `operands`, which are scalars or vectors of one shape: on scalars if all of them are,
-/// else on vectors, with scalars broadcast.
-Value cloneElementwise(ImplicitLocOpBuilder &builder, Operation *op, ValueRange operands);
-
-/// Clones the scalar ops of `region`'s only block with `arguments` for its block arguments, at the type of the arguments:
-/// vectors stay vectors, scalars that meet vectors are broadcast. Returns the terminator's operands (CloneRegion.cpp).
-SmallVector<Value> cloneRegionAtWidth(ImplicitLocOpBuilder &builder, Region &region, ValueRange arguments);
-
-/// Combines the lanes of a one-dimensional vector in a fixed order, halves first: the shape of the tree, and so the bits,
-/// depend on the number of lanes only (CloneRegion.cpp).
-Value reduceLanes(ImplicitLocOpBuilder &builder, Value vector, function_ref<Value(Value, Value)> combine);
+using target::cloneRegionAtWidth;
 
 } // namespace mlir::moe::cpu
 

@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/Emitter.h"
-#include "passes/Target/CPU/ExpandMath.h"
 #include "passes/Target/CPU/Passes.h"
+#include "passes/Target/Common/ExpandMath.h"
+#include "passes/Target/Common/Lowering.h"
 
-#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -16,48 +16,16 @@
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
-#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
-#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
-#include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
-#include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_CPULOWERKERNELPASS
 #include "passes/Target/CPU/Passes.h.inc"
 
 using namespace cpu;
-
-/// Vectors of several dimensions to vectors of one, views of memory to address arithmetic.
-static LogicalResult lowerVectorsAndViews(ModuleOp module) {
-  RewritePatternSet patterns(module.getContext());
-  vector::populateVectorBroadcastLoweringPatterns(patterns);
-  vector::populateVectorContractLoweringPatterns(patterns, vector::VectorContractLowering::OuterProduct);
-  vector::populateVectorOuterProductLoweringPatterns(patterns);
-  vector::populateVectorMaskOpLoweringPatterns(patterns);
-  vector::populateVectorShapeCastLoweringPatterns(patterns);
-  vector::populateVectorTransposeLoweringPatterns(patterns, vector::VectorTransposeLowering::Shuffle1D);
-  vector::populateVectorTransferLoweringPatterns(patterns, /*maxTransferRank=*/1);
-  vector::populateVectorGatherLoweringPatterns(patterns);
-  vector::populateVectorRankReducingFMAPattern(patterns);
-  vector::populateVectorInsertExtractStridedSliceTransforms(patterns);
-  vector::populateVectorStepLoweringPatterns(patterns);
-  memref::populateExpandStridedMetadataPatterns(patterns);
-  return applyPatternsGreedily(module, std::move(patterns));
-}
-
-static LogicalResult lowerControlFlow(ModuleOp module) {
-  RewritePatternSet patterns(module.getContext());
-  populateSCFToControlFlowConversionPatterns(patterns);
-  populateAffineToStdConversionPatterns(patterns);
-  ConversionTarget target(*module.getContext());
-  target.addIllegalDialect<scf::SCFDialect, affine::AffineDialect>();
-  target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-  return applyPartialConversion(module, target, std::move(patterns));
-}
 
 static LogicalResult lowerToLLVMDialect(ModuleOp module) {
   LowerToLLVMOptions options(module.getContext());
@@ -124,10 +92,10 @@ struct CPULowerKernelPass : impl::CPULowerKernelPassBase<CPULowerKernelPass> {
     }
     functions.front()->removeAttr(kBuffersAttrName);
 
-    if (failed(lowerVectorsAndViews(module)) || failed(expandMath(module)))
+    if (failed(target::lowerVectorsAndViews(module)) || failed(target::expandMath(module)))
       return signalPassFailure();
-    formFusedMultiplyAdds(module);
-    if (failed(lowerControlFlow(module)) || failed(lowerToLLVMDialect(module)))
+    target::formFusedMultiplyAdds(module);
+    if (failed(target::lowerControlFlow(module)) || failed(lowerToLLVMDialect(module)))
       return signalPassFailure();
     addEntryPoint(*module.getOps<LLVM::LLVMFuncOp>().begin(), buffers);
   }

@@ -30,6 +30,12 @@
 
 namespace mlir::moe::cuda {
 
+/// The moe_exec.object that holds the PTX of all kernels.
+inline constexpr llvm::StringLiteral kObjectName = "cuda";
+/// Bytes that the address of every buffer, and of dynamic shared memory, is a multiple of.
+inline constexpr int64_t kBufferAlignment = 256;
+inline constexpr int64_t kSharedAlignment = 1024; // Of tiles that TMA writes with a 128-byte swizzle.
+
 /// What an emitter is given.
 struct EmitterContext {
   ImplicitLocOpBuilder &builder; ///< Inserts into the function's entry block.

@@ -33,7 +33,7 @@ const std::string kMaps = R"mlir(
   #none = affine_map<(i, j) -> ()>
 )mlir";
 
-const char *kTargets[] = {"host", "x86-64-v3"};
+const char *kTargets[] = {"cpu:host", "cpu:x86-64-v3"};
 
 /// Each form is run with wide and with narrow vectors.
 class RowsTest : public testing::TestWithParam<const char *> {

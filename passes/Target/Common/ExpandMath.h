@@ -22,12 +22,12 @@
 /// test/passes/Target/CPU/MathTest.cpp measures them against the C library.
 ///
 //===----------------------------------------------------------------------===//
-#ifndef PASSES_TARGET_CPU_EXPANDMATH_H
-#define PASSES_TARGET_CPU_EXPANDMATH_H
+#ifndef PASSES_TARGET_COMMON_EXPANDMATH_H
+#define PASSES_TARGET_COMMON_EXPANDMATH_H
 
 #include "mlir/IR/Operation.h"
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 /// Expands the math ops inside `root`; emits an error at each one that has neither an expansion nor an instruction.
 LogicalResult expandMath(Operation *root);
@@ -35,6 +35,6 @@ LogicalResult expandMath(Operation *root);
 /// Makes `a * b + c` one math.fma wherever the product has no other use.
 void formFusedMultiplyAdds(Operation *root);
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target
 
-#endif // PASSES_TARGET_CPU_EXPANDMATH_H
+#endif // PASSES_TARGET_COMMON_EXPANDMATH_H

@@ -17,12 +17,13 @@
 /// %x = tensor.extract %t[%row, %wrapped] // one vector load
 /// ```
 //===----------------------------------------------------------------------===//
-#ifndef PASSES_TARGET_CPU_LANES_H
-#define PASSES_TARGET_CPU_LANES_H
+#ifndef PASSES_TARGET_COMMON_LANES_H
+#define PASSES_TARGET_COMMON_LANES_H
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/Support/Alignment.h"
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 /// What the lanes hold: a vector, or a scalar `value` of lane 0 to which lane i adds i · step.
 struct LaneValue {
@@ -35,11 +36,17 @@ struct LaneValue {
   bool isLinear() const { return !isVector() && step != 0; }
 };
 
+/// How a machine reads and writes vectors.
+struct LaneMemory {
+  int64_t alignment = 0;  ///< Bytes that the address of every tensor is a multiple of; 0 if vectors may lie anywhere.
+  bool hasGathers = true; ///< Whether elements at unrelated places are one operation; else they are loaded one by one.
+};
+
 /// Builds code for `width` lanes (a power of two), of which only the first `active` may touch memory.
 class LaneBuilder {
 public:
-  LaneBuilder(ImplicitLocOpBuilder &builder, int64_t width, int64_t active)
-      : builder(builder), width(width), active(active) {}
+  LaneBuilder(ImplicitLocOpBuilder &builder, int64_t width, int64_t active, LaneMemory traits = {})
+      : builder(builder), width(width), active(active), traits(traits) {}
 
   int64_t getWidth() const { return width; }
   bool isMasked() const { return active < width; }
@@ -65,10 +72,16 @@ private:
   Value applyScalar(Operation *op, ArrayRef<LaneValue> operands);
   VectorType vectorOf(Type element) const { return VectorType::get({width}, element); }
 
+  /// What the address of a vector at `offset` is known to be a multiple of.
+  llvm::MaybeAlign getAlignment(Type element, const LaneValue &offset) const;
+  /// The place of lane `lane`.
+  Value getLane(const LaneValue &offset, int64_t lane);
+
   ImplicitLocOpBuilder &builder;
   int64_t width, active;
+  LaneMemory traits;
 };
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target
 
-#endif // PASSES_TARGET_CPU_LANES_H
+#endif // PASSES_TARGET_COMMON_LANES_H

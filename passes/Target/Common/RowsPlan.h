@@ -18,15 +18,15 @@
 /// tensors are nothing at all.
 ///
 //===----------------------------------------------------------------------===//
-#ifndef PASSES_TARGET_CPU_ROWSPLAN_H
-#define PASSES_TARGET_CPU_ROWSPLAN_H
+#ifndef PASSES_TARGET_COMMON_ROWSPLAN_H
+#define PASSES_TARGET_COMMON_ROWSPLAN_H
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/DenseSet.h"
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 /// A loop over one or several neighbouring dimensions of a linalg.generic that are contiguous in every operand.
 struct PlannedLoop {
@@ -91,9 +91,13 @@ struct RowsPlan {
 /// The tensor whose memory `tensor` is: looks through reshapes.
 Value getRoot(Value tensor);
 
-/// Plans the kernel for vectors of `vectorWidth` float32 lanes. Emits an error if its ops are not of the supported form.
-FailureOr<RowsPlan> planRows(moe_kernel::KernelOp kernel, int64_t vectorWidth);
+/// Rows beyond which a CPU needs no more of them to keep its cores busy.
+inline constexpr int64_t kEnoughRows = 64;
 
-} // namespace mlir::moe::cpu
+/// Plans the kernel for vectors of `vectorWidth` float32 lanes. It is cut into rows by as few leading dimensions as give
+/// `enoughRows` of them. Emits an error if its ops are not of the supported form.
+FailureOr<RowsPlan> planRows(moe_kernel::KernelOp kernel, int64_t vectorWidth, int64_t enoughRows = kEnoughRows);
 
-#endif // PASSES_TARGET_CPU_ROWSPLAN_H
+} // namespace mlir::moe::target
+
+#endif // PASSES_TARGET_COMMON_ROWSPLAN_H

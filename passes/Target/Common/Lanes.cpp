@@ -4,9 +4,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "passes/Target/CPU/Lanes.h"
+#include "passes/Target/Common/Lanes.h"
 
-#include "passes/Target/CPU/Emitter.h"
+#include "passes/Target/Common/CloneRegion.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -14,7 +14,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include <numeric>
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 /// A number that divides every multiple one is ever interested in: what divides zero.
 static constexpr int64_t kDividesAll = int64_t(1) << 40;
@@ -124,6 +124,21 @@ Value LaneBuilder::materialize(LaneValue value) {
   return arith::AddIOp::create(builder, vector, offsets);
 }
 
+llvm::MaybeAlign LaneBuilder::getAlignment(Type element, const LaneValue &offset) const {
+  if (traits.alignment == 0)
+    return {};
+  int64_t bytes = llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  int64_t known = std::gcd(std::gcd(divisorOf({offset.value, 0, offset.divisor}), width) * bytes, traits.alignment);
+  return llvm::Align(known);
+}
+
+Value LaneBuilder::getLane(const LaneValue &offset, int64_t lane) {
+  if (offset.isVector())
+    return vector::ExtractOp::create(builder, offset.value, ArrayRef<int64_t>{lane});
+  Value distance = arith::ConstantIndexOp::create(builder, lane * offset.step);
+  return builder.createOrFold<arith::AddIOp>(offset.value, distance);
+}
+
 LaneValue LaneBuilder::load(Value memory, LaneValue offset) {
   if (offset.isUniform())
     return {memref::LoadOp::create(builder, memory, offset.value)};
@@ -132,8 +147,16 @@ LaneValue LaneBuilder::load(Value memory, LaneValue offset) {
   auto zero = [&] { return arith::ConstantOp::create(builder, builder.getZeroAttr(type)); };
   if (offset.isLinear() && offset.step == 1) {
     if (!isMasked())
-      return {vector::LoadOp::create(builder, type, memory, offset.value)};
+      return {vector::LoadOp::create(builder, type, memory, offset.value, /*nontemporal=*/false,
+                                     getAlignment(element, offset))};
     return {vector::MaskedLoadOp::create(builder, type, memory, offset.value, getMask(), zero())};
+  }
+  if (!traits.hasGathers) {
+    assert(!isMasked() && "there are no masks without gathers");
+    SmallVector<Value> elements;
+    for (int64_t lane = 0; lane < width; ++lane)
+      elements.push_back(memref::LoadOp::create(builder, memory, getLane(offset, lane)));
+    return {vector::FromElementsOp::create(builder, type, elements)};
   }
   Value start = arith::ConstantIndexOp::create(builder, 0);
   return {vector::GatherOp::create(builder, type, memory, ValueRange(start), materialize(offset), getMask(), zero())};
@@ -150,7 +173,14 @@ void LaneBuilder::store(Value memory, LaneValue offset, LaneValue value) {
     if (isMasked())
       vector::MaskedStoreOp::create(builder, memory, offset.value, getMask(), vector);
     else
-      vector::StoreOp::create(builder, vector, memory, offset.value);
+      vector::StoreOp::create(builder, vector, memory, offset.value, /*nontemporal=*/false,
+                              getAlignment(getElementTypeOrSelf(vector), offset));
+    return;
+  }
+  if (!traits.hasGathers) {
+    for (int64_t lane = 0; lane < width; ++lane)
+      memref::StoreOp::create(builder, vector::ExtractOp::create(builder, vector, ArrayRef<int64_t>{lane}), memory,
+                              getLane(offset, lane));
     return;
   }
   Value start = arith::ConstantIndexOp::create(builder, 0);
@@ -158,4 +188,4 @@ void LaneBuilder::store(Value memory, LaneValue offset, LaneValue value) {
                             vector);
 }
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target

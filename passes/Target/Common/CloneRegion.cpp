@@ -4,13 +4,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "passes/Target/CPU/Emitter.h"
+#include "passes/Target/Common/CloneRegion.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 Value cloneElementwise(ImplicitLocOpBuilder &builder, Operation *op, ValueRange operands) {
   VectorType shape;
@@ -62,4 +62,4 @@ Value reduceLanes(ImplicitLocOpBuilder &builder, Value vector, function_ref<Valu
   return vector::ExtractOp::create(builder, vector, ArrayRef<int64_t>{0});
 }
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target

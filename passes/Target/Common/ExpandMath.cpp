@@ -4,14 +4,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "passes/Target/CPU/ExpandMath.h"
+#include "passes/Target/Common/ExpandMath.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 namespace {
 
@@ -201,7 +201,7 @@ Value expand(ImplicitLocOpBuilder &b, Operation *op) {
   return nullptr;
 }
 
-/// Whether x86-64 with AVX2 and FMA has instructions for `op`.
+/// Whether every target has instructions for `op`.
 bool isInstruction(Operation *op) {
   return isa<math::FmaOp, math::SqrtOp, math::AbsFOp, math::AbsIOp, math::CopySignOp, math::FloorOp, math::CeilOp,
              math::TruncOp, math::RoundEvenOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(op);
@@ -220,7 +220,7 @@ LogicalResult expandMath(Operation *root) {
       rewriter.replaceOp(op, expansion);
       return;
     }
-    op->emitOpError() << "has no expansion for the CPU; there are exp, log, sin, cos and rsqrt of f32 and f64";
+    op->emitOpError() << "has no expansion; there are exp, log, sin, cos and rsqrt of f32 and f64";
     anyFailed = true;
   });
   return failure(anyFailed);
@@ -251,4 +251,4 @@ void formFusedMultiplyAdds(Operation *root) {
   });
 }
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target

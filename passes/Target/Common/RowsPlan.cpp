@@ -4,13 +4,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "passes/Target/CPU/RowsPlan.h"
+#include "passes/Target/Common/RowsPlan.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/STLExtras.h"
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 Value getRoot(Value tensor) {
   while (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(tensor.getDefiningOp()))
@@ -65,7 +65,8 @@ bool countsUpWith(Value value, unsigned dim, const PlannedOp &planned) {
 
 class Planner {
 public:
-  Planner(moe_kernel::KernelOp kernel, int64_t vectorWidth) : kernel(kernel), vectorWidth(vectorWidth) {}
+  Planner(moe_kernel::KernelOp kernel, int64_t vectorWidth, int64_t enoughRows)
+      : kernel(kernel), vectorWidth(vectorWidth), enoughRows(enoughRows) {}
 
   FailureOr<RowsPlan> run();
 
@@ -102,7 +103,7 @@ private:
   int64_t getSize(Value root) const { return cast<ShapedType>(root.getType()).getNumElements(); }
 
   moe_kernel::KernelOp kernel;
-  int64_t vectorWidth;
+  int64_t vectorWidth, enoughRows;
   RowsPlan plan;
   DenseMap<Value, Value> tiedRoots; ///< Arguments computed in place, and the result that takes their memory.
 };
@@ -522,7 +523,6 @@ FailureOr<RowsPlan> Planner::run() {
   auto plan_ = [&] {
     if (planColumns())
       return;
-    constexpr int64_t kEnoughRows = 64;
     int64_t chosen = 1;
     for (int64_t rows : getRowCandidates()) {
       int64_t largest = 0;
@@ -531,7 +531,7 @@ FailureOr<RowsPlan> Planner::run() {
       if (!planByRows(rows) || (chosen > 1 && largest / rows < vectorWidth))
         continue;
       chosen = rows;
-      if (rows >= kEnoughRows)
+      if (rows >= enoughRows)
         break;
     }
     planByRows(chosen);
@@ -544,8 +544,8 @@ FailureOr<RowsPlan> Planner::run() {
 
 } // namespace
 
-FailureOr<RowsPlan> planRows(moe_kernel::KernelOp kernel, int64_t vectorWidth) {
-  return Planner(kernel, vectorWidth).run();
+FailureOr<RowsPlan> planRows(moe_kernel::KernelOp kernel, int64_t vectorWidth, int64_t enoughRows) {
+  return Planner(kernel, vectorWidth, enoughRows).run();
 }
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target

@@ -1,0 +1,105 @@
+//===- Assemble.cpp - PTX to machine code with ptxas ------------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Ptx.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/Regex.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace mlir::moe::cuda {
+
+std::string findAssembler() {
+  if (auto path = llvm::sys::findProgramByName("ptxas"))
+    return *path;
+  if (auto path = llvm::sys::findProgramByName("ptxas", {"/usr/local/cuda/bin"}))
+    return *path;
+  return "";
+}
+
+namespace {
+/// A file that is gone at the end of the scope.
+struct TemporaryFile {
+  explicit TemporaryFile(StringRef suffix) {
+    error = llvm::sys::fs::createTemporaryFile("moe", suffix, path);
+    remover.setFile(path);
+  }
+  /// "" if it cannot be read.
+  std::string read() const {
+    auto buffer = llvm::MemoryBuffer::getFile(path);
+    return buffer ? (*buffer)->getBuffer().str() : "";
+  }
+
+  std::error_code error;
+  SmallString<128> path;
+  llvm::FileRemover remover;
+};
+} // namespace
+
+/// Reads what `ptxas -v` prints for every kernel:
+///
+///   ptxas info    : Function properties for scale
+///       0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+///   ptxas info    : Used 16 registers, used 0 barriers
+static SmallVector<KernelResources> parseLog(StringRef log) {
+  static const llvm::Regex name("Function properties for '?([^' ]+)"), registers("Used ([0-9]+) registers"),
+      memory("([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
+  SmallVector<KernelResources> kernels;
+  SmallVector<StringRef> lines, groups;
+  log.split(lines, '\n');
+  auto number = [&](unsigned group) {
+    int64_t value = 0;
+    (void)groups[group].getAsInteger(10, value);
+    return value;
+  };
+  for (StringRef line : lines) {
+    if (name.match(line, &groups)) {
+      kernels.push_back({groups[1].trim().str()});
+    } else if (!kernels.empty() && memory.match(line, &groups)) {
+      kernels.back().stackBytes = number(1);
+      kernels.back().spillBytes = number(2) + number(3);
+    } else if (!kernels.empty() && registers.match(line, &groups)) {
+      kernels.back().registers = number(1);
+    }
+  }
+  return kernels;
+}
+
+FailureOr<MachineCode> assemble(StringRef path, StringRef ptx, StringRef arch,
+                                function_ref<InFlightDiagnostic()> emitError) {
+  TemporaryFile source("ptx"), object("cubin"), log("log");
+  for (const TemporaryFile *file : {&source, &object, &log})
+    if (file->error)
+      return emitError() << "cannot make a temporary file: " << file->error.message();
+  std::error_code error;
+  {
+    llvm::raw_fd_ostream stream(source.path, error);
+    stream << ptx;
+    stream.close();
+    if (error || stream.has_error())
+      return emitError() << "cannot write " << source.path << ": " << (error ? error : stream.error()).message();
+  }
+
+  std::string target = ("-arch=" + arch).str();
+  StringRef arguments[] = {path, "-O3", "-v", target, "-o", object.path, source.path};
+  std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log.path), StringRef(log.path)};
+  std::string reason;
+  int status = llvm::sys::ExecuteAndWait(path, arguments, /*Env=*/std::nullopt, redirects, /*SecondsToWait=*/0,
+                                         /*MemoryLimit=*/0, &reason);
+  MachineCode code;
+  code.log = log.read();
+  if (status != 0)
+    return emitError() << path << " refuses the generated PTX: " << (reason.empty() ? code.log : reason);
+  code.cubin = object.read();
+  code.kernels = parseLog(code.log);
+  return code;
+}
+
+} // namespace mlir::moe::cuda

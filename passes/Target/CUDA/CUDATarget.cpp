@@ -1,0 +1,54 @@
+//===- CUDATarget.cpp - NVIDIA GPUs as a target -----------------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/CUDATarget.h"
+
+#include "dialects/MoEExec/IR/MoEExecOps.h"
+#include "passes/Target/CUDA/Passes.h"
+
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+
+namespace mlir::moe {
+
+void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
+  registry.insert<arith::ArithDialect, cf::ControlFlowDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
+                  memref::MemRefDialect, moe_exec::MoEExecDialect, moe_kernel::MoEKernelDialect,
+                  nvgpu::NVGPUDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
+}
+
+void CUDATarget::addCodegenPasses(OpPassManager &passes) const { buildCUDACodegenPipeline(passes); }
+
+void buildCUDACodegenPipeline(OpPassManager &passes, StringRef dumpTo) {
+  passes.addPass(createCUDAEmitKernelsPass());
+  passes.nest<ModuleOp>().nest<gpu::GPUModuleOp>().addPass(createCUDALowerKernelPass());
+  passes.addPass(createCUDACompileKernelsPass({/*dumpTo=*/dumpTo.str()}));
+}
+
+namespace {
+struct CodegenOptions : PassPipelineOptions<CodegenOptions> {
+  Option<std::string> dumpTo{*this, "dump-to",
+                             llvm::cl::desc("Write <kernel>.ll, <kernel>.ptx and what ptxas says into this folder")};
+};
+} // namespace
+
+void registerCUDATarget() {
+  registerTarget("cuda", [](StringRef arch, function_ref<InFlightDiagnostic()> emitError) -> std::unique_ptr<Target> {
+    std::optional<cuda::Capabilities> capabilities = cuda::getCapabilities(arch, emitError);
+    return capabilities ? std::make_unique<CUDATarget>(*capabilities) : nullptr;
+  });
+  registerCUDAPasses();
+  PassPipelineRegistration<CodegenOptions>(
+      "moe-cuda-codegen", "Compile configured kernels for NVIDIA GPUs: emit, lower, compile to PTX and assemble",
+      [](OpPassManager &passes, const CodegenOptions &options) { buildCUDACodegenPipeline(passes, options.dumpTo); });
+}
+
+} // namespace mlir::moe

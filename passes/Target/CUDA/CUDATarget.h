@@ -1,0 +1,35 @@
+//===- CUDATarget.h - NVIDIA GPUs as a target -------------------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_CUDATARGET_H
+#define PASSES_TARGET_CUDA_CUDATARGET_H
+
+#include "passes/Target/CUDA/Capabilities.h"
+#include "passes/Target/Target.h"
+
+namespace mlir::moe {
+
+/// NVIDIA GPUs through LLVM's NVPTX. `arch` is "" for the portable baseline sm_80, or one of those in Capabilities.cpp.
+class CUDATarget : public Target {
+public:
+  explicit CUDATarget(cuda::Capabilities capabilities) : capabilities(capabilities) {}
+
+  StringRef getName() const override { return "cuda"; }
+  StringRef getArch() const override { return capabilities.arch; }
+  void getDependentDialects(DialectRegistry &registry) const override;
+  LogicalResult configure(moe_kernel::KernelOp kernel) const override;
+  void addCodegenPasses(OpPassManager &passes) const override;
+
+private:
+  cuda::Capabilities capabilities;
+};
+
+/// Makes "cuda" known to createTarget, and its passes to command lines.
+void registerCUDATarget();
+
+} // namespace mlir::moe
+
+#endif // PASSES_TARGET_CUDA_CUDATARGET_H

@@ -1,0 +1,45 @@
+//===- RowsShape.h - How threads share the rows of a kernel -----*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// A block computes `rows` rows of a plan by rows, each with threads / rows neighbouring threads: part of a warp, a warp,
+/// or the whole block. Or it computes threads · width columns of a plan by columns. Every thread has `width` neighbouring
+/// iterations of the innermost loop at a time.
+///
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_ROWSSHAPE_H
+#define PASSES_TARGET_CUDA_ROWSSHAPE_H
+
+#include "passes/Target/CUDA/Capabilities.h"
+#include "passes/Target/Common/RowsPlan.h"
+
+namespace mlir::moe::cuda {
+
+struct RowsShape {
+  int64_t threads = 1; ///< Of a block.
+  int64_t rows = 1;    ///< Of a block.
+  int64_t width = 1;   ///< 32-bit elements that a thread reads at once.
+
+  int64_t getThreadsPerRow() const { return threads / rows; }
+  /// Shared memory for what the plan keeps between its nests, and for sums of several warps.
+  int64_t getSharedBytes(const target::RowsPlan &plan) const;
+  /// Elements between the rows of `root` in shared memory, which keeps vectors aligned.
+  static int64_t getSharedRowStride(const target::RowsPlan &plan, Value root);
+
+  /// From what configure wrote; emits an error if that is not possible.
+  static FailureOr<RowsShape> get(moe_kernel::KernelOp kernel, const target::RowsPlan &plan);
+};
+
+/// The plan of a rows kernel for a GPU.
+FailureOr<target::RowsPlan> planRows(moe_kernel::KernelOp kernel);
+
+/// Enough threads that each has a few vectors at most, and enough blocks to fill the GPU.
+RowsShape chooseRowsShape(const target::RowsPlan &plan);
+
+} // namespace mlir::moe::cuda
+
+#endif // PASSES_TARGET_CUDA_ROWSSHAPE_H

@@ -1,0 +1,28 @@
+//===- CodeGeneration.h - LLVM modules to assembly and objects --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_COMMON_CODEGENERATION_H
+#define PASSES_TARGET_COMMON_CODEGENERATION_H
+
+#include "mlir/IR/Operation.h"
+#include "llvm/Target/TargetMachine.h"
+
+namespace mlir::moe::target {
+
+/// LLVM's -O3 without the vectorisers: kernels come with the vectors and the order of operations chosen for them. No
+/// loop becomes a library call.
+void optimize(llvm::Module &module, llvm::TargetMachine &machine);
+
+/// Writes assembly or an object, without library calls. Returns false if the target cannot.
+bool emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType kind,
+          llvm::raw_pwrite_stream &stream);
+
+/// Calls `write` with a stream to the file `path`; errors are emitted on `module`.
+LogicalResult dump(Operation *module, const Twine &path, function_ref<void(llvm::raw_fd_ostream &)> write);
+
+} // namespace mlir::moe::target
+
+#endif // PASSES_TARGET_COMMON_CODEGENERATION_H

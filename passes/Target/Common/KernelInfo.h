@@ -1,0 +1,22 @@
+//===- KernelInfo.h - What every emitter asks of a kernel -------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_COMMON_KERNELINFO_H
+#define PASSES_TARGET_COMMON_KERNELINFO_H
+
+#include "dialects/MoEKernel/IR/MoEKernelOps.h"
+
+namespace mlir::moe::target {
+
+/// The structured op of `kernel`, or null if it is a rows kernel.
+Operation *findStructuredOp(moe_kernel::KernelOp kernel);
+
+/// Bytes that a launch has to move at least: every buffer once, those computed in place twice.
+int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel);
+
+} // namespace mlir::moe::target
+
+#endif // PASSES_TARGET_COMMON_KERNELINFO_H
