@@ -83,7 +83,6 @@ public:
   const int64_t items, scratchBytes, flops, bytes;
   const std::string config; ///< The text of the configuration that was used.
 
-protected:
   explicit CompiledKernel(KernelCode code);
 };
 

@@ -9,14 +9,19 @@
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 using namespace moe::test;
 
 namespace {
 
+enum Scoring { softmax, sigmoid, identity };
+constexpr const char *kScoringNames[] = {"softmax", "sigmoid", "identity"};
+
 struct RouteCase {
   int64_t tokens, experts, topK;
-  bool softmax, hasBias, normalizes;
+  Scoring scoring;
+  bool hasBias, normalizes;
   double factor;
   const char *target = "cpu:host";
   const char *config = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 4, tile_n = 64, block_m = 8, block_n = 64>";
@@ -25,19 +30,21 @@ struct RouteCase {
 constexpr const char *kEightLanes = "#moe_kernel.cpu_config<vector_width = 8, tile_m = 6, tile_n = 16, block_m = 3, block_n = 32>";
 
 const RouteCase kCases[] = {
-    {1, 1, 1, true, false, false, 1.0},
-    {20, 8, 2, true, false, true, 1.0},
-    {20, 8, 2, false, true, true, 2.5},
-    {13, 5, 5, true, true, false, 1.0},
-    {9, 64, 8, false, true, true, 1.0},
-    {7, 37, 6, true, false, false, 0.5},
-    {3, 256, 8, false, true, true, 2.5},
-    {20, 8, 2, true, true, true, 1.0, "cpu:x86-64-v3", kEightLanes},
-    {11, 21, 4, false, false, true, 1.0, "cpu:x86-64-v3", kEightLanes},
+    {1, 1, 1, softmax, false, false, 1.0},
+    {20, 8, 2, softmax, false, true, 1.0},
+    {20, 8, 2, sigmoid, true, true, 2.5},
+    {13, 5, 5, softmax, true, false, 1.0},
+    {9, 64, 8, sigmoid, true, true, 1.0},
+    {7, 37, 6, softmax, false, false, 0.5},
+    {3, 256, 8, sigmoid, true, true, 2.5},
+    {20, 8, 2, softmax, true, true, 1.0, "cpu:x86-64-v3", kEightLanes},
+    {11, 21, 4, sigmoid, false, true, 1.0, "cpu:x86-64-v3", kEightLanes},
+    {13, 21, 4, identity, true, false, 1.5},
 };
 
 /// The shapes of `cases` for GPUs.
-std::vector<RouteCase> forCuda(std::vector<RouteCase> cases) {
+std::vector<RouteCase> forCuda(std::span<const RouteCase> shapes) {
+  std::vector<RouteCase> cases(shapes.begin(), shapes.end());
   for (RouteCase &c : cases) {
     c.target = "cuda:sm_80";
     c.config = "#moe_kernel.cuda_config<threads = 128, tile_m = 1, tile_n = 1, tile_k = 1, stages = 1>";
@@ -62,8 +69,8 @@ struct RouteTest : testing::TestWithParam<RouteCase> {
   }
   std::string attributes() const {
     return llvm::formatv(
-        "scoring = #moe_kernel<scoring<{0}>>, norm_topk_prob = {1}, routed_scaling_factor = {2:e6} : f64",
-        c.softmax ? "softmax" : "sigmoid", c.normalizes ? "true" : "false", c.factor);
+        "scoring = #moe_kernel.scoring<{0}>, norm_topk_prob = {1}, routed_scaling_factor = {2:e6} : f64",
+        kScoringNames[c.scoring], c.normalizes ? "true" : "false", c.factor);
   }
   std::unique_ptr<CompiledKernel> compileForward() const {
     std::string argument = c.hasBias ? ", %b: " + biasType : "", type = c.hasBias ? ", " + biasType : "";
@@ -113,9 +120,11 @@ TEST_P(RouteTest, Forward) {
     for (int64_t e = 0; e < c.experts; ++e)
       sum += std::exp(row[e] - largest);
     for (int64_t e = 0; e < c.experts; ++e) {
-      expectedScores.push_back(c.softmax ? std::exp(row[e] - largest) / sum : 1 / (1 + std::exp(-double(row[e]))));
+      expectedScores.push_back(c.scoring == softmax   ? std::exp(row[e] - largest) / sum
+                               : c.scoring == sigmoid ? 1 / (1 + std::exp(-double(row[e])))
+                                                      : row[e]);
       // The difference of logits below 16 is rounded, exp amplifies that; then E additions and a division.
-      scoresBound.push_back(expectedScores.back() * (16 + 4 + c.experts + 4) * kEpsilon);
+      scoresBound.push_back(std::abs(expectedScores.back()) * (16 + 4 + c.experts + 4) * kEpsilon);
     }
     // The choice is by the scores as rounded, so that ties and near ties are decided as the kernel sees them.
     std::vector<int32_t> order(c.experts);
@@ -131,7 +140,7 @@ TEST_P(RouteTest, Forward) {
     for (int64_t k = 0; k < c.topK; ++k) {
       double weight = scores[t * c.experts + order[k]] * c.factor;
       expectedWeights.push_back(c.normalizes ? weight / (chosen + 1e-20) : weight);
-      weightsBound.push_back(expectedWeights.back() * (c.topK + 4) * kEpsilon);
+      weightsBound.push_back(std::abs(expectedWeights.back()) * (c.topK + 4) * kEpsilon);
     }
   }
   expectWithin(scores, expectedScores, scoresBound, "scores");
@@ -210,8 +219,11 @@ TEST_P(RouteTest, Backward) {
         innerMagnitude += magnitude[e] * score(e);
       }
       for (int64_t e = 0; e < c.experts; ++e) {
-        expected.push_back(c.softmax ? score(e) * (gradient[e] - inner) : gradient[e] * score(e) * (1 - score(e)));
-        double size = score(e) * (magnitude[e] + (c.softmax ? innerMagnitude : 0));
+        expected.push_back(c.scoring == softmax   ? score(e) * (gradient[e] - inner)
+                           : c.scoring == sigmoid ? gradient[e] * score(e) * (1 - score(e))
+                                                  : gradient[e]);
+        double size = (c.scoring == identity ? 1 : score(e)) *
+                      (magnitude[e] + (c.scoring == softmax ? innerMagnitude : 0));
         bound.push_back((size + 1e-30) * (2 * c.topK + c.experts + 8) * kEpsilon);
       }
     }
@@ -220,7 +232,7 @@ TEST_P(RouteTest, Backward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, RouteTest, testing::ValuesIn(kCases), nameOf);
-INSTANTIATE_TEST_SUITE_P(Cuda, RouteTest, testing::ValuesIn(forCuda({std::begin(kCases), std::end(kCases)})), nameOf);
+INSTANTIATE_TEST_SUITE_P(Cuda, RouteTest, testing::ValuesIn(forCuda(kCases)), nameOf);
 
 struct PlanTest : testing::TestWithParam<const char *> {
   void SetUp() override {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "../KernelTest.h"
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 
