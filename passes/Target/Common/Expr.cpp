@@ -4,14 +4,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "passes/Target/CPU/Expr.h"
+#include "passes/Target/Common/Expr.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 static bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); }
 
@@ -127,4 +127,4 @@ Expr Expr::splat(int64_t width) const {
 }
 Expr Expr::extract(int64_t lane) const { return {*builder, vector::ExtractOp::create(*builder, value, lane)}; }
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target

@@ -10,13 +10,13 @@
 /// of them; a scalar that meets a vector is broadcast; what can be folded is folded on the way.
 ///
 //===----------------------------------------------------------------------===//
-#ifndef PASSES_TARGET_CPU_EXPR_H
-#define PASSES_TARGET_CPU_EXPR_H
+#ifndef PASSES_TARGET_COMMON_EXPR_H
+#define PASSES_TARGET_COMMON_EXPR_H
 
 #include "mlir/IR/Builders.h"
 #include <optional>
 
-namespace mlir::moe::cpu {
+namespace mlir::moe::target {
 
 class Expr {
 public:
@@ -86,6 +86,6 @@ private:
   Value value;
 };
 
-} // namespace mlir::moe::cpu
+} // namespace mlir::moe::target
 
-#endif // PASSES_TARGET_CPU_EXPR_H
+#endif // PASSES_TARGET_COMMON_EXPR_H

@@ -1,0 +1,46 @@
+//===- EmitStructured.h - The emitters of the structured ops ----*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// One function per structured op, in Emit<...>.cpp. What a block computes, and what the configuration says about it:
+///
+/// | op | block |
+/// |---|---|
+/// | matmul | a tile of tile_m × tile_n accumulators, tile_k steps of the contraction at a time (MatmulSchedule.h) |
+/// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
+/// | attention_backward | the gradients of tile_n keys of a key head, or those of tile_m queries of a head |
+/// | cached_attention | as attention; a single query of a head, if few are given at a time |
+/// | route, route_backward | a token per warp |
+/// | plan | everything: one block |
+/// | scatter_add | tile_m rows of the result, a column per thread |
+/// | cache_append | one row |
+/// | sum_of_squares | one chunk |
+///
+/// The number of threads is a power of two, at least 32.
+///
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_EMITSTRUCTURED_H
+#define PASSES_TARGET_CUDA_EMITSTRUCTURED_H
+
+#include "passes/Target/CUDA/Emitter.h"
+
+namespace mlir::moe::cuda {
+
+LaunchShape emitMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
+LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);
+LaunchShape emitAttentionBackward(moe_kernel::AttentionBackwardOp op, EmitterContext &context);
+LaunchShape emitCachedAttention(moe_kernel::CachedAttentionOp op, EmitterContext &context);
+LaunchShape emitRoute(moe_kernel::RouteOp op, EmitterContext &context);
+LaunchShape emitRouteBackward(moe_kernel::RouteBackwardOp op, EmitterContext &context);
+LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context);
+LaunchShape emitScatterAdd(moe_kernel::ScatterAddOp op, EmitterContext &context);
+LaunchShape emitCacheAppend(moe_kernel::CacheAppendOp op, EmitterContext &context);
+LaunchShape emitSumOfSquares(moe_kernel::SumOfSquaresOp op, EmitterContext &context);
+
+} // namespace mlir::moe::cuda
+
+#endif // PASSES_TARGET_CUDA_EMITSTRUCTURED_H

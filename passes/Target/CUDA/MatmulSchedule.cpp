@@ -1,0 +1,200 @@
+//===- MatmulSchedule.cpp - What each block of a matmul computes -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/MatmulSchedule.h"
+
+using namespace mlir::moe_kernel;
+
+namespace mlir::moe::cuda {
+
+MatmulSchedule::MatmulSchedule(BlockBuilder &b, MatmulOp op, int64_t tileRows, int64_t tileColumns)
+    : b(b), op(op), tileRows(tileRows),
+      tileOutputs(op.getPaired() ? tileColumns / 2 : tileColumns) {
+  auto lhsShape = op.getLhs().getType().getShape(), rhsShape = op.getRhs().getType().getShape();
+  rows = lhsShape[lhsByDepth() ? 1 : 0];
+  depth = lhsShape[lhsByDepth() ? 0 : 1];
+  columns = rhsShape[rhsShape.size() - (op.getTransposeRhs() ? 2 : 1)];
+  // A gather on the left says how many rows there are, not how many tokens.
+  if (op.getRowIndex())
+    (lhsByDepth() ? depth : rows) = op.getRowIndex().getType().getNumElements();
+  if (op.getOffsets())
+    experts = op.getOffsets().getType().getNumElements() - 1;
+  outputs = op.getPaired() ? columns / 2 : columns;
+  columnTiles = llvm::divideCeil(outputs, tileOutputs);
+  rowTiles = llvm::divideCeil(rows, tileRows);
+  // Σ ceil(nₑ / t) is at most (Σ nₑ + E·(t − 1)) / t, and no tile is empty.
+  if (isRaggedRows())
+    rowTiles = std::min(rows, (rows + experts * (tileRows - 1)) / tileRows);
+
+  lhs = b.operand(op.getLhs());
+  rhs = b.operand(op.getRhs());
+  offsets = op.getOffsets() ? b.operand(op.getOffsets()) : Value();
+  rowIndex = op.getRowIndex() ? b.operand(op.getRowIndex()) : Value();
+  for (Value extra : op.getExtras())
+    extras.push_back(b.operand(extra));
+  for (Value result : op.getResults())
+    results.push_back(b.result(result));
+}
+
+LaunchShape MatmulSchedule::getLaunchShape() const {
+  MatmulOp kernelOp = op;
+  int64_t matrices = kernelOp.getKind() == MatmulKind::ragged_contraction ? experts : 1;
+  return {{rowTiles * columnTiles * matrices, 1, 1}, {b.threads, 1, 1}, 2 * rows * columns * depth};
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
+  Expr rowTile = b.block % rowTiles;
+  Tile tile;
+  tile.firstOutput = b.block / rowTiles % columnTiles * tileOutputs;
+  tile.expert = b.index(0);
+  tile.firstDepth = b.index(0);
+  tile.lastDepth = b.index(depth);
+  Expr found;
+  if (isRaggedRows()) {
+    findRaggedTile(rowTile, tile, found);
+  } else {
+    tile.firstRow = rowTile * tileRows;
+    tile.rows = b.blockSize(tile.firstRow, tileRows, rows);
+  }
+  if (isContraction()) {
+    tile.expert = b.block / (rowTiles * columnTiles);
+    tile.firstDepth = b.load(offsets, tile.expert).toIndex();
+    tile.lastDepth = b.load(offsets, tile.expert + 1).toIndex();
+  }
+  b.ifThen(found, [&] { body(tile); });
+}
+
+/// The experts' tiles are numbered one expert after the other. Each lane looks at one expert at a time.
+void MatmulSchedule::findRaggedTile(Expr rowTile, Tile &tile, Expr &found) {
+  Expr wanted = rowTile.toI32(), nobody = b.i32(-1);
+  // Carried: the number of tiles of the experts before; what was found of the tile.
+  SmallVector<Expr> initial = {b.i32(0), nobody, b.i32(0), b.i32(0)};
+  auto last = b.loop(b.index(0), b.index(experts), kWarpSize, initial, [&](Expr first, ArrayRef<Expr> carried) {
+    Expr expert = first + b.lane;
+    Expr exists = experts % kWarpSize == 0 ? Expr() : expert < experts;
+    Expr start = b.loadOrZero(offsets, expert, exists), end = b.loadOrZero(offsets, expert + 1, exists);
+    Expr tiles = (end - start + (tileRows - 1)) / tileRows;
+    Expr lastTile = carried[0] + b.scanLanes(tiles), firstTile = lastTile - tiles;
+    Expr owners = b.ballot(both(wanted < lastTile, (wanted < firstTile) == 0));
+    Expr firstRow = start + (wanted - firstTile) * tileRows, rowsHere = min(end - firstRow, b.i32(tileRows));
+    Expr owner = b.lowestBit(owners), isHere = owners != 0;
+    auto take = [&](Expr value, Expr otherwise) { return select(isHere, b.shuffle(value, owner), otherwise); };
+    return SmallVector<Expr>{b.shuffle(lastTile, b.i32(kWarpSize - 1)), take(expert.toI32(), carried[1]),
+                             take(firstRow, carried[2]), take(rowsHere, carried[3])};
+  });
+  found = last[1] != nobody;
+  tile.expert = last[1].toIndex();
+  tile.firstRow = last[2].toIndex();
+  tile.rows = last[3].toIndex();
+}
+
+Expr MatmulSchedule::isRowInside(const Tile &tile, Expr row) {
+  return tile.rows.getConstant() == tileRows ? Expr() : row < tile.rows;
+}
+Expr MatmulSchedule::isOutputInside(const Tile &tile, Expr output) {
+  return outputs % tileOutputs == 0 ? Expr() : tile.firstOutput + output < outputs;
+}
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+MatmulSchedule::Operand MatmulSchedule::getLhs(const Tile &tile) {
+  Operand operand;
+  operand.memory = lhs;
+  operand.depthIsContiguous = !lhsByDepth();
+  operand.isInside = [this, tile](Expr row) { return isRowInside(tile, row); };
+  if (lhsByDepth()) {
+    operand.outerOffset = [tile](Expr row) { return tile.firstRow + row; };
+    operand.depthOffset = [this](Expr k) { return (gathersLhs() ? gatherRow(k) : k) * rows; };
+    return operand;
+  }
+  operand.outerOffset = [this, tile](Expr row) {
+    Expr source = tile.firstRow + row;
+    if (!gathersLhs())
+      return source * depth;
+    // Rows behind the tile's last one repeat it.
+    if (isRowInside(tile, row))
+      source = tile.firstRow + min(row, tile.rows - 1);
+    return gatherRow(source) * depth;
+  };
+  operand.depthOffset = [](Expr k) { return k; };
+  return operand;
+}
+
+MatmulSchedule::Operand MatmulSchedule::getRhs(const Tile &tile) {
+  Operand operand;
+  operand.memory = rhs;
+  operand.depthIsContiguous = op.getTransposeRhs();
+  auto half = [this](Expr column) { return op.getPaired() ? column / tileOutputs : b.index(0); };
+  auto output = [this](Expr column) { return op.getPaired() ? column % tileOutputs : column; };
+  operand.isInside = [=, this](Expr column) { return isOutputInside(tile, output(column)); };
+  auto tensorColumn = [=, this](Expr column) { return half(column) * outputs + tile.firstOutput + output(column); };
+  if (op.getTransposeRhs()) {
+    operand.outerOffset = [=, this](Expr column) { return (tile.expert * columns + tensorColumn(column)) * depth; };
+    operand.depthOffset = [](Expr k) { return k; };
+    return operand;
+  }
+  operand.outerOffset = tensorColumn;
+  operand.depthOffset = [=, this](Expr k) {
+    if (isContraction())
+      return (gathersRhs() ? gatherRow(k) : k) * columns;
+    return (tile.expert * depth + k) * columns;
+  };
+  return operand;
+}
+
+//===----------------------------------------------------------------------===//
+// Epilogue
+//===----------------------------------------------------------------------===//
+
+void MatmulSchedule::emitEpilogue(const Tile &tile, Expr row, Expr output, ArrayRef<Expr> accumulators) {
+  b.ifThen(both(isRowInside(tile, row), isOutputInside(tile, output)), [&] {
+    Expr tensorRow = tile.firstRow + row, column = tile.firstOutput + output;
+    Expr resultRow = isContraction() ? tile.expert * rows + tensorRow : tensorRow;
+    auto fullAt = [&] { return resultRow * outputs + column; };
+    auto pairAt = [&](int64_t half) { return resultRow * (2 * outputs) + half * outputs + column; };
+
+    SmallVector<Value> arguments(accumulators.begin(), accumulators.end());
+    for (auto [extra, extent] : llvm::zip_equal(extras, op.getExtraExtents().getAsRange<TileExtentAttr>())) {
+      switch (extent.getValue()) {
+      case TileExtent::scalar:
+        arguments.push_back(b.load(extra, b.index(0)));
+        break;
+      case TileExtent::row:
+        arguments.push_back(b.load(extra, tensorRow));
+        break;
+      case TileExtent::column:
+        arguments.push_back(b.load(extra, column));
+        break;
+      case TileExtent::full:
+        arguments.push_back(b.load(extra, fullAt()));
+        break;
+      case TileExtent::pair:
+        for (int64_t half = 0; half < 2; ++half)
+          arguments.push_back(b.load(extra, pairAt(half)));
+        break;
+      }
+    }
+
+    SmallVector<Value> yielded = cloneScalarRegion(b.builder, op.getEpilogue(), arguments);
+    const Value *next = yielded.begin();
+    for (auto [result, extent] : llvm::zip_equal(results, op.getResultExtents().getAsRange<TileExtentAttr>())) {
+      if (extent.getValue() == TileExtent::full) {
+        b.store(b.wrap(*next++), result, fullAt());
+        continue;
+      }
+      for (int64_t half = 0; half < 2; ++half)
+        b.store(b.wrap(*next++), result, pairAt(half));
+    }
+  });
+}
+
+} // namespace mlir::moe::cuda
