@@ -66,6 +66,10 @@ struct CPUCompileKernelsPass : impl::CPUCompileKernelsPassBase<CPUCompileKernels
     };
     if (failed(failableParallelForEachN(&getContext(), 0, kernels.size(), compileOne)))
       return signalPassFailure();
+    FailureOr<ObjectCode> support = compileSupport(*capabilities, emitError);
+    if (failed(support))
+      return signalPassFailure();
+    objects.push_back(std::move(*support));
     FailureOr<ObjectCode> linked = link(objects, emitError);
     if (failed(linked))
       return signalPassFailure();
