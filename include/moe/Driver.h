@@ -22,13 +22,16 @@
 
 #include "moe/Status.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace moe {
@@ -57,6 +60,19 @@ public:
   virtual ~LoadedKernel() = default;
 };
 
+/// Operations recorded once and replayed many times, a CUDA graph for example. It names the kernels and memory it was
+/// recorded with, so it is destroyed before them.
+class Recording {
+public:
+  virtual ~Recording() = default;
+};
+
+/// Something to say about a device in a report: {"architecture", "sm_90"}. A name that ends in `_bytes` is a size.
+struct DeviceFact {
+  std::string name;
+  std::variant<std::int64_t, double, std::string> value;
+};
+
 /// How a driver is opened.
 struct DriverOptions {
   int threads = 0; ///< CPU: worker threads; 0 is one per core of the process's affinity mask.
@@ -67,7 +83,7 @@ class Driver {
 public:
   virtual ~Driver() = default;
 
-  /// The name in `Target.name`: "cpu", "null".
+  /// The name in `Target.name`: "cpu", "cuda", "null".
   virtual std::string_view name() const = 0;
   /// The device in words, for reports: "AMD EPYC, 2 threads".
   virtual std::string description() const = 0;
@@ -87,6 +103,38 @@ public:
   /// `buffers` as in `Launch.buffers`: operands, then results.
   virtual Status launch(LoadedKernel &kernel, std::span<const BufferView> buffers) = 0;
   virtual Status synchronize() = 0;
+
+  // What follows has defaults: a driver implements what its device is good at.
+
+  /// The bytes that `allocate` can still give in all, if the device knows: a plan that is larger is refused before
+  /// anything is allocated.
+  virtual std::optional<std::size_t> availableMemory() { return std::nullopt; }
+
+  /// Records the operations that `issue` asks for (fill, copy and launch, nothing else) instead of executing them.
+  /// An error of `issue` is returned as it is. A driver that cannot record returns nullptr and does not call `issue`.
+  virtual Result<std::unique_ptr<Recording>> record(const std::function<Status()> &issue) {
+    return std::unique_ptr<Recording>();
+  }
+  /// Executes a recording of this driver, in order with all other operations.
+  virtual Status replay(Recording &recording) {
+    return Status(ErrorCode::failed, "the driver '" + std::string(name()) + "' has no recordings");
+  }
+
+  /// Executes `issue`, waits, and returns how long the device worked at it.
+  virtual Result<std::chrono::nanoseconds> time(const std::function<Status()> &issue) {
+    const auto begin = std::chrono::steady_clock::now();
+    if (Status status = issue(); !status)
+      return status;
+    if (Status status = synchronize(); !status)
+      return status;
+    return std::chrono::steady_clock::now() - begin;
+  }
+
+  /// What `moe-run doctor` prints about the device, in this order.
+  virtual std::vector<DeviceFact> facts() { return {}; }
+  /// Checks within some seconds that the device computes what it should; returns what was measured. Called between
+  /// sessions, not within one.
+  virtual Result<std::vector<DeviceFact>> selfTest() { return std::vector<DeviceFact>(); }
 };
 
 using DriverFactory = std::function<Result<std::unique_ptr<Driver>>(const DriverOptions &)>;

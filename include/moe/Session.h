@@ -93,7 +93,8 @@ public:
   }
 };
 
-/// When one instruction of a program ran.
+/// When one instruction of a program ran. `end` is when the host saw it done, `begin` that minus the time that the
+/// device worked at it.
 struct InstructionTiming {
   const EntryPoint &entryPoint;
   std::size_t instruction; ///< Index in `entryPoint.table().program()`.

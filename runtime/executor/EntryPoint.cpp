@@ -68,21 +68,38 @@ Status CompiledEntryPoint::execute(const Step &step) {
   return {};
 }
 
-Status CompiledEntryPoint::executeTimed(std::size_t index) {
-  const auto begin = std::chrono::steady_clock::now();
-  Status status = execute(steps[index]);
-  if (status.ok())
-    status = driver.synchronize();
-  observer({*this, index, begin, std::chrono::steady_clock::now()});
-  return status;
+Status CompiledEntryPoint::executeAll() {
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (Status status = execute(steps[i]); !status)
+      return describe(i, status);
+  return {};
+}
+
+Status CompiledEntryPoint::executeAllTimed() {
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    auto elapsed = driver.time([&] { return execute(steps[i]); });
+    if (!elapsed)
+      return describe(i, elapsed.status());
+    const auto end = std::chrono::steady_clock::now();
+    observer({*this, i, end - *elapsed, end});
+  }
+  return {};
 }
 
 Status CompiledEntryPoint::run() {
-  const bool timed = static_cast<bool>(observer);
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    if (Status status = timed ? executeTimed(i) : execute(steps[i]); !status)
-      return describe(i, status);
-  return {};
+  if (observer)
+    return executeAllTimed();
+  if (recordable && !recording) {
+    auto recorded = driver.record([this] { return executeAll(); });
+    if (!recorded)
+      return recorded.status();
+    recording = std::move(*recorded);
+    recordable = recording != nullptr;
+  }
+  if (!recording)
+    return executeAll();
+  const Status status = driver.replay(*recording);
+  return status ? status : status.withContext("'" + entryPoint.name()->str() + "'");
 }
 
 Status CompiledEntryPoint::describe(std::size_t index, const Status &failure) const {

@@ -24,7 +24,8 @@ struct EntryPointMemory {
   std::vector<BufferView> inputs, outputs;
 };
 
-/// A program with every BufferRef and kernel index resolved once, so that running it is a walk over two flat vectors.
+/// A program with every BufferRef and kernel index resolved once, so that running it is a walk over two flat vectors;
+/// or, with a driver that can record, the replay of one recorded walk.
 class CompiledEntryPoint final : public EntryPoint {
 public:
   /// `observer` is looked at in every run; it and all else outlive this object. The artifact has been validated.
@@ -47,7 +48,8 @@ private:
 
   BufferView resolve(const format::BufferRef &ref) const;
   Status execute(const Step &step);
-  Status executeTimed(std::size_t index);
+  Status executeAll();
+  Status executeAllTimed();
   Status describe(std::size_t index, const Status &failure) const;
 
   Driver &driver;
@@ -56,6 +58,8 @@ private:
   const Observer &observer;
   std::vector<Step> steps;
   std::vector<BufferView> views;
+  bool recordable = true; ///< Until the driver says otherwise.
+  std::unique_ptr<Recording> recording;
 };
 
 } // namespace moe

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <unordered_map>
 #include <utility>
 
@@ -30,12 +31,12 @@ public:
   LocalSession(std::shared_ptr<const Artifact> artifact, std::unique_ptr<Driver> driver)
       : source(std::move(artifact)), device(std::move(driver)) {}
 
-  /// Loads the kernels, allocates, and resolves the programs.
+  /// Loads the kernels, lays out the memory, allocates it, and resolves the programs.
   Status prepare();
 
   const Artifact &artifact() const override { return *source; }
   Driver &driver() override { return *device; }
-  MemoryUse memoryUse() const override;
+  MemoryUse memoryUse() const override { return plan; }
 
   Status initialize(std::uint64_t seed) override;
   Status resetCaches() override;
@@ -48,9 +49,10 @@ public:
 
 private:
   Status loadKernels();
-  Status allocateVariables();
-  Status createEntryPoints();
-  Result<DeviceMemory *> allocate(std::size_t bytes, const char *purpose);
+  void layOutMemory();
+  Status checkThatItFits();
+  Status allocateMemory();
+  void createEntryPoints();
   Result<BufferView> findVariable(std::string_view name, std::size_t size) const;
 
   std::shared_ptr<const Artifact> source;
@@ -60,19 +62,25 @@ private:
   // Destroyed in reverse order: before the driver, kernels last.
   std::vector<std::unique_ptr<LoadedKernel>> kernels;
   std::vector<std::unique_ptr<DeviceMemory>> allocations;
-  std::array<DeviceMemory *, kNumRoles> roleMemory = {};
+  MemoryUse plan;
+  DeviceMemory *caches = nullptr;
   std::vector<BufferView> variables;
   std::unordered_map<std::string_view, std::size_t> variableIndex;
-  DeviceMemory *workspace = nullptr, *ports = nullptr;
+  std::vector<EntryPointMemory> entryPointMemory; ///< Taken by the entry points.
   std::vector<std::unique_ptr<CompiledEntryPoint>> entryPoints;
 };
 
 Status LocalSession::prepare() {
+  // Kernels take device memory too, so they come before the check.
   if (Status status = loadKernels(); !status)
     return status;
-  if (Status status = allocateVariables(); !status)
+  layOutMemory();
+  if (Status status = checkThatItFits(); !status)
     return status;
-  return createEntryPoints();
+  if (Status status = allocateMemory(); !status)
+    return status;
+  createEntryPoints();
+  return {};
 }
 
 Status LocalSession::loadKernels() {
@@ -86,89 +94,109 @@ Status LocalSession::loadKernels() {
   return {};
 }
 
-/// Zeroed memory.
-Result<DeviceMemory *> LocalSession::allocate(std::size_t bytes, const char *purpose) {
-  auto memory = device->allocate(bytes);
-  if (!memory)
-    return memory.status().withContext(purpose);
-  if (Status status = device->fill({memory->get(), 0, bytes}, 0); !status)
-    return status.withContext(purpose);
-  allocations.push_back(std::move(*memory));
-  return allocations.back().get();
-}
-
-Status LocalSession::allocateVariables() {
-  std::array<MemoryLayout, kNumRoles> layouts;
+/// Gives every variable, port and workspace its place, in memories that do not exist yet.
+void LocalSession::layOutMemory() {
+  std::array<MemoryLayout, kNumRoles> roles;
   for (const format::Variable *variable : *source->table().variables()) {
     const std::size_t size = format::byteSize(*variable);
     variableIndex.emplace(view(*variable->name()), variables.size());
-    variables.push_back({nullptr, layouts[static_cast<std::size_t>(variable->role())].add(size), size});
+    variables.push_back({nullptr, roles[static_cast<std::size_t>(variable->role())].add(size), size});
   }
-  for (std::size_t role = 0; role < kNumRoles; ++role) {
-    auto memory = allocate(layouts[role].size(), format::EnumNamesVariableRole()[role]);
-    if (!memory)
-      return memory.status();
-    roleMemory[role] = *memory;
-  }
-  for (std::size_t i = 0; i < variables.size(); ++i) {
-    const auto role = source->table().variables()->Get(static_cast<unsigned>(i))->role();
-    variables[i].memory = roleMemory[static_cast<std::size_t>(role)];
-  }
-  return {};
-}
 
-Status LocalSession::createEntryPoints() {
-  MemoryLayout portLayout;
-  std::size_t workspaceBytes = 0;
-  std::vector<EntryPointMemory> memories;
-  auto layOutPorts = [&](const flatbuffers::Vector<flatbuffers::Offset<format::Port>> &tables) {
+  MemoryLayout ports;
+  auto layOut = [&](const flatbuffers::Vector<flatbuffers::Offset<format::Port>> &tables) {
     std::vector<BufferView> views;
     for (const format::Port *port : tables) {
       const std::size_t size = format::byteSize(*port);
-      views.push_back({nullptr, portLayout.add(size), size});
+      views.push_back({nullptr, ports.add(size), size});
     }
     return views;
   };
   for (const format::EntryPoint *table : *source->table().entry_points()) {
-    workspaceBytes = std::max<std::size_t>(workspaceBytes, table->workspace_bytes());
-    EntryPointMemory &memory = memories.emplace_back();
-    memory.inputs = layOutPorts(*table->inputs());
-    memory.outputs = layOutPorts(*table->outputs());
+    EntryPointMemory &memory = entryPointMemory.emplace_back();
+    memory.workspace = {nullptr, 0, table->workspace_bytes()};
+    memory.inputs = layOut(*table->inputs());
+    memory.outputs = layOut(*table->outputs());
+    plan.workspace = std::max(plan.workspace, memory.workspace.size);
   }
 
-  auto workspaceMemory = allocate(workspaceBytes, "workspace");
-  if (!workspaceMemory)
-    return workspaceMemory.status();
-  workspace = *workspaceMemory;
-  auto portMemory = allocate(portLayout.size(), "inputs and outputs");
-  if (!portMemory)
-    return portMemory.status();
-  ports = *portMemory;
+  auto sizeOf = [&](VariableRole role) { return roles[static_cast<std::size_t>(role)].size(); };
+  plan.parameters = sizeOf(VariableRole::parameter);
+  plan.optimizer = sizeOf(VariableRole::optimizer);
+  plan.buffers = sizeOf(VariableRole::buffer);
+  plan.caches = sizeOf(VariableRole::cache);
+  plan.ports = ports.size();
+}
 
-  for (std::size_t i = 0; i < memories.size(); ++i) {
-    const format::EntryPoint &table = *source->table().entry_points()->Get(static_cast<unsigned>(i));
-    EntryPointMemory &memory = memories[i];
-    memory.workspace = {workspace, 0, table.workspace_bytes()};
-    memory.variables = variables;
-    for (BufferView &input : memory.inputs)
-      input.memory = ports;
-    for (BufferView &output : memory.outputs)
-      output.memory = ports;
-    entryPoints.push_back(std::make_unique<CompiledEntryPoint>(*device, table, kernels, std::move(memory), observer));
+std::string mebibytes(std::size_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+Status LocalSession::checkThatItFits() {
+  const std::optional<std::size_t> available = device->availableMemory();
+  if (!available || plan.total() <= *available)
+    return {};
+  std::string parts;
+  for (const auto &[name, bytes] :
+       {std::pair("parameters", plan.parameters), std::pair("optimizer", plan.optimizer),
+        std::pair("buffers", plan.buffers), std::pair("caches", plan.caches), std::pair("workspace", plan.workspace),
+        std::pair("inputs and outputs", plan.ports)})
+    if (bytes)
+      parts += (parts.empty() ? "" : ", ") + std::string(name) + " " + mebibytes(bytes);
+  return Status(ErrorCode::doesNotFit, "needs " + mebibytes(plan.total()) + " of device memory (" + parts + "), but " +
+                                           mebibytes(*available) + " are free on " + device->description() +
+                                           "; compile with a smaller batch or sequence, or use a larger device");
+}
+
+/// Zeroed memory for everything that was laid out.
+Status LocalSession::allocateMemory() {
+  auto allocate = [&](std::size_t bytes, const char *purpose) -> Result<DeviceMemory *> {
+    auto memory = device->allocate(bytes);
+    if (!memory)
+      return memory.status().withContext(purpose);
+    if (Status status = device->fill({memory->get(), 0, bytes}, 0); !status)
+      return status.withContext(purpose);
+    allocations.push_back(std::move(*memory));
+    return allocations.back().get();
+  };
+
+  const std::array<std::size_t, kNumRoles> sizes = {plan.parameters, plan.optimizer, plan.buffers, plan.caches};
+  std::array<DeviceMemory *, kNumRoles> roles = {};
+  for (std::size_t role = 0; role < kNumRoles; ++role) {
+    auto memory = allocate(sizes[role], format::EnumNamesVariableRole()[role]);
+    if (!memory)
+      return memory.status();
+    roles[role] = *memory;
   }
+  auto workspace = allocate(plan.workspace, "workspace");
+  if (!workspace)
+    return workspace.status();
+  auto ports = allocate(plan.ports, "inputs and outputs");
+  if (!ports)
+    return ports.status();
+
+  for (std::size_t i = 0; i < variables.size(); ++i)
+    variables[i].memory =
+        roles[static_cast<std::size_t>(source->table().variables()->Get(static_cast<unsigned>(i))->role())];
+  for (EntryPointMemory &memory : entryPointMemory) {
+    memory.workspace.memory = *workspace;
+    for (std::vector<BufferView> *views : {&memory.inputs, &memory.outputs})
+      for (BufferView &port : *views)
+        port.memory = *ports;
+  }
+  caches = roles[static_cast<std::size_t>(VariableRole::cache)];
   return {};
 }
 
-MemoryUse LocalSession::memoryUse() const {
-  auto sizeOf = [&](VariableRole role) { return roleMemory[static_cast<std::size_t>(role)]->size(); };
-  MemoryUse use;
-  use.parameters = sizeOf(VariableRole::parameter);
-  use.optimizer = sizeOf(VariableRole::optimizer);
-  use.buffers = sizeOf(VariableRole::buffer);
-  use.caches = sizeOf(VariableRole::cache);
-  use.workspace = workspace->size();
-  use.ports = ports->size();
-  return use;
+void LocalSession::createEntryPoints() {
+  for (std::size_t i = 0; i < entryPointMemory.size(); ++i) {
+    const format::EntryPoint &table = *source->table().entry_points()->Get(static_cast<unsigned>(i));
+    entryPointMemory[i].variables = variables;
+    entryPoints.push_back(
+        std::make_unique<CompiledEntryPoint>(*device, table, kernels, std::move(entryPointMemory[i]), observer));
+  }
 }
 
 Status LocalSession::initialize(std::uint64_t seed) {
@@ -180,10 +208,7 @@ Status LocalSession::initialize(std::uint64_t seed) {
   return {};
 }
 
-Status LocalSession::resetCaches() {
-  DeviceMemory *caches = roleMemory[static_cast<std::size_t>(VariableRole::cache)];
-  return device->fill({caches, 0, caches->size()}, 0);
-}
+Status LocalSession::resetCaches() { return device->fill({caches, 0, caches->size()}, 0); }
 
 Result<BufferView> LocalSession::findVariable(std::string_view name, std::size_t size) const {
   const std::string what = "variable '" + std::string(name) + "'";

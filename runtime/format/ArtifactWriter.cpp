@@ -27,6 +27,8 @@ std::vector<BlobT> layOutBlobs(std::span<const BlobData> blobs) {
     entry.offset = alignTo(end, kBlobAlignment);
     entry.size = blob.bytes.size();
     entry.checksum = checksum(blob.bytes);
+    entry.arch = blob.arch;
+    entry.source = blob.source;
     end = entry.offset + entry.size;
   }
   return layout;

@@ -37,6 +37,8 @@ namespace moe::format {
 struct BlobData {
   BlobKind kind = BlobKind::elf;
   std::span<const std::byte> bytes;
+  std::string arch = {}; ///< Of a cubin.
+  int source = -1;       ///< Of a cubin: the blob with its ptx.
 };
 
 /// What `Artifact.blobs` must say about `blobs`: where each lies in the blob area, and its checksum. For those who

@@ -119,7 +119,24 @@ private:
         return fail(what, "starts at " + std::to_string(blob.offset()) + " of the blob area, expected " +
                               std::to_string(alignTo(end, kBlobAlignment)));
       end = blob.offset() + blob.size();
+      if (!checkMachineCode(what, blob))
+        return false;
     }
+    return true;
+  }
+
+  /// What only a cubin says.
+  bool checkMachineCode(const std::string &what, const Blob &blob) {
+    const bool isCubin = blob.kind() == BlobKind::cubin;
+    if (isCubin && (!blob.arch() || blob.arch()->size() == 0))
+      return fail(what, "is a cubin that names no architecture");
+    if (blob.source() == -1)
+      return true;
+    const auto &blobs = *artifact.blobs();
+    if (!isCubin || blob.source() < 0 || static_cast<unsigned>(blob.source()) >= blobs.size() ||
+        blobs.Get(static_cast<unsigned>(blob.source()))->kind() != BlobKind::ptx)
+      return fail(what, "is said to be assembled from blob " + std::to_string(blob.source()) +
+                            ", but only a cubin is assembled, from ptx");
     return true;
   }
 

@@ -220,6 +220,11 @@ TEST_F(TrainTest, StopsBeforeTheFirstStep) {
   EXPECT_EQ(report->reason, StopReason::interrupted);
   EXPECT_EQ(report->lastStep, 0);
   EXPECT_OK(openCheckpoint(directory / "run/checkpoints/step-0"));
+  requests.stopAfter = -1;
+  report = run("run", ExistingRun::resume);
+  ASSERT_OK(report);
+  EXPECT_TRUE(report->before && report->after);
+  EXPECT_EQ(std::ranges::count(test::readText(directory / "run/evaluations.jsonl"), '\n'), 2);
 }
 
 TEST_F(TrainTest, TimeLimitSavesAndEnds) {

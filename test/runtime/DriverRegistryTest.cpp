@@ -20,13 +20,14 @@ bool isRegistered(const std::string &name) {
 
 TEST(DriverRegistry, BuiltInDrivers) {
   EXPECT_TRUE(isRegistered("cpu"));
+  EXPECT_TRUE(isRegistered("cuda"));
   EXPECT_TRUE(isRegistered("null"));
   const std::vector<std::string> names = registeredDrivers();
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
 }
 
 TEST(DriverRegistry, UnknownDriverListsTheKnown) {
-  EXPECT_ERROR(openDriver("tpu"), ErrorCode::unsupportedModel, "no driver 'tpu'; it has: cpu, null");
+  EXPECT_ERROR(openDriver("tpu"), ErrorCode::unsupportedModel, "no driver 'tpu'; it has: cpu, cuda, null");
   ArtifactBuilder builder = exampleArtifact("tpu");
   EXPECT_ERROR(Session::create(builder.build()), ErrorCode::unsupportedModel, "no driver 'tpu'");
 }

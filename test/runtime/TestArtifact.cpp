@@ -22,8 +22,10 @@ ArtifactBuilder::ArtifactBuilder(const std::string &target) {
   table.producer = "runtime tests";
   table.target = std::make_unique<TargetT>();
   table.target->name = target;
-  table.target->arch = "x86-64";
+  table.target->arch = target == "cuda" ? "sm_80" : "x86-64";
   table.model = "{}";
+  if (target == "cuda")
+    return;
   auto object = MappedFile::open(MOE_TEST_KERNELS);
   EXPECT_OK(object);
   if (object)
@@ -111,8 +113,9 @@ void ArtifactBuilder::fill(EntryPointT &entryPoint, BufferRef destination, std::
 }
 
 std::vector<std::byte> ArtifactBuilder::encode() {
-  const BlobData blob{table.target->name == "cpu" ? BlobKind::elf : BlobKind::ptx, code};
-  auto bytes = encodeArtifact(table, {&blob, 1});
+  std::vector<BlobData> blobs = {{table.target->name == "cpu" ? BlobKind::elf : BlobKind::ptx, code}};
+  blobs.insert(blobs.end(), moreBlobs.begin(), moreBlobs.end());
+  auto bytes = encodeArtifact(table, blobs);
   EXPECT_OK(bytes);
   return bytes ? std::move(*bytes) : std::vector<std::byte>();
 }

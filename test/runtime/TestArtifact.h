@@ -22,7 +22,7 @@ namespace moe::test {
 using format::BufferRef;
 using format::Space;
 
-/// Builds an artifact whose blob 0 is the shared object of Kernels.c.
+/// Builds an artifact whose blob 0 is the shared object of Kernels.c; for the target "cuda", whatever `code` is set to.
 class ArtifactBuilder {
 public:
   explicit ArtifactBuilder(const std::string &target = "cpu");
@@ -49,7 +49,8 @@ public:
   std::shared_ptr<const Artifact> build();
 
   format::ArtifactT table;
-  std::vector<std::byte> code; ///< Blob 0.
+  std::vector<std::byte> code;             ///< Blob 0.
+  std::vector<format::BlobData> moreBlobs; ///< Blobs 1, 2, ...
 };
 
 /// The artifact that most tests use: variables of every role; `step` computes y = 2 (x + weight) through the workspace

@@ -38,7 +38,8 @@ int main(int argc, char **argv) {
   app.footer(kExitCodes);
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
-  const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app)};
+  const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app),
+                                   run::addBench(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -49,7 +50,9 @@ int main(int argc, char **argv) {
     if (!command.app->parsed())
       continue;
     const Status status = command.run();
-    if (!status)
+    if (status.code() == ErrorCode::interrupted)
+      engine::Console().warning(status.message());
+    else if (!status)
       engine::Console().error(status.message());
     return static_cast<int>(status.code());
   }

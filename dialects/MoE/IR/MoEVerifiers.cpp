@@ -46,7 +46,7 @@ public:
   Checks &positive(StringRef name, const APFloat &value);
   /// In [0, limit).
   Checks &fraction(StringRef name, const APFloat &value);
-  /// `count` ("columns of query") is a multiple of `divisor` ("num_heads"), which is positive.
+  /// `count` ("the number of columns of query") is a multiple of `divisor` ("num_heads"), which is positive.
   Checks &multiple(StringRef name, int64_t count, StringRef divisorName, int64_t divisor);
 
 private:
@@ -156,7 +156,8 @@ Checks &Checks::fraction(StringRef name, const APFloat &value) {
 Checks &Checks::multiple(StringRef name, int64_t count, StringRef divisorName, int64_t divisor) {
   positive(divisorName, divisor);
   return require(divisor > 0 && count % divisor == 0, [&](InFlightDiagnostic &diagnostic) {
-    diagnostic << name << " is " << count << " but must be a multiple of " << divisorName << " = " << divisor;
+    diagnostic << name << " is " << count << " but must be a multiple of " << divisorName
+               << (divisorName.empty() ? "" : " = ") << divisor;
   });
 }
 
@@ -270,7 +271,7 @@ LogicalResult RMSNormBackwardOp::verify() {
 
 /// `input` holds gate and up columns for `output`.
 static Checks &checkGate(Checks &checks, Value input, Named output) {
-  return checks.multiple("the number of columns of input", columnsOf(input), "gate and up", 2)
+  return checks.multiple("the number of columns of input", columnsOf(input), "", 2)
       .shape(output, {rowsOf(input), columnsOf(input) / 2}, "[R, n]")
       .sameElementType({{"input", input}, output});
 }

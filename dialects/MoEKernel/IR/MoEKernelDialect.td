@@ -67,4 +67,19 @@ def MoEKernel_CPUConfigAttr : AttrDef<MoEKernel_Dialect, "CPUConfig"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+/// What `configure` decided for a CUDA kernel.
+def MoEKernel_CUDAConfigAttr : AttrDef<MoEKernel_Dialect, "CUDAConfig"> {
+  let mnemonic = "cuda_config";
+  let summary = "how the CUDA emitters run a kernel";
+  let description = [{
+    * `threads`: threads per block, a multiple of 32.
+    * `tile_m` × `tile_n`: the accumulator tile of a block (matmul), or rows and columns (elements) that a block covers.
+    * `tile_k`: the contraction extent of one pipeline stage.
+    * `stages`: how many of them are in flight.
+  }];
+  let parameters = (ins "int64_t":$threads, "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$tile_k,
+                    "int64_t":$stages);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 #endif // DIALECTS_MOEKERNEL_IR_MOEKERNELDIALECT_TD

@@ -19,8 +19,8 @@ LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context) {
   MatrixView query = b.matrix(b.operand(op.getQuery()), shape.getQueryStride());
   MatrixView key = b.matrix(b.operand(op.getKey()), shape.getKeyStride());
   MatrixView value = b.matrix(b.operand(op.getValue()), shape.getKeyStride());
-  MatrixView result = b.matrix(b.result(0), shape.getQueryStride());
-  MatrixView lse = b.matrix(b.result(1), shape.heads);
+  MatrixView result = b.matrix(b.result(op.getResult()), shape.getQueryStride());
+  MatrixView lse = b.matrix(b.result(op.getLse()), shape.heads);
 
   b.forEachItem([&](Expr item) {
     Expr queryBlock = item % shape.getQueryBlocks();

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// arXiv:2205.14135, algorithm 4. An item owns a key head of a sequence and the query heads that use it, hence all rows of
-/// the gradients that it adds to, in a fixed order:
+/// arXiv:2205.14135, algorithm 4. An item owns a key head of a sequence and the query heads that use it, hence all rows
+/// of the gradients that it adds to, in a fixed order:
 ///
 /// ```
 /// dQ, dK, dV = 0
@@ -61,9 +61,9 @@ AttentionBackwardEmitter::AttentionBackwardEmitter(moe_kernel::AttentionBackward
   result = b.matrix(b.operand(op.getResult()), queryStride);
   lse = b.matrix(b.operand(op.getLse()), shape.heads);
   resultGradient = b.matrix(b.operand(op.getResultGradient()), queryStride);
-  queryGradient = b.matrix(b.result(0), queryStride);
-  keyGradient = b.matrix(b.result(1), keyStride);
-  valueGradient = b.matrix(b.result(2), keyStride);
+  queryGradient = b.matrix(b.result(op.getQueryGradient()), queryStride);
+  keyGradient = b.matrix(b.result(op.getKeyGradient()), keyStride);
+  valueGradient = b.matrix(b.result(op.getValueGradient()), keyStride);
 
   weights = b.allocateMatrix(shape.blockM, shape.blockN);
   scoreGradients = b.allocateMatrix(shape.blockM, shape.blockN);
@@ -148,7 +148,12 @@ void AttentionBackwardEmitter::emitScoreGradientRow(Expr row, Expr tokenRow, Exp
 
 void AttentionBackwardEmitter::multiply(const MatrixView &lhs, const MatrixView &rhs, const MatrixView &result,
                                         Expr rows, Expr depth, int64_t columns, bool accumulate) {
-  BlockMatmul block{.lhs = lhs, .rhs = rhs, .result = result, .rows = rows, .depth = depth, .columns = columns,
+  BlockMatmul block{.lhs = lhs,
+                    .rhs = rhs,
+                    .result = result,
+                    .rows = rows,
+                    .depth = depth,
+                    .columns = columns,
                     .accumulate = accumulate};
   emitBlockMatmul(b, block, shape.tileM, shape.tileN);
 }

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A prompt is attended to in blocks of queries (FlashAttention.h). Few new tokens are taken one by one: the scores of all
-/// visible keys as dot products into scratch memory, their softmax, then the weighted sum of the values.
+/// A prompt is attended to in blocks of queries (FlashAttention.h). Few new tokens are taken one by one: the scores of
+/// all visible keys as dot products into scratch memory, their softmax, then the weighted sum of the values.
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/EmitStructured.h"
@@ -26,7 +26,7 @@ struct CachedAttentionEmitter {
         query(b.matrix(b.operand(op.getQuery()), shape.getQueryStride())),
         key(b.matrix(b.operand(op.getKeyCache()), shape.getKeyStride())),
         value(b.matrix(b.operand(op.getValueCache()), shape.getKeyStride())),
-        result(b.matrix(b.result(0), shape.getQueryStride())), positions(b.operand(op.getPositions())) {}
+        result(b.matrix(b.result(op.getResult()), shape.getQueryStride())), positions(b.operand(op.getPositions())) {}
 
   static AttentionShape makeShape(const KernelBuilder &b, moe_kernel::CachedAttentionOp op,
                                   moe_kernel::CPUConfigAttr config) {
@@ -95,8 +95,8 @@ void CachedAttentionEmitter::emitSingleQueries() {
 
     Expr lowest = b.realVector(-1e30);
     Expr laneMax = b.loop(zero, visible, b.width, {lowest}, [&](Expr column, ArrayRef<Expr> carried) {
-      Expr dots = emitDotProducts(b, query.memory, queryStart, keys.from(column, zero), visible - column,
-                                  shape.headDim);
+      Expr dots =
+          emitDotProducts(b, query.memory, queryStart, keys.from(column, zero), visible - column, shape.headDim);
       Expr score = dots * b.real(shape.getScale());
       b.storeVector(score, scores, column);
       // Lanes past the last key repeat its score.

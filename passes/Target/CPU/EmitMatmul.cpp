@@ -6,11 +6,11 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// The accumulator is cut into blocks of block_m × block_n; a block into panels of tile_n columns; a panel is computed by
-/// the register tile of TileMatmul.h from a packed panel of B, and then goes through the epilogue row by row.
+/// The accumulator is cut into blocks of block_m × block_n; a block into panels of tile_n columns; a panel is computed
+/// by the register tile of TileMatmul.h from a packed panel of B, and then goes through the epilogue row by row.
 ///
 /// ```
-/// for item in [begin, end):            // (column block, row block); ragged_contraction: (expert, column block, row block)
+/// for item in [begin, end):            // (column block, row block), of one expert in a ragged_contraction
 ///   for expert with rows here:         // ragged_rows; else once
 ///     for k block of kDepthBlock:
 ///       pack A if it is transposed or gathered along k
@@ -32,7 +32,7 @@ using namespace mlir::moe_kernel;
 namespace mlir::moe::cpu {
 namespace {
 
-/// Depth of a packed panel. 512 × 64 columns are 128 KiB: with a strip of A they stay in a second-level cache of 512 KiB.
+/// Depth of a packed panel: 512 × 64 columns are 128 KiB, which stay in a second-level cache beside a strip of A.
 constexpr int64_t kDepthBlock = 512;
 /// Up to this many rows in all, dot products beat packing: packing costs as much as about six rows of tiles.
 constexpr int64_t kMaxDotRows = 4;
@@ -68,15 +68,13 @@ private:
   Expr gatherRow(Expr row) { return b.load(rowIndex, row).toIndex() / op.getRowDivisor(); }
   bool gathersLhs() { return rowIndex && !op.getGatherRhs(); }
   bool gathersRhs() { return rowIndex && op.getGatherRhs(); }
-  MatrixView accumulators(Expr panel) {
-    return {accumulatorMemory, panel * (blockM * panelColumns), panelColumns, 1};
-  }
-  MatrixView packedRhs(Expr panel) {
-    return {packedRhsMemory, panel * (depthBlock * panelColumns), panelColumns, 1};
-  }
+  MatrixView accumulators(Expr panel) { return {accumulatorMemory, panel * (blockM * panelColumns), panelColumns, 1}; }
+  MatrixView packedRhs(Expr panel) { return {packedRhsMemory, panel * (depthBlock * panelColumns), panelColumns, 1}; }
 
   /// What identifies the panels of B that an item has packed.
-  Expr rhsKey(const Segment &segment, Expr columnBlock) { return (segment.expert * columnBlocks + columnBlock).toI32(); }
+  Expr rhsKey(const Segment &segment, Expr columnBlock) {
+    return (segment.expert * columnBlocks + columnBlock).toI32();
+  }
 
   MatmulOp op;
   KernelBuilder b;
@@ -84,8 +82,8 @@ private:
   int64_t rows, columns, depth, experts = 1; ///< Of the accumulator; `columns` counts both of a pair.
   int64_t outputs;                           ///< Columns of the epilogue: `columns`, or half of them if paired.
   int64_t tileM, tileN;
-  int64_t panelOutputs, panelColumns;        ///< Columns of a panel of the epilogue and of the accumulator.
-  int64_t blockM, depthBlock, panels;        ///< Rows of a block, its packed depth, its panels.
+  int64_t panelOutputs, panelColumns; ///< Columns of a panel of the epilogue and of the accumulator.
+  int64_t blockM, depthBlock, panels; ///< Rows of a block, its packed depth, its panels.
   int64_t rowBlocks, columnBlocks;
   bool packsLhs, packsRhs, usesDots, splitsDepth;
 
@@ -133,8 +131,8 @@ MatmulEmitter::MatmulEmitter(MatmulOp op, EmitterContext &context) : op(op), b(c
   rowIndex = op.getRowIndex() ? b.operand(op.getRowIndex()) : Value();
   for (Value extra : op.getExtras())
     extras.push_back(b.operand(extra));
-  for (unsigned number = 0; number < op.getNumResults(); ++number)
-    results.push_back(b.result(number));
+  for (Value result : op.getResults())
+    results.push_back(b.result(result));
 
   accumulatorMemory = b.allocate(panels * blockM * panelColumns);
   if (packsLhs)
@@ -192,8 +190,7 @@ void MatmulEmitter::forEachPanel(Expr columnBlock, function_ref<void(Expr, Expr,
     if (allPanels == 1)
       return body(panel, column, tail);
     b.ifThenElse(
-        first + panel < allPanels - 1, [&] { body(panel, column, panelOutputs); },
-        [&] { body(panel, column, tail); });
+        first + panel < allPanels - 1, [&] { body(panel, column, panelOutputs); }, [&] { body(panel, column, tail); });
   });
 }
 
@@ -211,9 +208,8 @@ void MatmulEmitter::emitTiles(const Segment &segment, Expr columnBlock) {
   // Partial sums wait in memory where the depth does not fit into one block (of a contraction: may not fit).
   bool accumulate = splitsDepth || isContraction();
   if (accumulate)
-    forEachPanel(columnBlock, [&](Expr panel, Expr, int64_t) {
-      b.fillZeros(accumulators(panel), segment.rows, panelColumns);
-    });
+    forEachPanel(columnBlock,
+                 [&](Expr panel, Expr, int64_t) { b.fillZeros(accumulators(panel), segment.rows, panelColumns); });
 
   b.loop(segment.firstDepth, segment.lastDepth, depthBlock, [&](Expr firstDepth) {
     Expr depthHere = accumulate ? min(segment.lastDepth - firstDepth, b.index(depthBlock)) : b.index(depth);
@@ -221,8 +217,8 @@ void MatmulEmitter::emitTiles(const Segment &segment, Expr columnBlock) {
     block.rows = segment.rows;
     block.depth = depthHere;
     block.accumulate = accumulate;
-    block.lhs = packsLhs ? packLhs(segment, firstDepth, depthHere)
-                         : b.matrix(lhs, depth).from(segment.firstRow, firstDepth);
+    block.lhs =
+        packsLhs ? packLhs(segment, firstDepth, depthHere) : b.matrix(lhs, depth).from(segment.firstRow, firstDepth);
     if (!packsLhs && gathersLhs())
       block.lhsRow = [&](Expr row) { return gatherRow(segment.firstRow + row) * depth + firstDepth; };
 

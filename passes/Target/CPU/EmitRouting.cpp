@@ -25,8 +25,9 @@ struct RouteEmitter {
   RouteEmitter(RouteOp op, EmitterContext &context)
       : op(op), b(context), tokens(op.getLogits().getType().getDimSize(0)),
         experts(op.getLogits().getType().getDimSize(1)), topK(op.getTopK()), logits(b.operand(op.getLogits())),
-        bias(op.getSelectionBias() ? b.operand(op.getSelectionBias()) : Value()), scores(b.result(0)),
-        weights(b.result(1)), indices(b.result(2)), selection(b.allocate(b.roundUp(experts))) {}
+        bias(op.getSelectionBias() ? b.operand(op.getSelectionBias()) : Value()), scores(b.result(op.getScores())),
+        weights(b.result(op.getWeights())), indices(b.result(op.getIndices())),
+        selection(b.allocate(b.roundUp(experts))) {}
 
   /// The scores of the row at `start`, into the result and, with the bias, into `selection`.
   void emitSoftmax(Expr start);
@@ -78,14 +79,13 @@ void RouteEmitter::emitSoftmax(Expr start) {
     b.storeVector(power, selection, column);
     return carried + (mask ? select(mask, power, b.real(0)) : power);
   }));
-  b.loop(experts, b.width,
-         [&](Expr column) { storeScore(start, column, b.loadVector(selection, column) / sum); });
+  b.loop(experts, b.width, [&](Expr column) { storeScore(start, column, b.loadVector(selection, column) / sum); });
 }
 
 Expr RouteEmitter::emitArgMax() {
   Expr never = b.realVector(-std::numeric_limits<double>::infinity());
-  SmallVector<Expr> best = b.loop(
-      b.index(0), b.index(experts), b.width, {never, b.lanes()}, [&](Expr column, ArrayRef<Expr> carried) {
+  SmallVector<Expr> best =
+      b.loop(b.index(0), b.index(experts), b.width, {never, b.lanes()}, [&](Expr column, ArrayRef<Expr> carried) {
         Expr value = b.loadVector(selection, column);
         Expr larger = value > carried[0];
         return SmallVector<Expr>{select(larger, value, carried[0]),
@@ -146,7 +146,7 @@ LaunchShape emitRouteBackward(RouteBackwardOp op, EmitterContext &context) {
   int64_t experts = shape[1], topK = op.getIndices().getType().getDimSize(1);
   double factor = op.getRoutedScalingFactor().convertToDouble();
   Value scores = b.operand(op.getScores()), indices = b.operand(op.getIndices());
-  Value weightsGradient = b.operand(op.getWeightsGradient()), logitsGradient = b.result(0);
+  Value weightsGradient = b.operand(op.getWeightsGradient()), logitsGradient = b.result(op.getLogitsGradient());
   Value given = op.getScoresGradient() ? b.operand(op.getScoresGradient()) : Value();
   Value scoresGradient = b.allocate(b.roundUp(experts));
 
@@ -162,8 +162,8 @@ LaunchShape emitRouteBackward(RouteBackwardOp op, EmitterContext &context) {
     auto expertOf = [&](Expr k) { return b.load(indices, chosenStart + k).toIndex(); };
     Expr sum, mean;
     if (op.getNormTopkProb()) {
-      SmallVector<Expr> sums = b.loop(
-          b.index(0), b.index(topK), 1, {b.real(0), b.real(0)}, [&](Expr k, ArrayRef<Expr> carried) {
+      SmallVector<Expr> sums =
+          b.loop(b.index(0), b.index(topK), 1, {b.real(0), b.real(0)}, [&](Expr k, ArrayRef<Expr> carried) {
             Expr score = b.load(scores, start + expertOf(k)), gradient = b.load(weightsGradient, chosenStart + k);
             return SmallVector<Expr>{carried[0] + score, carried[1] + gradient * score};
           });
@@ -180,8 +180,8 @@ LaunchShape emitRouteBackward(RouteBackwardOp op, EmitterContext &context) {
     bool softmax = op.getScoring() == RouteScoring::softmax;
     Expr inner;
     if (softmax)
-      inner = b.reduceSum(b.loop(
-          b.index(0), b.index(experts), b.width, {b.realVector(0)}, [&](Expr column, ArrayRef<Expr> carried) {
+      inner = b.reduceSum(
+          b.loop(b.index(0), b.index(experts), b.width, {b.realVector(0)}, [&](Expr column, ArrayRef<Expr> carried) {
             Expr score = b.loadVector(scores, start + column, maskOf(column));
             return SmallVector<Expr>{fma(score, b.loadVector(scoresGradient, column), carried[0])};
           })[0]);
@@ -200,14 +200,15 @@ LaunchShape emitRouteBackward(RouteBackwardOp op, EmitterContext &context) {
 // plan
 //===----------------------------------------------------------------------===//
 
-/// A counting sort: offsets[e + 1] counts the rows of expert e, then becomes their prefix sum; a cursor per expert starts
-/// at its offset and hands out rows in order of the entries.
+/// A counting sort: offsets[e + 1] counts the rows of expert e, then becomes their prefix sum; a cursor per expert
+/// starts at its offset and hands out rows in order of the entries.
 LaunchShape emitPlan(PlanOp op, EmitterContext &context) {
   KernelBuilder b(context);
   int64_t entries = op.getIndices().getType().getNumElements();
   int64_t experts = op.getOffsets().getType().getNumElements() - 1;
   Value indices = b.operand(op.getIndices());
-  Value offsets = b.result(0), permutation = b.result(1), inverse = b.result(2);
+  Value offsets = b.result(op.getOffsets()), permutation = b.result(op.getPermutation());
+  Value inverse = b.result(op.getInverse());
   Value cursors = b.allocate(experts, b.builder.getI32Type());
 
   b.forEachItem([&](Expr) {

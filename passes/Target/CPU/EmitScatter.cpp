@@ -18,7 +18,7 @@ LaunchShape emitScatterAdd(moe_kernel::ScatterAddOp op, EmitterContext &context)
   int64_t tokens = rowsShape[0], columns = rowsShape[1], targets = op.getResult().getType().getDimSize(0);
   int64_t blockColumns = std::min(kScatterColumns, columns);
   Value indices = b.operand(op.getIndices());
-  MatrixView rows = b.matrix(b.operand(op.getRows()), columns), result = b.matrix(b.result(0), columns);
+  MatrixView rows = b.matrix(b.operand(op.getRows()), columns), result = b.matrix(b.result(op.getResult()), columns);
 
   b.forEachItem([&](Expr item) {
     Expr first = item * blockColumns, columnsHere = b.blockSize(first, blockColumns, columns);
@@ -50,7 +50,7 @@ LaunchShape emitCacheAppend(moe_kernel::CacheAppendOp op, EmitterContext &contex
   int64_t sequences = cacheShape[0], capacity = cacheShape[1], columns = cacheShape[2];
   int64_t tokens = op.getRows().getType().getDimSize(0);
   Value positions = b.operand(op.getPositions());
-  MatrixView rows = b.matrix(b.operand(op.getRows()), columns), cache = b.matrix(b.result(0), columns);
+  MatrixView rows = b.matrix(b.operand(op.getRows()), columns), cache = b.matrix(b.result(op.getResult()), columns);
 
   b.forEachItem([&](Expr token) {
     Expr sequence = token / (tokens / sequences);

@@ -38,7 +38,7 @@ static Expr emitSum(KernelBuilder &b, Value memory, Expr start, Expr count) {
 LaunchShape emitSumOfSquares(moe_kernel::SumOfSquaresOp op, EmitterContext &context) {
   KernelBuilder b(context);
   int64_t chunk = op.getChunk(), firstItem = 0, elements = 0;
-  Value partial = b.result(0);
+  Value partial = b.result(op.getPartial());
   for (Value input : op.getInputs()) {
     int64_t count = cast<ShapedType>(input.getType()).getNumElements(), chunks = llvm::divideCeil(count, chunk);
     Value memory = b.operand(input);

@@ -73,8 +73,7 @@ Expr operator&(Expr lhs, Expr rhs) {
 }
 Expr operator<(Expr lhs, Expr rhs) {
   unify(lhs, rhs);
-  return {*lhs.builder,
-          createCompare(*lhs.builder, arith::CmpFPredicate::OLT, arith::CmpIPredicate::slt, lhs, rhs)};
+  return {*lhs.builder, createCompare(*lhs.builder, arith::CmpFPredicate::OLT, arith::CmpIPredicate::slt, lhs, rhs)};
 }
 Expr operator>(Expr lhs, Expr rhs) { return rhs < lhs; }
 Expr operator==(Expr lhs, Expr rhs) {
@@ -122,9 +121,7 @@ Expr select(Expr condition, Expr ifTrue, Expr ifFalse) {
 Expr Expr::toIndex() const {
   return {*builder, builder->createOrFold<arith::IndexCastOp>(builder->getIndexType(), value)};
 }
-Expr Expr::toI32() const {
-  return {*builder, builder->createOrFold<arith::IndexCastOp>(builder->getI32Type(), value)};
-}
+Expr Expr::toI32() const { return {*builder, builder->createOrFold<arith::IndexCastOp>(builder->getI32Type(), value)}; }
 Expr Expr::splat(int64_t width) const {
   return {*builder, vector::BroadcastOp::create(*builder, VectorType::get(width, getType()), value)};
 }

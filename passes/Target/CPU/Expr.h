@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Lets an emitter say `row * stride + column` for three arith ops. Works on index, integers and floats and on vectors of
-/// them; a scalar that meets a vector is broadcast; what can be folded is folded on the way.
+/// Lets an emitter say `row * stride + column` for three arith ops. Works on index, integers and floats and on vectors
+/// of them; a scalar that meets a vector is broadcast; what can be folded is folded on the way.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CPU_EXPR_H
@@ -45,17 +45,13 @@ public:
   friend Expr operator==(Expr lhs, Expr rhs);
   friend Expr operator!=(Expr lhs, Expr rhs);
 
-#define MOE_EXPR_WITH_NUMBER(op)                                                                                      \
+#define MOE_EXPR_WITH_NUMBER(op)                                                                                       \
   template <typename T>                                                                                                \
-    requires std::is_arithmetic_v<T>                                                                                   \
-  friend Expr operator op(Expr lhs, T rhs) {                                                                           \
-    return lhs op lhs.constant(rhs);                                                                                   \
-  }                                                                                                                    \
+  requires std::is_arithmetic_v<T>                                                                                     \
+  friend Expr operator op(Expr lhs, T rhs) { return lhs op lhs.constant(rhs); }                                        \
   template <typename T>                                                                                                \
-    requires std::is_arithmetic_v<T>                                                                                   \
-  friend Expr operator op(T lhs, Expr rhs) {                                                                           \
-    return rhs.constant(lhs) op rhs;                                                                                   \
-  }
+  requires std::is_arithmetic_v<T>                                                                                     \
+  friend Expr operator op(T lhs, Expr rhs) { return rhs.constant(lhs) op rhs; }
   MOE_EXPR_WITH_NUMBER(+)
   MOE_EXPR_WITH_NUMBER(-)
   MOE_EXPR_WITH_NUMBER(*)

@@ -16,9 +16,8 @@ static constexpr double kLowest = -1e30;
 AttentionShape::AttentionShape(const KernelBuilder &b, moe_kernel::CPUConfigAttr config, int64_t heads,
                                int64_t keyHeads, int64_t queryColumns, int64_t queries, int64_t keys)
     : heads(heads), keyHeads(keyHeads), headDim(queryColumns / heads), queries(queries), keys(keys),
-      blockM(std::min(config.getBlockM(), queries)),
-      blockN(std::min(b.roundUp(config.getBlockN()), b.roundUp(keys))), tileM(config.getTileM()),
-      tileN(config.getTileN()) {}
+      blockM(std::min(config.getBlockM(), queries)), blockN(std::min(b.roundUp(config.getBlockN()), b.roundUp(keys))),
+      tileM(config.getTileM()), tileN(config.getTileN()) {}
 
 double AttentionShape::getScale() const { return 1 / std::sqrt(double(headDim)); }
 
@@ -57,8 +56,8 @@ void FlashAttention::emitKeyBlock(const Block &block, Expr firstKey) {
   emitBlockMatmul(b, weightedValues, shape.tileM, shape.tileN);
 }
 
-/// Turns the scores of a row into exp(score − maximum), zeros from `visible` on (which may be ≤ 0), and rescales what has
-/// been summed with the old maximum.
+/// Turns the scores of a row into exp(score − maximum), zeros from `visible` on (which may be ≤ 0), and rescales what
+/// has been summed with the old maximum.
 void FlashAttention::emitSoftmaxRow(Expr row, Expr visible) {
   Expr start = scores.at(row), zero = b.index(0), end = b.index(shape.blockN);
   Expr scale = b.real(shape.getScale());

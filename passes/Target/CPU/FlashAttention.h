@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// What attention over whole sequences and over caches share: a block of queries of one head against blocks of keys, with
-/// the running maximum, sum and result of arXiv:2205.14135, algorithm 1.
+/// What attention over whole sequences and over caches share: a block of queries of one head against blocks of keys,
+/// with the running maximum, sum and result of arXiv:2205.14135, algorithm 1.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CPU_FLASHATTENTION_H
@@ -42,9 +42,10 @@ public:
   FlashAttention(KernelBuilder &b, const AttentionShape &shape);
 
   struct Block {
-    MatrixView query, key, value, result; ///< Starting at the first query of the block and the first key, at their heads.
-    Expr rows;                            ///< Queries of the block.
-    Expr keys;                            ///< Keys that the last query sees.
+    MatrixView query, key, value,
+        result; ///< Starting at the first query of the block and the first key, at their heads.
+    Expr rows;  ///< Queries of the block.
+    Expr keys;  ///< Keys that the last query sees.
     /// Keys that query `row` of the block sees: at least one, ascending in row.
     std::function<Expr(Expr row)> visibleKeys;
     /// Receives log Σ exp(score) of a query.

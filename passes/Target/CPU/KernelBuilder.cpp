@@ -83,7 +83,9 @@ Value KernelBuilder::flatten(Value memory) {
 }
 
 Value KernelBuilder::operand(Value tensor) { return flatten(context.lookup(tensor)); }
-Value KernelBuilder::result(unsigned number) { return flatten(context.results[number]); }
+Value KernelBuilder::result(Value tensor) {
+  return flatten(context.results[tensor.getUses().begin()->getOperandNumber()]);
+}
 
 Value KernelBuilder::allocate(int64_t count, Type type) {
   if (!type)

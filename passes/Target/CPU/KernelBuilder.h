@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Loops, flat memory and vectors of the configured width. All memory is seen as rank-1 memrefs with offsets in elements,
-/// so that a matrix may be a slice of a tensor, a head of a sequence or a panel of scratch memory alike.
+/// Loops, flat memory and vectors of the configured width. All memory is seen as rank-1 memrefs with offsets in
+/// elements, so that a matrix may be a slice of a tensor, a head of a sequence or a panel of scratch memory alike.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CPU_KERNELBUILDER_H
@@ -64,9 +64,9 @@ public:
   Expr reduceMax(Expr vector);
 
   //===--- Memory ---------------------------------------------------------===//
-  /// A tensor value of the kernel (an argument) or the result `number` of the kernel as flat memory.
+  /// An operand of the structured op (an argument of the kernel) or a result (one of the kernel's) as flat memory.
   Value operand(Value tensor);
-  Value result(unsigned number);
+  Value result(Value tensor);
   /// Flat memory as a row-major matrix.
   MatrixView matrix(Value memory, int64_t columns) { return {memory, index(0), columns}; }
   /// Takes `count` elements of the thread's scratch memory, aligned to 64 bytes.

@@ -13,8 +13,7 @@ namespace mlir::moe::cpu {
 //===----------------------------------------------------------------------===//
 
 /// The tile of `rows` × `columns` (both known) at `row`, `column` of the block.
-static void emitTile(KernelBuilder &b, const BlockMatmul &block, Expr row, int64_t rows, Expr column,
-                     int64_t columns) {
+static void emitTile(KernelBuilder &b, const BlockMatmul &block, Expr row, int64_t rows, Expr column, int64_t columns) {
   int64_t vectors = llvm::divideCeil(columns, b.width);
   Expr tail = columns % b.width ? b.mask(b.index(columns % b.width)) : Expr();
   auto maskOf = [&](int64_t vector) { return vector == vectors - 1 ? tail : Expr(); };
@@ -25,35 +24,33 @@ static void emitTile(KernelBuilder &b, const BlockMatmul &block, Expr row, int64
   Expr resultStart = block.result.at(row, column);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t v = 0; v < vectors; ++v)
-      accumulators.push_back(block.accumulate
-                                 ? b.loadVector(block.result.memory,
-                                                resultStart + i * block.result.rowStride + v * b.width, maskOf(v))
-                                 : b.realVector(0));
+      accumulators.push_back(
+          block.accumulate
+              ? b.loadVector(block.result.memory, resultStart + i * block.result.rowStride + v * b.width, maskOf(v))
+              : b.realVector(0));
 
-  SmallVector<Expr> sums =
-      b.loop(b.index(0), block.depth, 1, accumulators, [&](Expr k, ArrayRef<Expr> carried) {
-        SmallVector<Expr> next(carried), rhs;
-        Expr rhsStart = block.rhs.at(k, column), lhsColumn = k * block.lhs.columnStride;
-        for (int64_t v = 0; v < vectors; ++v)
-          rhs.push_back(b.loadVector(block.rhs.memory, rhsStart + v * b.width, maskOf(v)));
-        for (int64_t i = 0; i < rows; ++i) {
-          Expr offset = lhsRows[i] + lhsColumn + (block.lhsRow ? 0 : i * block.lhs.rowStride);
-          Expr element = b.load(block.lhs.memory, offset).splat(b.width);
-          for (int64_t v = 0; v < vectors; ++v)
-            next[i * vectors + v] = fma(element, rhs[v], carried[i * vectors + v]);
-        }
-        return next;
-      });
+  SmallVector<Expr> sums = b.loop(b.index(0), block.depth, 1, accumulators, [&](Expr k, ArrayRef<Expr> carried) {
+    SmallVector<Expr> next(carried), rhs;
+    Expr rhsStart = block.rhs.at(k, column), lhsColumn = k * block.lhs.columnStride;
+    for (int64_t v = 0; v < vectors; ++v)
+      rhs.push_back(b.loadVector(block.rhs.memory, rhsStart + v * b.width, maskOf(v)));
+    for (int64_t i = 0; i < rows; ++i) {
+      Expr offset = lhsRows[i] + lhsColumn + (block.lhsRow ? 0 : i * block.lhs.rowStride);
+      Expr element = b.load(block.lhs.memory, offset).splat(b.width);
+      for (int64_t v = 0; v < vectors; ++v)
+        next[i * vectors + v] = fma(element, rhs[v], carried[i * vectors + v]);
+    }
+    return next;
+  });
 
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t v = 0; v < vectors; ++v)
-      b.storeVector(sums[i * vectors + v], block.result.memory,
-                    resultStart + i * block.result.rowStride + v * b.width, maskOf(v));
+      b.storeVector(sums[i * vectors + v], block.result.memory, resultStart + i * block.result.rowStride + v * b.width,
+                    maskOf(v));
 }
 
 /// All rows of the block at the columns [column, column + columns).
-static void emitColumnOfTiles(KernelBuilder &b, const BlockMatmul &block, int64_t tileM, Expr column,
-                              int64_t columns) {
+static void emitColumnOfTiles(KernelBuilder &b, const BlockMatmul &block, int64_t tileM, Expr column, int64_t columns) {
   Expr left = block.rows % tileM, full = block.rows - left;
   b.loop(b.index(0), full, tileM, [&](Expr row) { emitTile(b, block, row, tileM, column, columns); });
   if (tileM == 1)

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// The microkernels that matmul and attention share. A tile of C is a grid of vector accumulators that live in registers
-/// for the whole loop over k:
+/// The microkernels that matmul and attention share. A tile of C is a grid of vector accumulators that live in
+/// registers for the whole loop over k:
 ///
 /// ```mlir
 /// %acc:16 = scf.for %k = %c0 to %depth step %c1 iter_args(%c0_0 = %zero, ...) -> (vector<16xf32>, ...) {
@@ -43,8 +43,8 @@ struct BlockMatmul {
 /// Emits `block` in register tiles of at most tileM × tileN; the rows left over take tiles of powers of two.
 void emitBlockMatmul(KernelBuilder &b, const BlockMatmul &block, int64_t tileM, int64_t tileN);
 
-/// Copies `depth` rows of `columns` elements: row k starts at `sourceRow(k)` of `source`. Columns [columns, width) of the
-/// panel, a multiple of the vector width, are set to zero.
+/// Copies `depth` rows of `columns` elements: row k starts at `sourceRow(k)` of `source`. Columns [columns, width) of
+/// the panel, a multiple of the vector width, are set to zero.
 void emitPackRows(KernelBuilder &b, Value source, function_ref<Expr(Expr k)> sourceRow, Expr depth, Expr columns,
                   int64_t width, const MatrixView &panel);
 

@@ -124,7 +124,7 @@ moe.model @b (vocab_size = 8, hidden_size = 4) {}
 //===----------------------------------------------------------------------===//
 
 moe.model @m (vocab_size = 8, hidden_size = 4) {
-  // expected-error @+1 {{count is 0 but must be between 1 and 2147483647}}
+  // expected-error @+1 {{count is 0 but must be between 1 and 65536}}
   moe.layers (count = 0) {
     moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 4)
     moe.mlp (intermediate_size = 16)

@@ -87,8 +87,9 @@ Reference attendCausally(const AttentionCase &c, const Buffer<float> &query, con
       [&](int64_t t, int64_t j) { return t / c.length * c.length + j; });
 }
 
-/// |score| ≤ √D for operands in [−1, 1): its D products and the exponential leave a probability with a relative error of
-/// (D·√D + √D + 8) ε. A result adds at most S of them (their sum is 1), and the running sums are rescaled once a block.
+/// |score| ≤ √D for operands in [−1, 1): its D products and the exponential leave a probability with a relative error
+/// of (D·√D + √D + 8) ε. A result adds at most S of them (their sum is 1), and the running sums are rescaled once a
+/// block.
 double resultError(const AttentionCase &c, int64_t keys) {
   double root = std::sqrt(double(c.headDim));
   return (2 * (c.headDim * root + root + 8) + keys + 8) * kEpsilon;

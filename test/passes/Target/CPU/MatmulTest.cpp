@@ -160,8 +160,8 @@ TEST_P(MatmulTest, AgreesWithLoops) {
 
   int64_t lhsRows = c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.gatheredRows();
   int64_t lhsCount = c.isContraction() ? lhsRows * c.rows : lhsRows * c.depth;
-  int64_t rhsCount = c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns
-                                       : c.experts() * c.depth * c.columns;
+  int64_t rhsCount =
+      c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns : c.experts() * c.depth * c.columns;
   auto lhs = randomBuffer(lhsCount, 1), rhs = randomBuffer(rhsCount, 2);
   Buffer<int32_t> offsets(c.experts() + 1), rowIndex(c.gatheredRows());
   for (int64_t e = 0; e < c.experts(); ++e)
@@ -240,6 +240,32 @@ TEST_P(MatmulTest, AgreesWithLoops) {
     expectWithin(second, expected2, bound2, "the second result");
 }
 
+// A residual is added to in place: each of its elements is read before the result is written over it.
+TEST(MatmulTiedTest, AddsInPlace) {
+  auto kernel = CompiledKernel::compile(R"mlir(
+    moe_kernel.kernel @residual(%a: tensor<37x20xf32>, %b: tensor<45x20xf32>,
+                                %x: tensor<37x45xf32> {moe_kernel.tied = 0 : i64}) -> tensor<37x45xf32> {
+      %r = moe_kernel.matmul dense (%a, %b) extras(%x)
+          {transpose_rhs, extra_extents = [#moe_kernel<extent full>], result_extents = [#moe_kernel<extent full>]}
+          : (tensor<37x20xf32>, tensor<45x20xf32>, tensor<37x45xf32>) -> tensor<37x45xf32> {
+        ^bb0(%sum: f32, %old: f32):
+          %new = arith.addf %sum, %old : f32
+          moe_kernel.yield %new : f32
+      }
+      moe_kernel.return %r : tensor<37x45xf32>
+    })mlir");
+  ASSERT_TRUE(kernel);
+  auto a = randomBuffer(37 * 20, 1), b = randomBuffer(45 * 20, 2), x = randomBuffer(37 * 45, 3);
+  std::vector<double> expected(x.begin(), x.end()), bound;
+  for (int64_t m = 0; m < 37; ++m)
+    for (int64_t n = 0; n < 45; ++n)
+      for (int64_t k = 0; k < 20; ++k)
+        expected[m * 45 + n] += double(a[m * 20 + k]) * b[n * 20 + k];
+  kernel->run({a, b, x, x});
+  expectWithin(x, expected, std::vector<double>(expected.size(), 21 * 21 * kEpsilon), "the residual");
+}
+
+// clang-format off
 const MatmulCase kCases[] = {
     {.name = "OneByOne"},
     {.name = "SmallOdd", .rows = 5, .columns = 7, .depth = 3},
@@ -290,6 +316,7 @@ const MatmulCase kCases[] = {
     {.name = "ContractionGatherRhs", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
      .rowsOfExperts = {5, 35, 0}, .gatherDivisor = 4, .gatherRhs = true},
 };
+// clang-format on
 
 const Arch kArchs[] = {
     {"host", "vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64"},
