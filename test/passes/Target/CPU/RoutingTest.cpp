@@ -53,7 +53,7 @@ struct RouteTest : testing::TestWithParam<RouteCase> {
   }
   std::string attributes() const {
     return llvm::formatv(
-        "scoring = #moe_kernel<scoring {0}>, norm_topk_prob = {1}, routed_scaling_factor = {2:e6} : f64",
+        "scoring = #moe_kernel.scoring<{0}>, norm_topk_prob = {1}, routed_scaling_factor = {2:e6} : f64",
         c.softmax ? "softmax" : "sigmoid", c.normalizes ? "true" : "false", c.factor);
   }
   std::unique_ptr<CompiledKernel> compileForward() const {

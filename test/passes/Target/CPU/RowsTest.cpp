@@ -407,34 +407,36 @@ TEST_P(RowsTest, ColumnSums) {
   }
 }
 
-/// A reduction to rank 0, and an op on the scalar: one item.
+/// A reduction to a scalar, and an op on the scalar: one row, one item.
 TEST_P(RowsTest, SumOfVector) {
   for (int64_t n : {1, 5, 16, 67, 1000}) {
     auto kernel = compile(instantiate(R"mlir(
-      moe_kernel.kernel @norm(%x: tensor<$Nxf32>) -> (tensor<f32>, tensor<i32>) {
+      moe_kernel.kernel @norm(%x: tensor<$Nxf32>) -> (tensor<f32>, tensor<1xi32>) {
         %zero = arith.constant 0.0 : f32
         %zero_i = arith.constant 0 : i32
-        %e = tensor.empty() : tensor<f32>
-        %f = linalg.fill ins(%zero : f32) outs(%e : tensor<f32>) -> tensor<f32>
-        %ei = tensor.empty() : tensor<i32>
-        %fi = linalg.fill ins(%zero_i : i32) outs(%ei : tensor<i32>) -> tensor<i32>
-        %s, %count = linalg.generic {indexing_maps = [#i, #none1, #none1], iterator_types = ["reduction"]}
-            ins(%x : tensor<$Nxf32>) outs(%f, %fi : tensor<f32>, tensor<i32>) {
+        %row = tensor.expand_shape %x [[0, 1]] output_shape [1, $N] : tensor<$Nxf32> into tensor<1x$Nxf32>
+        %e = tensor.empty() : tensor<1xf32>
+        %f = linalg.fill ins(%zero : f32) outs(%e : tensor<1xf32>) -> tensor<1xf32>
+        %ei = tensor.empty() : tensor<1xi32>
+        %fi = linalg.fill ins(%zero_i : i32) outs(%ei : tensor<1xi32>) -> tensor<1xi32>
+        %s, %count = linalg.generic {indexing_maps = [#ij, #rows, #rows], iterator_types = ["parallel", "reduction"]}
+            ins(%row : tensor<1x$Nxf32>) outs(%f, %fi : tensor<1xf32>, tensor<1xi32>) {
           ^bb0(%a: f32, %acc: f32, %n: i32):
             %r = arith.addf %acc, %a : f32
             %positive = arith.cmpf ogt, %a, %zero : f32
             %one = arith.extui %positive : i1 to i32
             %m = arith.addi %n, %one : i32
             linalg.yield %r, %m : f32, i32
-        } -> (tensor<f32>, tensor<i32>)
-        %root = linalg.generic {indexing_maps = [affine_map<() -> ()>, affine_map<() -> ()>], iterator_types = []}
-            ins(%s : tensor<f32>) outs(%e : tensor<f32>) {
+        } -> (tensor<1xf32>, tensor<1xi32>)
+        %root = linalg.generic {indexing_maps = [#i, #i], iterator_types = ["parallel"]}
+            ins(%s : tensor<1xf32>) outs(%e : tensor<1xf32>) {
           ^bb0(%a: f32, %o: f32):
             %p = math.absf %a : f32
             %r = math.sqrt %p : f32
             linalg.yield %r : f32
-        } -> tensor<f32>
-        moe_kernel.return %root, %count : tensor<f32>, tensor<i32>
+        } -> tensor<1xf32>
+        %scalar = tensor.collapse_shape %root [] : tensor<1xf32> into tensor<f32>
+        moe_kernel.return %scalar, %count : tensor<f32>, tensor<1xi32>
       })mlir", {{'N', n}}));
     ASSERT_TRUE(kernel);
     EXPECT_EQ(kernel->items, 1);
@@ -548,34 +550,33 @@ TEST_P(RowsTest, GatheredColumns) {
     }
 }
 
-/// Ops that share no rows run in one item, with whole tensors between them.
-TEST_P(RowsTest, NothingShared) {
+/// An op that reads other rows than it computes makes the kernel one item, with whole tensors between its ops.
+TEST_P(RowsTest, OtherRows) {
   auto kernel = compile(R"mlir(
     #transposed = affine_map<(i, j) -> (j, i)>
-    moe_kernel.kernel @twice(%x: tensor<9x17xf32>) -> tensor<17x9xf32> {
-      %e0 = tensor.empty() : tensor<9x17xf32>
+    moe_kernel.kernel @twice(%x: tensor<17x17xf32>) -> tensor<17x17xf32> {
+      %e = tensor.empty() : tensor<17x17xf32>
       %a = linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
-          ins(%x : tensor<9x17xf32>) outs(%e0 : tensor<9x17xf32>) {
+          ins(%x : tensor<17x17xf32>) outs(%e : tensor<17x17xf32>) {
         ^bb0(%v: f32, %o: f32):
           %r = arith.addf %v, %v : f32
           linalg.yield %r : f32
-      } -> tensor<9x17xf32>
-      %e = tensor.empty() : tensor<17x9xf32>
+      } -> tensor<17x17xf32>
       %y = linalg.generic {indexing_maps = [#transposed, #ij], iterator_types = ["parallel", "parallel"]}
-          ins(%a : tensor<9x17xf32>) outs(%e : tensor<17x9xf32>) {
+          ins(%a : tensor<17x17xf32>) outs(%e : tensor<17x17xf32>) {
         ^bb0(%v: f32, %o: f32):
           linalg.yield %v : f32
-      } -> tensor<17x9xf32>
-      moe_kernel.return %y : tensor<17x9xf32>
+      } -> tensor<17x17xf32>
+      moe_kernel.return %y : tensor<17x17xf32>
     })mlir");
   ASSERT_TRUE(kernel);
   EXPECT_EQ(kernel->items, 1);
-  EXPECT_EQ(kernel->scratchBytes, 9 * 17 * 4 + 28); // Rounded up to 64 bytes.
-  auto x = randomBuffer(9 * 17, 1), y = poisonedBuffer(9 * 17);
+  EXPECT_EQ(kernel->scratchBytes, 17 * 17 * 4 + 60); // Rounded up to 64 bytes.
+  auto x = randomBuffer(17 * 17, 1), y = poisonedBuffer(17 * 17);
   runInAllWays(*kernel, {x, y}, y);
   for (int i = 0; i < 17; ++i)
-    for (int j = 0; j < 9; ++j)
-      EXPECT_EQ(y[i * 9 + j], 2 * x[j * 17 + i]);
+    for (int j = 0; j < 17; ++j)
+      EXPECT_EQ(y[i * 17 + j], 2 * x[j * 17 + i]);
 }
 
 /// A reduction that is not one op on the partial result is done in order, one element at a time.
