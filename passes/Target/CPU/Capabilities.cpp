@@ -47,7 +47,15 @@ static std::optional<FeatureSet> resolve(StringRef &arch) {
     return std::nullopt;
   SmallVector<StringRef> features;
   llvm::X86::getFeaturesForCPU(arch, features);
-  available.insert_range(features);
+  // LLVM lists only what is not implied by the rest.
+  llvm::StringMap<bool> implied;
+  for (StringRef feature : features) {
+    available.insert(feature);
+    llvm::X86::updateImpliedFeatures(feature, /*Enabled=*/true, implied);
+  }
+  for (const auto &feature : implied)
+    if (feature.second)
+      available.insert(feature.first());
   return available;
 }
 

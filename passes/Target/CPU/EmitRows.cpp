@@ -64,7 +64,7 @@ private:
 
   /// Lanes for the types that `nest` computes with.
   int64_t getWidth(const PlannedNest &nest) const;
-  Value index(int64_t value) { return arith::ConstantIndexOp::create(builder, value); }
+  Value index(int64_t value);
   Value add(Value a, Value b) { return builder.createOrFold<arith::AddIOp>(a, b); }
   Value multiply(Value a, int64_t b) { return builder.createOrFold<arith::MulIOp>(a, index(b)); }
   Value combine(Operation *combiner, Value a, Value b) { return cloneElementwise(builder, combiner, {a, b}); }
@@ -77,11 +77,23 @@ private:
   RowsPlan &plan;
   int64_t scratchBytes = 0;
   Value row;                            ///< The row being computed.
+  DenseMap<int64_t, Value> indices;     ///< Constants.
   DenseMap<Value, Value> memory;        ///< One-dimensional memrefs of tensors.
   DenseSet<Value> rowMemory;            ///< Tensors of whose memory there is one row only.
   DenseMap<Value, Value> rowScalars;    ///< Results with one value a row.
   DenseMap<Value, LaneValue> registers; ///< Results of the iteration that is being emitted.
 };
+
+/// One constant for all uses, at the start of the function.
+Value RowsEmitter::index(int64_t value) {
+  Value &constant = indices[value];
+  if (!constant) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(cast<BlockArgument>(context.begin).getOwner());
+    constant = arith::ConstantIndexOp::create(builder, value);
+  }
+  return constant;
+}
 
 RowsEmitter::Values RowsEmitter::emitFor(Value lower, Value upper, int64_t step, ValueRange carried,
                                          function_ref<Values(Value, ValueRange)> body) {

@@ -102,13 +102,17 @@ std::string MatmulTest::source() const {
     region = "^bb0(%x: f32):\n moe_kernel.yield %x : f32";
     break;
   case Epilogue::Extras: {
+    // A weight gradient has neither rows nor columns of tokens: scalars stand for them.
+    bool isContraction = c.isContraction();
     std::string list = addOperand("tensor<f32>");
-    list += ", " + addOperand(tensor({c.rows}));
-    list += ", " + addOperand(tensor({c.outputs()}));
+    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.rows}));
+    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.outputs()}));
     list += ", " + addOperand(full);
     operands += " extras(" + list + ")";
-    attributes += ", extra_extents = [#moe_kernel.extent<scalar>, #moe_kernel.extent<row>, #moe_kernel.extent<column>, "
-                  "#moe_kernel.extent<full>]";
+    attributes += ", extra_extents = [#moe_kernel.extent<scalar>, ";
+    attributes += isContraction ? "#moe_kernel.extent<scalar>, #moe_kernel.extent<scalar>, "
+                                : "#moe_kernel.extent<row>, #moe_kernel.extent<column>, ";
+    attributes += "#moe_kernel.extent<full>]";
     results = full + ", " + full;
     extents = "#moe_kernel.extent<full>, #moe_kernel.extent<full>";
     region = R"(^bb0(%x: f32, %s: f32, %r: f32, %c: f32, %f: f32):
@@ -227,7 +231,8 @@ TEST_P(MatmulTest, AgreesWithLoops) {
       }
       expected1.push_back(sum[at]);
       bound1.push_back(bound(magnitude[at]));
-      expected2.push_back(sum[at] * scalar[0] + row[r % c.rows] + column[n] + full[r * c.outputs() + n]);
+      double offset = c.isContraction() ? row[0] + column[0] : row[r] + column[n];
+      expected2.push_back(sum[at] * scalar[0] + offset + full[r * c.outputs() + n]);
       bound2.push_back(bound(magnitude[at]));
     }
   if (c.isPaired())
