@@ -22,7 +22,7 @@
 // CHECK: arith.maximumf %[[X]], %{{.*}} : vector<16xf32>
 moe_kernel.kernel @matmul(%a: tensor<64x128xf32>, %b: tensor<64x128xf32>) -> tensor<64x64xf32>
     attributes {config = #config} {
-  %r = moe_kernel.matmul dense (%a, %b) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
+  %r = moe_kernel.matmul dense(%a, %b) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
       : (tensor<64x128xf32>, tensor<64x128xf32>) -> tensor<64x64xf32> {
     ^bb0(%x: f32):
       %zero = arith.constant 0.0 : f32
