@@ -6,13 +6,24 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Configure/Passes.h"
 
+#include "passes/Target/Target.h"
+
 namespace mlir::moe {
 #define GEN_PASS_DEF_CONFIGUREPASS
 #include "passes/Configure/Passes.h.inc"
 
 namespace {
 struct ConfigurePass : impl::ConfigurePassBase<ConfigurePass> {
-  void runOnOperation() override {}
+  void runOnOperation() override {
+    std::unique_ptr<Target> target = getTarget(getOperation());
+    if (!target)
+      return signalPassFailure();
+    bool succeededForAll = true;
+    for (auto kernel : getOperation().getOps<moe_kernel::KernelOp>())
+      succeededForAll &= succeeded(target->configure(kernel));
+    if (!succeededForAll)
+      signalPassFailure();
+  }
 };
 } // namespace
 } // namespace mlir::moe

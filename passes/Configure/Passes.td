@@ -11,6 +11,10 @@ include "mlir/Pass/PassBase.td"
 
 def ConfigurePass : Pass<"moe-configure", "::mlir::ModuleOp"> {
   let summary = "Ask the target for the configuration of every kernel";
+  let description = [{
+    The target is the module's (`moe.target = "cpu"`). It sets `config` on every kernel, or says why a kernel cannot run
+    on it; all kernels are asked before the pass fails.
+  }];
 }
 
 #endif // PASSES_CONFIGURE_PASSES_TD

@@ -7,6 +7,7 @@
 #ifndef PASSES_FUSE_PASSES_H
 #define PASSES_FUSE_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
@@ -15,6 +16,12 @@ namespace mlir::moe {
 #include "passes/Fuse/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "passes/Fuse/Passes.h.inc"
+
+/// Adds the passes of the stage `fuse`: afterwards functions hold only launches, calls and accesses to variables.
+void buildFuseStage(OpPassManager &passes);
+/// Registers it as the pipeline `moe-fuse`.
+void registerFusePipeline();
+
 } // namespace mlir::moe
 
 #endif // PASSES_FUSE_PASSES_H

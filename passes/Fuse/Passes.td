@@ -9,8 +9,105 @@
 
 include "mlir/Pass/PassBase.td"
 
+// In the order in which the stage runs them.
+
+def FuseRoutingPass : Pass<"moe-fuse-routing", "::mlir::func::FuncOp"> {
+  let summary = "Fuse router scores, top-k choice and weights into route, and their gradients into route_backward";
+  let description = [{
+    ```mlir
+    %scores = moe.router_scores %logits {scoring_func = ...} : ...
+    %weights, %indices = moe.topk_gate %scores, %bias {top_k = 2, ...} : ...
+    ```
+    becomes
+    ```mlir
+    %scores, %weights, %indices = moe_kernel.route %logits, %bias {top_k = 2, scoring = ..., ...} : ...
+    ```
+    and `router_scores_backward(topk_gate_backward(...) + %balance_gradient)` becomes `moe_kernel.route_backward`.
+  }];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect"];
+}
+
+def MoEToMoEKernelPass : Pass<"moe-to-moe-kernel", "::mlir::func::FuncOp"> {
+  let summary = "Convert what is a structured kernel by itself: matmuls, attention, routing, caches";
+  let description = [{
+    One op for one op; a matmul starts with an epilogue that stores the accumulator. Elementwise and row ops stay, for
+    the fusions that follow and then for `moe-to-linalg`.
+  }];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect"];
+}
+
+def FuseDispatchPass : Pass<"moe-fuse-dispatch", "::mlir::func::FuncOp"> {
+  let summary = "Read dispatched rows where the tokens are";
+  let description = [{
+    A `moe.dispatch` without weights, all of whose uses are tokens' operands of ragged matmuls, disappears: the matmuls
+    read row `permutation[r] / top_k` of its input instead of row r.
+    ```mlir
+    %rows = moe.dispatch %x plan(%permutation, %inverse) : ...
+    %h = moe_kernel.matmul ragged_rows(%rows, %w) offsets(%offsets) {...}
+    ```
+    becomes
+    ```mlir
+    %h = moe_kernel.matmul ragged_rows(%x, %w) offsets(%offsets) rows(%permutation) {row_divisor = 2, ...}
+    ```
+    Weight gradients (`ragged_contraction`) gather either operand.
+  }];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect"];
+}
+
+def FuseEpiloguePass : Pass<"moe-fuse-epilogue", "::mlir::func::FuncOp"> {
+  let summary = "Apply to a matmul's accumulator what happens to its result";
+  let description = [{
+    * `gated_activation` of a matmul: a paired epilogue. If the matmul's result is needed as well (by the gradient), the
+      kernel stores both.
+    * `gated_activation_backward` for the gradient that a matmul computes: the epilogue reads the columns of the
+      activation's input in pairs and stores its gradient in pairs.
+    * `add`, `multiply`, `divide`, `negate` with a matmul's result that is used nowhere else; the other operand becomes
+      an extra. Sums of several matmuls become a chain, each adding to the one before.
+  }];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
+def MoEToLinalgPass : Pass<"moe-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "Convert elementwise and row ops to linalg.generic";
+  let description = [{
+    In the form that `passes/Fuse/RowsBuilder.h` describes. An op that needs several kernels (a sum over tokens after a
+    computation per token) becomes several ops; which of them share a kernel is decided by `moe-outline-kernels`.
+  }];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def FuseElementwisePass : Pass<"moe-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "Fuse chains of elementwise linalg.generic ops into one";
+  let description = [{
+    A parallel linalg.generic whose only use is another one over the same loops is computed inside it, so nothing is
+    computed twice.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
 def OutlineKernelsPass : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
-  let summary = "Outline groups of tensor ops into kernels";
+  let summary = "Outline structured ops and groups of linalg.generic ops into kernels";
+  let description = [{
+    Every structured op becomes a kernel. A linalg.generic joins the kernel of another one whose result it reads, if it
+    reads it only in its own row and if no other op lies between them. Reshapes go into the kernels, constants too.
+    ```mlir
+    %0 = linalg.generic {...} ins(...) ...
+    ```
+    becomes
+    ```mlir
+    %0 = moe_kernel.launch @rms_norm_1024x128(%x, %w) : ...
+    ```
+    and `moe_kernel.kernel @rms_norm_1024x128` at the end of the module. Names say what a kernel does and its shape.
+  }];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
+def DeduplicateKernelsPass : Pass<"moe-deduplicate-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make equal kernels one symbol";
+  let statistics = [Statistic<"numErased", "kernels-erased", "Kernels equal to another one">];
 }
 
 #endif // PASSES_FUSE_PASSES_TD

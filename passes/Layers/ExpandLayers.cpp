@@ -10,7 +10,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_EXPANDLAYERSPASS
@@ -35,6 +35,8 @@ public:
         layerDescriptions.emplace_back(layers);
   }
 
+  /// Fails if the tokens that `op` asks for at a time, or the elements of a variable, are more than indices reach.
+  LogicalResult verifySizes(Operation *op, const TokenShape &shape);
   void declareVariables(ServingOp serving);
   void declareLayerFunctions(LayerMode mode, const TokenShape &shape);
   void buildSequenceEntry(EntryKind kind, const TokenShape &shape);
@@ -42,9 +44,10 @@ public:
   DictionaryAttr getModelInfo(TrainingOp training, ServingOp serving);
 
 private:
-  Type getType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getF32Type()); }
-  Type getIndexType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getI32Type()); }
+  RankedTensorType getType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getF32Type()); }
+  RankedTensorType getIndexType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getI32Type()); }
   int64_t getHiddenSize() { return model.getHiddenSize(); }
+  int64_t getVocabSize() { return model.getVocabSize(); }
 
   void declareVariable(StringRef name, RankedTensorType type, VariableRole role, InitializerKind initializer,
                        int64_t activeElements);
@@ -56,17 +59,17 @@ private:
 
   Value embed(Value tokens, const TokenShape &shape);
   ValueRange getRopeTable(const LayerDescription &layer, Value positions);
-  ValueRange callLayer(int64_t index, ArrayRef<Value> inputs);
+  func::CallOp callLayer(int64_t index, ArrayRef<Value> inputs);
   Value computeLogits(Value x);
 
   ModelOp model;
   ImplicitLocOpBuilder builder;
   SmallVector<LayerDescription> layerDescriptions;
-  llvm::MapVector<StringRef, VariableOp> variables;
+  llvm::StringMap<RankedTensorType> variableTypes;
   int64_t parameters = 0, activeParameters = 0;
 
   /// One name per distinct layer, whatever the mode.
-  llvm::DenseMap<decltype(std::declval<LayerDescription>().getKey()), std::string> layerNames;
+  llvm::DenseMap<Attribute, std::string> layerNames;
   llvm::StringMap<unsigned> layerKinds;
   /// The functions of the mode declared last, by layer.
   SmallVector<func::FuncOp> layerFunctions;
@@ -78,11 +81,32 @@ private:
 // Variables
 //===----------------------------------------------------------------------===//
 
+LogicalResult ModelExpansion::verifySizes(Operation *op, const TokenShape &shape) {
+  int64_t tokens = shape.getNumTokens();
+  constexpr int64_t maxRows = std::numeric_limits<int32_t>::max(); // indices are int32
+  constexpr double maxElements = 0x1p53;                           // far above any memory, far below an overflow
+  for (const LayerDescription &layer : layerDescriptions) {
+    int64_t rows = layer.getSparse() ? layer.getSparse().getTopK() : 1;
+    if (tokens > maxRows || tokens * rows > maxRows)
+      return emitError(op->getLoc()) << op->getName() << " asks for " << tokens << " tokens at a time, each with up to "
+                                     << rows << " routed rows, but there can be at most " << maxRows << " rows";
+    for (const LayerWeight &weight : getLayerWeights(layer)) {
+      double elements = 1;
+      for (int64_t size : weight.type.getShape())
+        elements *= size;
+      if (elements > maxElements)
+        return emitError(layer.feedForward->getParentOp()->getLoc())
+               << weight.name << " of type " << weight.type << " has more than 2^53 elements";
+    }
+  }
+  return success();
+}
+
 void ModelExpansion::declareVariable(StringRef name, RankedTensorType type, VariableRole role,
                                      InitializerKind initializer, int64_t activeElements) {
   FloatAttr stddev = initializer == InitializerKind::normal ? model.getInitializerRangeAttr() : FloatAttr();
-  auto variable = VariableOp::create(builder, name, role, initializer, stddev, type);
-  variables.insert({variable.getSymName(), variable});
+  VariableOp::create(builder, name, role, initializer, stddev, type);
+  variableTypes[name] = type;
   if (role != VariableRole::parameter)
     return;
   parameters += type.getNumElements();
@@ -90,8 +114,7 @@ void ModelExpansion::declareVariable(StringRef name, RankedTensorType type, Vari
 }
 
 void ModelExpansion::declareVariables(ServingOp serving) {
-  auto table = cast<RankedTensorType>(getType({static_cast<int64_t>(model.getVocabSize()), getHiddenSize()}));
-  auto norm = cast<RankedTensorType>(getType({getHiddenSize()}));
+  RankedTensorType table = getType({getVocabSize(), getHiddenSize()}), norm = getType({getHiddenSize()});
   declareVariable(embeddingName, table, VariableRole::parameter, InitializerKind::normal, table.getNumElements());
   for (auto [index, layer] : llvm::enumerate(layerDescriptions))
     for (const LayerWeight &weight : getLayerWeights(layer))
@@ -102,14 +125,14 @@ void ModelExpansion::declareVariables(ServingOp serving) {
     declareVariable(headName, table, VariableRole::parameter, InitializerKind::normal, table.getNumElements());
   if (!serving)
     return;
-  TokenShape shape{static_cast<int64_t>(serving.getBatchSize()), 1, static_cast<int64_t>(serving.getContextLength())};
+  TokenShape shape = TokenShape::ofDecode(serving);
   for (auto [index, layer] : llvm::enumerate(layerDescriptions))
     for (StringRef kind : {"key", "value"})
       declareVariable(getCacheName(index, kind), getCacheType(layer, shape), VariableRole::cache,
                       InitializerKind::zeros, 0);
 }
 
-Value ModelExpansion::read(StringRef name) { return ReadOp::create(builder, variables.lookup(name).getType(), name); }
+Value ModelExpansion::read(StringRef name) { return ReadOp::create(builder, variableTypes.at(name), name); }
 
 //===----------------------------------------------------------------------===//
 // Layers
@@ -129,7 +152,7 @@ static StringRef getModeSuffix(LayerMode mode) {
 
 void ModelExpansion::declareLayerFunctions(LayerMode mode, const TokenShape &shape) {
   layerFunctions.clear();
-  llvm::DenseMap<decltype(layerDescriptions.front().getKey()), func::FuncOp> functions;
+  llvm::DenseMap<Attribute, func::FuncOp> functions;
   for (const LayerDescription &layer : layerDescriptions) {
     std::string &name = layerNames[layer.getKey()];
     if (name.empty()) {
@@ -156,13 +179,13 @@ ValueRange ModelExpansion::getRopeTable(const LayerDescription &layer, Value pos
 }
 
 /// Calls layer `index` with `inputs`, followed by its weights.
-ValueRange ModelExpansion::callLayer(int64_t index, ArrayRef<Value> inputs) {
+func::CallOp ModelExpansion::callLayer(int64_t index, ArrayRef<Value> inputs) {
   SmallVector<Value> operands(inputs);
   for (const LayerWeight &weight : getLayerWeights(layerDescriptions[index]))
     operands.push_back(read(getWeightName(index, weight.name)));
   auto call = func::CallOp::create(builder, layerFunctions[index], operands);
   call->setAttr("moe.layer", builder.getI64IntegerAttr(index));
-  return call.getResults();
+  return call;
 }
 
 //===----------------------------------------------------------------------===//
@@ -197,7 +220,7 @@ Value ModelExpansion::computeLogits(Value x) {
   int64_t rows = cast<RankedTensorType>(x.getType()).getDimSize(0);
   x = RMSNormOp::create(builder, x.getType(), x, read(finalNormName), model.getRmsNormEps());
   Value head = read(model.getTieWordEmbeddings() ? embeddingName : headName);
-  return LinearOp::create(builder, getType({rows, static_cast<int64_t>(model.getVocabSize())}), x, head);
+  return LinearOp::create(builder, getType({rows, getVocabSize()}), x, head);
 }
 
 /// train_step or evaluate: every token of whole sequences gets logits. The loss is attached in the stage `objective`.
@@ -210,24 +233,23 @@ void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape)
   SmallVector<std::pair<std::string, Value>> loads;
   for (auto [index, layer] : llvm::enumerate(layerDescriptions)) {
     ValueRange table = getRopeTable(layer, positions);
-    ValueRange results = callLayer(index, {x, table[0], table[1]});
-    x = results.front();
+    func::CallOp call = callLayer(index, {x, table[0], table[1]});
+    x = call.getResult(0);
     if (!layer.getSparse())
       continue;
-    Value load = results.back();
+    Value load = call.getResults().back();
     loads.emplace_back("load." + std::to_string(index), load);
     if (layer.hasBalanceLoss())
-      auxLoss = auxLoss ? AddOp::create(builder, auxLoss, results[1]) : results[1];
+      auxLoss = auxLoss ? AddOp::create(builder, auxLoss, call.getResult(1)) : call.getResult(1);
     if (kind == EntryKind::train_step && layer.hasSelectionBias()) {
-      std::string name = getWeightName(index, selectionBiasName);
-      Value bias = read(name);
+      Value bias = call.getOperands().back(); // as getLayerWeights has it
       write(UpdateSelectionBiasOp::create(builder, bias.getType(), bias, load, layer.getSparse().getBiasUpdateRate()),
-            name);
+            getWeightName(index, selectionBiasName));
     }
   }
   if (!auxLoss)
-    auxLoss = arith::ConstantOp::create(
-        builder, DenseElementsAttr::get(cast<ShapedType>(getType({})), builder.getF32FloatAttr(0.0).getValue()));
+    auxLoss = arith::ConstantOp::create(builder,
+                                        DenseElementsAttr::get(getType({}), builder.getF32FloatAttr(0.0).getValue()));
 
   SmallVector<std::pair<std::string, Value>> outputs = {{"logits", computeLogits(x)}, {"aux_loss", auxLoss}};
   outputs.append(loads);
@@ -247,10 +269,10 @@ void ModelExpansion::buildCachedEntry(EntryKind kind, LayerMode mode, const Toke
   for (auto [index, layer] : llvm::enumerate(layerDescriptions)) {
     ValueRange table = getRopeTable(layer, positions);
     std::string keyName = getCacheName(index, "key"), valueName = getCacheName(index, "value");
-    ValueRange results = callLayer(index, {x, table[0], table[1], positions, read(keyName), read(valueName)});
-    x = results[0];
-    write(results[1], keyName);
-    write(results[2], valueName);
+    func::CallOp call = callLayer(index, {x, table[0], table[1], positions, read(keyName), read(valueName)});
+    x = call.getResult(0);
+    write(call.getResult(1), keyName);
+    write(call.getResult(2), valueName);
   }
   if (mode == LayerMode::Prefill)
     x = EmbeddingOp::create(builder, getType({shape.batch, getHiddenSize()}), x, entry.getArgument(2));
@@ -299,28 +321,29 @@ void ExpandLayersPass::runOnOperation() {
   auto training = getOnly<TrainingOp>(module);
   auto serving = getOnly<ServingOp>(module);
   if (!training && !serving) {
-    model.emitError() << "'" << model.getSymName()
-                      << "' has nothing to be compiled for; add moe.training (...) to train and evaluate it, "
-                         "moe.serving (...) to generate from it, or both";
+    emitError(model.getLoc()) << "'" << model.getSymName()
+                              << "' has nothing to be compiled for; add moe.training (...) to train and evaluate it, "
+                                 "moe.serving (...) to generate from it, or both";
     return signalPassFailure();
   }
 
   ModelExpansion expansion(model);
+  if ((training && failed(expansion.verifySizes(training, TokenShape::ofTraining(training)))) ||
+      (serving && failed(expansion.verifySizes(serving, TokenShape::ofPrefill(serving)))))
+    return signalPassFailure();
+
   expansion.declareVariables(serving);
   if (training) {
-    TokenShape shape{static_cast<int64_t>(training.getBatchSize()), static_cast<int64_t>(training.getSequenceLength())};
+    TokenShape shape = TokenShape::ofTraining(training);
     expansion.declareLayerFunctions(LayerMode::Sequence, shape);
     expansion.buildSequenceEntry(EntryKind::train_step, shape);
     expansion.buildSequenceEntry(EntryKind::evaluate, shape);
   }
   if (serving) {
-    TokenShape shape{static_cast<int64_t>(serving.getBatchSize()), static_cast<int64_t>(serving.getPromptLength()),
-                     static_cast<int64_t>(serving.getContextLength())};
-    expansion.declareLayerFunctions(LayerMode::Prefill, shape);
-    expansion.buildCachedEntry(EntryKind::prefill, LayerMode::Prefill, shape);
-    shape.length = 1;
-    expansion.declareLayerFunctions(LayerMode::Decode, shape);
-    expansion.buildCachedEntry(EntryKind::decode_step, LayerMode::Decode, shape);
+    expansion.declareLayerFunctions(LayerMode::Prefill, TokenShape::ofPrefill(serving));
+    expansion.buildCachedEntry(EntryKind::prefill, LayerMode::Prefill, TokenShape::ofPrefill(serving));
+    expansion.declareLayerFunctions(LayerMode::Decode, TokenShape::ofDecode(serving));
+    expansion.buildCachedEntry(EntryKind::decode_step, LayerMode::Decode, TokenShape::ofDecode(serving));
   }
   module->setAttr(modelInfoAttrName, expansion.getModelInfo(training, serving));
   model.erase();

@@ -15,6 +15,19 @@ namespace mlir::moe {
 // Description
 //===----------------------------------------------------------------------===//
 
+TokenShape TokenShape::ofTraining(TrainingOp op) {
+  return {static_cast<int64_t>(op.getBatchSize()), static_cast<int64_t>(op.getSequenceLength())};
+}
+TokenShape TokenShape::ofPrefill(ServingOp op) {
+  return {static_cast<int64_t>(op.getBatchSize()), static_cast<int64_t>(op.getPromptLength()),
+          static_cast<int64_t>(op.getContextLength())};
+}
+TokenShape TokenShape::ofDecode(ServingOp op) {
+  TokenShape shape = ofPrefill(op);
+  shape.length = 1;
+  return shape;
+}
+
 LayerDescription::LayerDescription(LayersOp layers)
     : model(layers->getParentOfType<ModelOp>()), attention(cast<SelfAttentionOp>(layers.getBody().front().front())),
       feedForward(&layers.getBody().front().back()) {}
@@ -29,8 +42,10 @@ bool LayerDescription::hasBalanceLoss() const {
   return sparse && sparse.getAuxLossAlpha().isNonZero();
 }
 
-std::pair<DictionaryAttr, std::pair<OperationName, DictionaryAttr>> LayerDescription::getKey() const {
-  return {attention->getAttrDictionary(), {feedForward->getName(), feedForward->getAttrDictionary()}};
+Attribute LayerDescription::getKey() const {
+  return ArrayAttr::get(
+      feedForward->getContext(),
+      {attention->getAttrDictionary(), feedForward->getName().getIdentifier(), feedForward->getAttrDictionary()});
 }
 
 SmallVector<LayerWeight> getLayerWeights(const LayerDescription &layer) {

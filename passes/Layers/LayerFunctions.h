@@ -19,7 +19,11 @@ inline bool isCached(LayerMode mode) { return mode != LayerMode::Sequence; }
 
 /// What fixes the shapes of a mode: `batch` sequences of `length` tokens, caches of `context` tokens.
 struct TokenShape {
-  int64_t batch = 1, length = 1, context = 0;
+  int64_t batch, length, context = 0;
+
+  static TokenShape ofTraining(TrainingOp op);
+  static TokenShape ofPrefill(ServingOp op);
+  static TokenShape ofDecode(ServingOp op);
   int64_t getNumTokens() const { return batch * length; }
 };
 
@@ -35,7 +39,7 @@ struct LayerDescription {
   bool hasSelectionBias() const;
   bool hasBalanceLoss() const;
   /// Equal for layers that can share a function.
-  std::pair<DictionaryAttr, std::pair<OperationName, DictionaryAttr>> getKey() const;
+  Attribute getKey() const;
 };
 
 /// A variable of a layer. `name` is what follows "model.layers.<i>." in Hugging Face's name.
@@ -48,10 +52,10 @@ struct LayerWeight {
   int64_t activeElements;
 };
 
-/// The names that layers and entry points both know.
+/// The one weight that an entry point touches itself: it updates it.
 inline constexpr StringRef selectionBiasName = "mlp.gate.e_score_correction_bias";
 
-/// The weights of a layer, in the order in which its function takes them.
+/// The weights of a layer, in the order in which its function takes them; the selection bias, if any, is the last.
 SmallVector<LayerWeight> getLayerWeights(const LayerDescription &layer);
 
 /// [batch, context, kv heads · head_dim]: the type of a layer's key cache and of its value cache.

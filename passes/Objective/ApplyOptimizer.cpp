@@ -69,9 +69,9 @@ LogicalResult Optimizer::collectUpdates() {
 VariableOp Optimizer::createMoment(VariableOp parameter, StringRef suffix) {
   OpBuilder moduleBuilder(parameter.getContext());
   moduleBuilder.setInsertionPointAfter(lastVariable);
-  lastVariable = VariableOp::create(moduleBuilder, parameter.getLoc(), (parameter.getSymName() + suffix).str(),
-                                    VariableRole::optimizer, InitializerKind::zeros, /*stddev=*/FloatAttr(),
-                                    parameter.getType());
+  lastVariable =
+      VariableOp::create(moduleBuilder, parameter.getLoc(), (parameter.getSymName() + suffix).str(),
+                         VariableRole::optimizer, InitializerKind::zeros, /*stddev=*/FloatAttr(), parameter.getType());
   return lastVariable;
 }
 
@@ -89,11 +89,12 @@ void Optimizer::apply(const Update &update) {
       parameter.getType().getRank() >= 2 ? training.getWeightDecayAttr() : builder.getF64FloatAttr(0.0);
   SmallVector<VariableOp> variables = {parameter, createMoment(parameter, ".exp_avg"),
                                        createMoment(parameter, ".exp_avg_sq")};
-  SmallVector<Value> values = llvm::map_to_vector(variables, [&](VariableOp variable) -> Value { return read(variable); });
-  auto step = AdamWOp::create(builder, parameter.getLoc(), TypeRange(values), values[0], update.gradient, values[1],
-                              values[2], gradNorm, learningRate, biasCorrection1, biasCorrection2,
-                              training.getBeta1Attr(), training.getBeta2Attr(), training.getEpsilonAttr(), weightDecay,
-                              training.getMaxGradNormAttr());
+  SmallVector<Value> values =
+      llvm::map_to_vector(variables, [&](VariableOp variable) -> Value { return read(variable); });
+  auto step =
+      AdamWOp::create(builder, parameter.getLoc(), TypeRange(values), values[0], update.gradient, values[1], values[2],
+                      gradNorm, learningRate, biasCorrection1, biasCorrection2, training.getBeta1Attr(),
+                      training.getBeta2Attr(), training.getEpsilonAttr(), weightDecay, training.getMaxGradNormAttr());
   for (auto [variable, value] : llvm::zip_equal(variables, step.getResults()))
     WriteOp::create(builder, parameter.getLoc(), value, variable.getSymName());
 }

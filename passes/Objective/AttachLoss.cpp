@@ -49,7 +49,8 @@ FailureOr<Loss> AttachLossPass::buildLoss(EntryPoint entry) {
   OpBuilder builder(entry.getTerminator());
   Location loc = logits.getLoc();
   auto scalar = RankedTensorType::get({}, elementType);
-  auto tokensTimesStatistic = RankedTensorType::get({cast<RankedTensorType>(logits.getType()).getDimSize(0)}, elementType);
+  auto tokensTimesStatistic =
+      RankedTensorType::get({cast<RankedTensorType>(logits.getType()).getDimSize(0)}, elementType);
   auto crossEntropy = CrossEntropyOp::create(builder, loc, scalar, tokensTimesStatistic, logits, targets, weights);
   Value weightSum = SumOp::create(builder, loc, scalar, weights);
   return Loss{crossEntropy.getLossSum(), weightSum};

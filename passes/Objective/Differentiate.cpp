@@ -74,8 +74,7 @@ static Value buildSplat(OpBuilder &builder, Location loc, Type type, double valu
 }
 
 /// The elements at `indices`: values or types.
-template <typename Range>
-static auto select(Range elements, ArrayRef<unsigned> indices) {
+template <typename Range> static auto select(Range elements, ArrayRef<unsigned> indices) {
   return llvm::map_to_vector(indices, [&](unsigned index) { return elements[index]; });
 }
 

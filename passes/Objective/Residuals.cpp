@@ -60,9 +60,8 @@ private:
       return false;
     if (matchPattern(op, m_Constant()))
       return true;
-    return recompute && isCheapToRecompute(op) && llvm::all_of(op->getOperands(), [&](Value operand) {
-             return isKept(operand) || isRecomputable(operand);
-           });
+    return recompute && isCheapToRecompute(op) &&
+           llvm::all_of(op->getOperands(), [&](Value operand) { return isKept(operand) || isRecomputable(operand); });
   }
 
   void request(Value value) {
@@ -94,7 +93,6 @@ void mlir::moe::recomputeResiduals(Block &forward, Block &backward, bool recompu
   for (Operation *op : llvm::reverse(recomputation.getOps())) {
     OpBuilder builder(findFirstUser(op, backward));
     Operation *clone = builder.clone(*op);
-    op->replaceUsesWithIf(clone->getResults(),
-                          [&](OpOperand &use) { return use.getOwner()->getBlock() == &backward; });
+    op->replaceUsesWithIf(clone->getResults(), [&](OpOperand &use) { return use.getOwner()->getBlock() == &backward; });
   }
 }

@@ -11,6 +11,10 @@
 #include "mlir/Pass/Pass.h"
 
 namespace mlir::moe {
+
+/// The discardable attribute of the module that holds the extents of the grid of ranks.
+inline constexpr llvm::StringLiteral kGridAttrName = "moe.grid";
+
 #define GEN_PASS_DECL
 #include "passes/Shard/Passes.h.inc"
 #define GEN_PASS_REGISTRATION

@@ -12,7 +12,17 @@ namespace mlir::moe {
 
 namespace {
 struct ShardPass : impl::ShardPassBase<ShardPass> {
-  void runOnOperation() override {}
+  using ShardPassBase::ShardPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (ranks != 1) {
+      module.emitError() << "cannot be divided among " << ranks
+                         << " ranks: only 1 rank is supported so far; compile with ranks=1";
+      return signalPassFailure();
+    }
+    module->setAttr(kGridAttrName, Builder(&getContext()).getDenseI64ArrayAttr({ranks}));
+  }
 };
 } // namespace
 } // namespace mlir::moe

@@ -59,7 +59,15 @@ private:
     return true;
   }
 
+  /// The FlatBuffers verifier checks the alignment of a vector's length, not of wider elements.
+  template <typename Vector> bool checkAligned(const std::string &what, const Vector &vector) {
+    return vector.size() == 0 || reinterpret_cast<std::uintptr_t>(vector.Data()) % alignof(std::uint64_t) == 0 ||
+           fail(what, "the FlatBuffer's vectors are misaligned");
+  }
+
   bool checkTensor(const std::string &what, DType dtype, const ShapeVector &shape) {
+    if (!checkAligned(what, shape))
+      return false;
     if (!isKnown(dtype))
       return fail(what, "unknown element type " + std::to_string(static_cast<int>(dtype)));
     const auto bytes = byteSize(dtype, toSpan(shape));
@@ -197,6 +205,8 @@ private:
     if (launch.kernel() >= artifact.kernels()->size())
       return fail(what, "launches kernel " + std::to_string(launch.kernel()) + ", but there are " +
                             std::to_string(artifact.kernels()->size()) + " kernels");
+    if (!checkAligned(what, *launch.buffers()))
+      return false;
     const Kernel &kernel = *artifact.kernels()->Get(launch.kernel());
     const std::uint64_t expected = std::uint64_t{kernel.num_operands()} + kernel.num_results();
     if (launch.buffers()->size() != expected)

@@ -45,13 +45,18 @@ void test_row_sums(void *const *buffers, i64 begin, i64 end, void *scratch) {
   }
 }
 
-// () -> ok[n]: 1 if 4096 bytes of scratch are aligned to 64 and nobody else writes them meanwhile.
+// (arrived) -> ok[2]: two items that run at the same time each own 4096 bytes of scratch, aligned to 64. `arrived` is an
+// integer zero; the items wait for each other, so this ends only with two threads.
 void test_scratch(void *const *buffers, i64 begin, i64 end, void *scratch) {
-  float *ok = buffers[0];
+  int *arrived = buffers[0];
+  float *ok = buffers[1];
   volatile i64 *words = scratch;
   for (i64 i = begin; i < end; ++i) {
     for (i64 j = 0; j < 512; ++j)
       words[j] = i * 512 + j;
+    __atomic_add_fetch(arrived, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(arrived, __ATOMIC_SEQ_CST) < 2)
+      ;
     float good = ((unsigned long long)scratch & 63) == 0;
     for (i64 j = 0; j < 512; ++j)
       if (words[j] != i * 512 + j)

@@ -8,6 +8,10 @@
 
 #include "runtime/format/MappedFile.h"
 
+// The tests run out of memory on purpose: under a sanitizer, too, that is an error code and not the end.
+extern "C" const char *__asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char *__tsan_default_options() { return "allocator_may_return_null=1"; }
+
 namespace moe::test {
 
 using format::DType, format::InitializerKind, format::VariableRole, format::EntryPointT, format::PortT, format::LaunchT,

@@ -69,6 +69,20 @@ TEST(ThreadPool, SleepingWorkersWakeUp) {
   }
 }
 
+TEST(ThreadPool, WaitsForWhatWorkersHaveTaken) {
+  auto pool = makePool(2);
+  std::atomic<int> arrived = 0, finished = 0;
+  pool->run(2, [&](std::int64_t, std::int64_t, unsigned thread) {
+    arrived.fetch_add(1);
+    while (arrived.load() < 2)
+      std::this_thread::yield();
+    if (thread != 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    finished.fetch_add(1);
+  });
+  EXPECT_EQ(finished.load(), 2);
+}
+
 TEST(ThreadPool, OneItemRunsOnTheCaller) {
   auto pool = makePool(4);
   for (int repetition = 0; repetition < 100; ++repetition)

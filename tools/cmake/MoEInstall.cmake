@@ -11,9 +11,6 @@ if(MOE_BUILD_COMPILER)
   endforeach()
   install(TARGETS moe-opt)
 endif()
-if(TARGET moe-run)
-  install(TARGETS moe-run)
-endif()
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/MoEConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/MoEConfig.cmake

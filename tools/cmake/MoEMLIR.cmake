@@ -29,6 +29,19 @@ function(moe_add_compiler_library name)
   endif()
 endfunction()
 
+# moe_add_compiler_test(<name> <sources>... [LINK <libraries>...]): a GoogleTest binary that includes MLIR headers. Its
+# objects are compiled like a library's, so that they share the precompiled header.
+function(moe_add_compiler_test name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_library(${name}Objects OBJECT ${ARG_UNPARSED_ARGUMENTS})
+  moe_compiler_target(${name}Objects)
+  target_precompile_headers(${name}Objects REUSE_FROM MoECompilerPCH)
+  target_compile_definitions(${name}Objects PRIVATE MOE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name}Objects PUBLIC ${ARG_LINK} GTest::gtest_main)
+  add_executable(${name})
+  target_link_libraries(${name} PRIVATE ${name}Objects)
+endfunction()
+
 # moe_tablegen(<target> <file.td> <-gen-flag> <output> ...): generated files of one .td as one target.
 function(moe_tablegen target td)
   set(LLVM_TARGET_DEFINITIONS ${td})

@@ -25,6 +25,7 @@ Command addTrain(CLI::App &root);
 Command addGenerate(CLI::App &root);
 Command addEval(CLI::App &root);
 Command addInspect(CLI::App &root);
+Command addBench(CLI::App &root);
 Command addDoctor(CLI::App &root);
 
 } // namespace moe::run

@@ -15,6 +15,15 @@
 namespace moe::run {
 namespace {
 
+/// What stands for a value in the help of a flag.
+std::string valueName(const engine::ConfigKey &key) {
+  if (key.name == "run.directory")
+    return "DIR";
+  if (key.name == "data.path" || key.name == "model.artifact")
+    return "PATH";
+  return std::holds_alternative<std::string engine::RunConfig::*>(key.field) ? "TEXT" : "N";
+}
+
 /// Puts examples before everything else.
 class ExamplesFirst : public CLI::Formatter {
 public:
@@ -58,17 +67,13 @@ void ConfigOptions::flag(CLI::App &app, const std::string &name, const std::stri
   for (const engine::ConfigKey &known : engine::configKeys()) {
     if (known.name != key)
       continue;
-    const bool isNumber = std::holds_alternative<std::int64_t engine::RunConfig::*>(known.field) ||
-                          std::holds_alternative<double engine::RunConfig::*>(known.field);
     app.add_option_function<std::string>(
            name,
            [this, name, key](const std::string &value) {
              flags.push_back({name, key, value});
            },
            std::string(known.help))
-        ->type_name(isNumber                ? "N"
-                    : name.starts_with("-") ? "TEXT"
-                                            : "FILE");
+        ->type_name(valueName(known));
   }
 }
 

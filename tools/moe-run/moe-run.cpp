@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
   const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app),
-                                   run::addDoctor(app)};
+                                   run::addBench(app), run::addDoctor(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -51,7 +51,9 @@ int main(int argc, char **argv) {
     if (!command.app->parsed())
       continue;
     const Status status = command.run();
-    if (!status)
+    if (status.code() == ErrorCode::interrupted)
+      engine::Console().warning(status.message());
+    else if (!status)
       engine::Console().error(status.message());
     return static_cast<int>(status.code());
   }

@@ -132,10 +132,10 @@ LogicalResult RopeOp::buildGradient(OpBuilder &builder, ValueRange resultGradien
 LogicalResult AttentionOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
   if (failed(refuseGradientOfResult(*this, resultGradients, 1, "lse")))
     return failure();
-  auto backward = AttentionBackwardOp::create(
-      builder, getLoc(), getQuery().getType(), getKey().getType(), getValue().getType(), getQuery(), getKey(),
-      getValue(), getResult(), getLse(), resultGradients[0], getNumHeadsAttr(), getNumKvHeadsAttr(),
-      getSequenceLengthAttr());
+  auto backward =
+      AttentionBackwardOp::create(builder, getLoc(), getQuery().getType(), getKey().getType(), getValue().getType(),
+                                  getQuery(), getKey(), getValue(), getResult(), getLse(), resultGradients[0],
+                                  getNumHeadsAttr(), getNumKvHeadsAttr(), getSequenceLengthAttr());
   llvm::copy(backward.getResults(), operandGradients.begin());
   return success();
 }
@@ -162,8 +162,8 @@ LogicalResult TopKGateOp::buildGradient(OpBuilder &builder, ValueRange resultGra
 // per token and what is per row.
 LogicalResult DispatchOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
   Value g = resultGradients[0];
-  operandGradients[0] = CombineOp::create(builder, getLoc(), getInput().getType(), g, getPermutation(), getInverse(),
-                                          getWeights());
+  operandGradients[0] =
+      CombineOp::create(builder, getLoc(), getInput().getType(), g, getPermutation(), getInverse(), getWeights());
   if (Value weights = getWeights())
     operandGradients[3] = RoutedDotOp::create(builder, getLoc(), weights.getType(), getInput(), g, getInverse());
   return success();
@@ -197,8 +197,7 @@ LogicalResult GroupedMatmulOp::buildGradient(OpBuilder &builder, ValueRange resu
   return success();
 }
 
-LogicalResult BalanceLossOp::buildGradient(OpBuilder &builder, ValueRange resultGradients,
-                                           Gradients operandGradients) {
+LogicalResult BalanceLossOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
   operandGradients[0] = BalanceLossBackwardOp::create(builder, getLoc(), getScores().getType(), getScores(), getLoad(),
                                                       resultGradients[0], getAlphaAttr());
   return success();

@@ -45,11 +45,12 @@ static double getNumber(Operation *op, StringRef key) {
   return cast<FloatAttr>(*op->getInherentAttr(key)).getValueAsDouble();
 }
 
-static LogicalResult verifySizes(Operation *op, ArrayRef<StringRef> keys, int64_t minimum = 1) {
+static LogicalResult verifySizes(Operation *op, ArrayRef<StringRef> keys, int64_t minimum = 1,
+                                 int64_t maximum = maxSize) {
   for (StringRef key : keys) {
     int64_t size = getInteger(op, key);
-    if (size < minimum || size > maxSize)
-      return op->emitOpError() << key << " is " << size << " but must be between " << minimum << " and " << maxSize;
+    if (size < minimum || size > maximum)
+      return op->emitOpError() << key << " is " << size << " but must be between " << minimum << " and " << maximum;
   }
   return success();
 }
@@ -119,7 +120,8 @@ LogicalResult ModelOp::verify() {
 }
 
 LogicalResult LayersOp::verify() {
-  if (failed(verifySizes(*this, {"count"})))
+  // Each layer has variables and a call of its own: a limit far above any model keeps a slip from filling the memory.
+  if (failed(verifySizes(*this, {"count"}, /*minimum=*/1, /*maximum=*/65536)))
     return failure();
   SmallVector<Operation *> ops;
   for (Operation &op : getBody().front())

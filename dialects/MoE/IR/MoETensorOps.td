@@ -154,6 +154,7 @@ def MoE_SequencePositionsOp : MoE_TensorOp<"sequence_positions"> {
   let summary = "0, 1, …, sequence_length−1, again for every sequence";
   let arguments = (ins I64Attr:$sequence_length);
   let results = (outs MoE_IndexTensor:$positions);
+  let assemblyFormat = "attr-dict `:` functional-type(operands, results)";
 }
 
 def MoE_RopeTableOp : MoE_TensorOp<"rope_table"> {

@@ -49,7 +49,7 @@ def MoEKernel_TileExtentAttr : MoEKernel_EnumAttr<MoEKernel_TileExtent, "extent"
 def MoEKernel_TileExtentArrayAttr : TypedArrayAttrBase<MoEKernel_TileExtentAttr, "array of tile extents">;
 
 def MoEKernel_ScoringFunc : MoEKernel_Enum<"RouteScoring", "router logits to scores", [
-  I32EnumCase<"softmax", 0>, I32EnumCase<"sigmoid", 1>]>;
+  I32EnumCase<"softmax", 0>, I32EnumCase<"sigmoid", 1>, I32EnumCase<"identity", 2>]>;
 def MoEKernel_ScoringFuncAttr : MoEKernel_EnumAttr<MoEKernel_ScoringFunc, "scoring">;
 
 /// What `configure` decided for a CPU kernel.
@@ -64,6 +64,21 @@ def MoEKernel_CPUConfigAttr : AttrDef<MoEKernel_Dialect, "CPUConfig"> {
   }];
   let parameters = (ins "int64_t":$vector_width, "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$block_m,
                     "int64_t":$block_n);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+/// What `configure` decided for a CUDA kernel.
+def MoEKernel_CUDAConfigAttr : AttrDef<MoEKernel_Dialect, "CUDAConfig"> {
+  let mnemonic = "cuda_config";
+  let summary = "how the CUDA emitters run a kernel";
+  let description = [{
+    * `threads`: threads per block, a multiple of 32.
+    * `tile_m` × `tile_n`: the accumulator tile of a block (matmul), or rows and columns (elements) that a block covers.
+    * `tile_k`: the contraction extent of one pipeline stage.
+    * `stages`: how many of them are in flight.
+  }];
+  let parameters = (ins "int64_t":$threads, "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$tile_k,
+                    "int64_t":$stages);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -1,4 +1,4 @@
-//===- MoEKernelOps.cpp - Verifiers and assembly ------------*- C++ -*-===//
+//===- MoEKernelOps.cpp - Kernels, launches and their assembly --*- C++ -*-===//
 //
 // Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,24 +6,19 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
 
 using namespace mlir;
 using namespace mlir::moe_kernel;
 
-LogicalResult MatmulOp::verify() { return success(); }
-LogicalResult AttentionOp::verify() { return success(); }
-LogicalResult AttentionBackwardOp::verify() { return success(); }
-LogicalResult CachedAttentionOp::verify() { return success(); }
-LogicalResult RouteOp::verify() { return success(); }
-LogicalResult RouteBackwardOp::verify() { return success(); }
-LogicalResult PlanOp::verify() { return success(); }
-LogicalResult ScatterAddOp::verify() { return success(); }
-LogicalResult CacheAppendOp::verify() { return success(); }
-LogicalResult SumOfSquaresOp::verify() { return success(); }
-LogicalResult KernelOp::verify() { return success(); }
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) { return success(); }
 void YieldOp::build(OpBuilder &, OperationState &) {}
+
+//===----------------------------------------------------------------------===//
+// KernelOp
+//===----------------------------------------------------------------------===//
 
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   auto buildFunctionType = [](Builder &builder, ArrayRef<Type> arguments, ArrayRef<Type> results,
@@ -40,7 +35,123 @@ void KernelOp::print(OpAsmPrinter &printer) {
 }
 
 std::optional<unsigned> KernelOp::getTiedResult(unsigned index) {
-  if (auto tied = getArgAttrOfType<IntegerAttr>(index, "moe_kernel.tied"))
+  if (auto tied = getArgAttrOfType<IntegerAttr>(index, kTiedAttrName))
     return tied.getInt();
   return std::nullopt;
+}
+
+static LogicalResult verifyTiedArguments(KernelOp kernel) {
+  TypeRange results = kernel.getResultTypes();
+  SmallVector<int64_t> tiedBy(results.size(), -1);
+  for (auto [index, type] : llvm::enumerate(kernel.getArgumentTypes())) {
+    Attribute attribute = kernel.getArgAttr(index, kTiedAttrName);
+    if (!attribute)
+      continue;
+    auto tied = dyn_cast<IntegerAttr>(attribute);
+    if (!tied)
+      return kernel.emitOpError() << "argument " << index << ": '" << kTiedAttrName
+                                  << "' must be the number of a result";
+    int64_t result = tied.getInt();
+    if (result < 0 || result >= static_cast<int64_t>(results.size()))
+      return kernel.emitOpError() << "argument " << index << " is tied to result " << result << " but there are "
+                                  << results.size() << " results";
+    if (results[result] != type)
+      return kernel.emitOpError() << "argument " << index << " of type " << type << " is tied to result " << result
+                                  << " of type " << results[result];
+    if (tiedBy[result] >= 0)
+      return kernel.emitOpError() << "arguments " << tiedBy[result] << " and " << index << " are both tied to result "
+                                  << result;
+    tiedBy[result] = index;
+  }
+  return success();
+}
+
+static LogicalResult verifyStructuredBody(KernelOp kernel, Operation *structured, ReturnOp terminator) {
+  Block &body = kernel.getBody().front();
+  for (Operation &op : body.without_terminator())
+    if (&op != structured)
+      return op.emitOpError() << "stands beside '" << structured->getName() << "', which must be alone in its kernel";
+  for (auto [index, operand] : llvm::enumerate(structured->getOperands()))
+    if (!isa<BlockArgument>(operand))
+      return structured->emitOpError() << "operand " << index << " is not an argument of the kernel";
+  if (!llvm::equal(structured->getResults(), terminator.getValues()))
+    return terminator.emitOpError() << "must return the " << structured->getNumResults() << " results of '"
+                                    << structured->getName() << "' in order, but returns "
+                                    << terminator.getNumOperands() << " values";
+  return success();
+}
+
+static LogicalResult verifyRowsBody(KernelOp kernel) {
+  linalg::GenericOp first;
+  int64_t firstRows = 0;
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    if (isa<linalg::FillOp, tensor::EmptyOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, arith::ConstantOp>(op))
+      continue;
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (!generic)
+      return op.emitOpError() << "cannot be in a kernel: one structured op or linalg.generic ops can";
+    if (generic.getNumLoops() == 0 || generic.getIteratorTypesArray().front() != utils::IteratorType::parallel)
+      return op.emitOpError() << "must have a parallel first loop, the rows of the kernel";
+    int64_t rows = generic.getStaticLoopRanges().front();
+    if (first && rows != firstRows)
+      return op.emitOpError() << "has " << rows << " rows but the kernel's first op has " << firstRows;
+    if (!first) {
+      first = generic;
+      firstRows = rows;
+    }
+  }
+  if (!first)
+    return kernel.emitOpError() << "computes nothing: expected one structured op or linalg.generic ops";
+  return success();
+}
+
+LogicalResult KernelOp::verify() {
+  if (isExternal())
+    return emitOpError() << "has no body";
+  for (auto [index, type] : llvm::enumerate(getArgumentTypes()))
+    if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || !tensor.hasStaticShape())
+      return emitOpError() << "argument " << index << " must be a tensor of static shape, not " << type;
+
+  auto terminator = dyn_cast<ReturnOp>(getBody().front().getTerminator());
+  if (!terminator)
+    return emitOpError() << "must end with '" << ReturnOp::getOperationName() << "'";
+  TypeRange returned = terminator.getValues().getTypes();
+  if (returned.size() != getResultTypes().size())
+    return terminator.emitOpError() << "returns " << returned.size() << " values but the kernel has "
+                                    << getResultTypes().size() << " results";
+  for (auto [index, actual, declared] : llvm::enumerate(returned, getResultTypes()))
+    if (actual != declared)
+      return terminator.emitOpError() << "value " << index << " has type " << actual
+                                      << " but the kernel's result has type " << declared;
+
+  if (failed(verifyTiedArguments(*this)))
+    return failure();
+  for (Operation &op : getBody().front())
+    if (op.hasTrait<StructuredKernelOp>())
+      return verifyStructuredBody(*this, &op, terminator);
+  return verifyRowsBody(*this);
+}
+
+//===----------------------------------------------------------------------===//
+// LaunchOp
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifySignature(LaunchOp launch, StringRef what, TypeRange actual, ArrayRef<Type> expected) {
+  if (actual.size() != expected.size())
+    return launch.emitOpError() << "has " << actual.size() << " " << what << "s but kernel " << launch.getKernelAttr()
+                                << " has " << expected.size();
+  for (auto [index, type, expectedType] : llvm::enumerate(actual, expected))
+    if (type != expectedType)
+      return launch.emitOpError() << what << " " << index << " has type " << type << " but kernel "
+                                  << launch.getKernelAttr() << " has " << expectedType;
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError() << "there is no kernel " << getKernelAttr();
+  if (failed(verifySignature(*this, "operand", getInputs().getTypes(), kernel.getArgumentTypes())))
+    return failure();
+  return verifySignature(*this, "result", getResultTypes(), kernel.getResultTypes());
 }

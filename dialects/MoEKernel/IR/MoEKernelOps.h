@@ -25,6 +25,17 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialects/MoEKernel/IR/MoEKernelAttrs.h.inc"
 
+namespace mlir::moe_kernel {
+
+/// The argument attribute that ties an argument to the result of its number.
+inline constexpr llvm::StringLiteral kTiedAttrName = "moe_kernel.tied";
+
+/// On ops that can be the only computing op of a kernel.
+template <typename ConcreteType>
+class StructuredKernelOp : public OpTrait::TraitBase<ConcreteType, StructuredKernelOp> {};
+
+} // namespace mlir::moe_kernel
+
 #define GET_OP_CLASSES
 #include "dialects/MoEKernel/IR/MoEKernelOps.h.inc"
 

@@ -26,6 +26,13 @@ def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFr
     ```
     An argument with the attribute `moe_kernel.tied = N` shares its memory with result N, which is computed in place:
     an element may be written only after its last read. `config` is set by the stage `configure`.
+
+    The body has one of two forms.
+    * One structured op. Its operands are arguments of the kernel and the kernel returns all of its results, in order.
+    * Rows: `linalg.generic` ops whose first loop is parallel and of one extent, the *rows* of the kernel. An op reads
+      what another op of the kernel computed only in the row that it is computing itself, so rows are independent. Beside
+      them there are `tensor.empty` and `linalg.fill` (initial values), `arith.constant`, and `tensor.expand_shape` and
+      `tensor.collapse_shape` of arguments and of what is returned.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
     OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs,
@@ -63,7 +70,13 @@ def MoEKernel_LaunchOp : MoEKernel_Op<"launch", [Pure, DeclareOpInterfaceMethods
 // Structured ops: at most one per kernel
 //===----------------------------------------------------------------------===//
 
-class MoEKernel_StructuredOp<string mnemonic, list<Trait> traits = []> : MoEKernel_Op<mnemonic, [Pure] # traits> {
+/// An op that a target's emitter knows how to run as a kernel of its own.
+def MoEKernel_Structured : NativeOpTrait<"StructuredKernelOp"> {
+  let cppNamespace = "::mlir::moe_kernel";
+}
+
+class MoEKernel_StructuredOp<string mnemonic, list<Trait> traits = []>
+    : MoEKernel_Op<mnemonic, [Pure, MoEKernel_Structured] # traits> {
   let hasVerifier = 1;
 }
 
@@ -80,15 +93,16 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     | `ragged_contraction` | [R, M] | [R, N] | [E, M, N]; expert e contracts its own rows, none give zeros |
 
     `offsets` [E+1] int32 for the ragged kinds. `row_index` (int32 [rows]): row r of the tokens' operand is read from
-    row `row_index[r] / row_divisor` instead (a fused dispatch). It applies to lhs, and with `gather_rhs` (only
-    `ragged_contraction`) to rhs.
+    row `row_index[r] / row_divisor` instead (a fused dispatch). It applies to lhs or, with `gather_rhs` (only
+    `ragged_contraction`), to rhs; the gathered operand has a row per token, the other one a row per entry of
+    `row_index`.
 
     `paired`: N is 2·n, columns j and j + n of the accumulator (gate and up) meet in one epilogue call.
 
     Epilogue block arguments: the accumulator (two if paired: column j, column j + n), then for each of `extras` one
     value (two for `pair`). An extra's extent says how it is indexed: `scalar` [], `row` [M], `column` [N or n],
-    `full` [M, n'], `pair` [M, 2n] (columns j and j + n), where n' is n if paired and N if not. For `ragged_contraction`,
-    `full` is [E, M, N]. The yield gives, for each result, one value (`full`) or two (`pair`), see `result_extents`.
+    `full` [M, n'], `pair` [M, 2n'] (columns j and j + n'), where n' is n if paired and N if not. For
+    `ragged_contraction`, `full` is [E, M, N] and the only extent beside `scalar`. The yield gives, for each result, one value (`full`) or two (`pair`), see `result_extents`.
   }];
   let arguments = (ins AnyStaticShapeTensor:$lhs, AnyStaticShapeTensor:$rhs, Optional<AnyStaticShapeTensor>:$offsets,
     Optional<AnyStaticShapeTensor>:$row_index, Variadic<AnyStaticShapeTensor>:$extras,

@@ -35,7 +35,8 @@ static LogicalResult dump(ModuleOp module, Stage stage, StringRef dumpTo) {
   return success();
 }
 
-LogicalResult runStages(ModuleOp module, const CompileOptions &options) {
+LogicalResult runStages(ModuleOp module, const CompileOptions &options,
+                        function_ref<LogicalResult(PassManager &)> configure) {
   module->setAttr(kTargetAttrName, StringAttr::get(module.getContext(), options.target));
   std::unique_ptr<Target> target = getTarget(module);
   if (!target)
@@ -48,7 +49,7 @@ LogicalResult runStages(ModuleOp module, const CompileOptions &options) {
     PassManager passes(module.getContext());
     TimingScope scope = root.nest(stringifyStage(stage));
     passes.enableTiming(scope);
-    if (failed(applyPassManagerCLOptions(passes)) || failed(addStage(passes, stage, options, *target)) ||
+    if ((configure && failed(configure(passes))) || failed(addStage(passes, stage, options, *target)) ||
         failed(passes.run(module)))
       return failure();
     if (!options.dumpTo.empty() && failed(dump(module, stage, options.dumpTo)))
@@ -86,7 +87,7 @@ LogicalResult compileFile(StringRef input, StringRef output, const CompileOption
     return emitError() << "an artifact is binary: name a file with -o";
 
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
-  if (!module || failed(runStages(*module, options)))
+  if (!module || failed(runStages(*module, options, applyPassManagerCLOptions)))
     return failure();
 
   if (writesArtifact && output != "-") {

@@ -15,14 +15,16 @@
 namespace mlir::moe {
 
 /// Runs the stages on `module` up to options.stopAfter. With options.dumpTo, writes `N-<stage>.mlir` after each.
-LogicalResult runStages(ModuleOp module, const CompileOptions &options);
+/// `configure`, if given, sees the pass manager of each stage first.
+LogicalResult runStages(ModuleOp module, const CompileOptions &options,
+                        function_ref<LogicalResult(PassManager &)> configure = nullptr);
 
 /// Compiles the text of a description and returns the artifact's bytes. Diagnostics go to the context.
 FailureOr<std::vector<std::byte>> compileToArtifact(llvm::StringRef description, MLIRContext &context,
                                                     CompileOptions options = {});
 
 /// What `moe-opt INPUT --moe-compile=... -o OUTPUT` does: an artifact, or IR if it stops at an earlier stage. "-" is
-/// standard input or output.
+/// standard input or output. MLIR's command line options (--mlir-print-ir-after-all, --mlir-timing, …) apply.
 LogicalResult compileFile(llvm::StringRef input, llvm::StringRef output, const CompileOptions &options,
                           const DialectRegistry &registry);
 

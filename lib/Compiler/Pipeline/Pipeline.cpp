@@ -16,38 +16,23 @@ namespace mlir::moe {
 namespace {
 struct StageInfo {
   Stage stage;
-  StringLiteral name;
   /// {0}: true or false, keepGradients; {1}: ranks.
   StringLiteral passes;
 };
 } // namespace
 
 static constexpr StageInfo kStages[] = {
-    {Stage::input, "input", "canonicalize"},
-    {Stage::layers, "layers", "moe-expand-layers"},
-    {Stage::objective, "objective",
+    {Stage::input, "canonicalize"},
+    {Stage::layers, "moe-expand-layers"},
+    {Stage::objective,
      "moe-attach-loss,moe-differentiate,moe-apply-optimizer{{keep-gradients={0}},canonicalize,cse,symbol-dce"},
-    {Stage::shard, "shard", "moe-shard{{ranks={1}}"},
-    {Stage::fuse, "fuse", "moe-outline-kernels"},
-    {Stage::configure, "configure", "moe-configure"},
-    {Stage::schedule, "schedule", "moe-schedule"},
-    {Stage::codegen, "codegen", ""}, // The target's passes.
-    {Stage::artifact, "artifact", ""},
+    {Stage::shard, "moe-shard{{ranks={1}}"},
+    {Stage::fuse, "moe-fuse"},
+    {Stage::configure, "moe-configure"},
+    {Stage::schedule, "moe-schedule"},
+    {Stage::codegen, ""}, // The target's passes.
+    {Stage::artifact, ""},
 };
-
-StringRef stringifyStage(Stage stage) { return kStages[static_cast<int>(stage)].name; }
-
-std::optional<Stage> symbolizeStage(StringRef name) {
-  const auto *found = llvm::find_if(kStages, [&](const StageInfo &info) { return info.name == name; });
-  return found == std::end(kStages) ? std::nullopt : std::optional(found->stage);
-}
-
-std::string listStages() {
-  std::string names;
-  llvm::raw_string_ostream stream(names);
-  llvm::interleaveComma(kStages, stream, [&](const StageInfo &info) { stream << info.name; });
-  return names;
-}
 
 LogicalResult parseCompileOptions(StringRef text, CompileOptions &options,
                                   function_ref<InFlightDiagnostic()> emitError) {
@@ -73,9 +58,8 @@ LogicalResult addStage(OpPassManager &passes, Stage stage, const CompileOptions 
     return success();
   if (stage == Stage::codegen)
     target.addCodegenPasses(passes);
-  std::string text =
-      llvm::formatv(kStages[static_cast<int>(stage)].passes.data(), options.keepGradients ? "true" : "false",
-                    options.ranks);
+  std::string text = llvm::formatv(kStages[static_cast<int>(stage)].passes.data(),
+                                   options.keepGradients ? "true" : "false", options.ranks);
   if (failed(parsePassPipeline(text, passes)))
     return failure();
   return parsePassPipeline(("moe-verify-stage{stage=" + stringifyStage(stage) + "}").str(), passes);

@@ -15,16 +15,9 @@
 
 #include "mlir/Pass/PassManager.h"
 #include "passes/Target/Target.h"
+#include "passes/Verify/Stage.h"
 
 namespace mlir::moe {
-
-/// In the order in which they run.
-enum class Stage { input, layers, objective, shard, fuse, configure, schedule, codegen, artifact };
-
-llvm::StringRef stringifyStage(Stage stage);
-std::optional<Stage> symbolizeStage(llvm::StringRef name);
-/// "input, layers, …" for messages.
-std::string listStages();
 
 struct CompileOptions {
   std::string target = "cpu";       ///< "cpu", "cpu:x86-64-v3".

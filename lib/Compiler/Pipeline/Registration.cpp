@@ -15,6 +15,7 @@
 #include "passes/Objective/Passes.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Shard/Passes.h"
+#include "passes/Target/CPU/CPUTarget.h"
 #include "passes/Verify/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -31,11 +32,13 @@ void registerAllDialects(DialectRegistry &registry) {
 void registerAllPasses() {
   registerConfigurePasses();
   registerFusePasses();
+  registerFusePipeline();
   registerLayersPasses();
   registerObjectivePasses();
   registerSchedulePasses();
   registerShardPasses();
   registerVerifyPasses();
+  registerCPUTarget();
   mlir::registerTransformsPasses();
 }
 

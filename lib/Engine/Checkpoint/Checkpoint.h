@@ -38,9 +38,13 @@ class CheckpointStore {
 public:
   explicit CheckpointStore(std::string directory) : directory(std::move(directory)) {}
 
-  /// Writes the checkpoint of `state.step` (`state.files` is ignored), then removes all but the newest `keep`, unless
-  /// `keep` is 0, and what interrupted saves have left. Errors have code `checkpoint`. Returns its path.
+  /// Writes the checkpoint of `state.step` (`state.files` is ignored), then prunes. Errors have code `checkpoint`.
+  /// Returns its path.
   Result<std::string> save(Session &session, Manifest state, std::int64_t keep) const;
+
+  /// Removes what interrupted saves have left and, unless `keep` is 0, all but the newest `keep` of the checkpoints up
+  /// to `step`. Later ones belong to a future that the run has gone back from; it will replace them.
+  void prune(std::int64_t step, std::int64_t keep) const;
 
   struct Newest {
     std::optional<Checkpoint> checkpoint;

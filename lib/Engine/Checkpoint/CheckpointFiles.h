@@ -10,14 +10,14 @@
 #include "runtime/format/artifact_generated.h"
 
 #include <array>
-#include <initializer_list>
 #include <string_view>
+#include <vector>
 
 namespace moe::engine {
 
 struct CheckpointFile {
   const char *name;
-  std::initializer_list<format::VariableRole> roles;
+  std::vector<format::VariableRole> roles;
 };
 
 /// Caches are in none: they are the state of a generation.

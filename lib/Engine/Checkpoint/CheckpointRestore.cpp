@@ -124,7 +124,7 @@ Status restore(Session &session, const Checkpoint &checkpoint, Restore what) {
   };
   std::vector<Opened> opened;
   for (const CheckpointFile &file : kCheckpointFiles) {
-    const bool isOptimizer = *file.roles.begin() == format::VariableRole::optimizer;
+    const bool isOptimizer = file.roles.front() == format::VariableRole::optimizer;
     if (isOptimizer && what == Restore::model)
       continue;
     const std::string path = checkpoint.path + "/" + file.name;

@@ -53,17 +53,17 @@ Status writeManifest(const std::string &directory, const Manifest &manifest) {
   return file->finish();
 }
 
-/// Makes `complete` the directory `final`. If `final` exists the two change places atomically, so that at no moment
+/// Makes `complete` the directory `target`. If `target` exists the two change places atomically, so that at no moment
 /// there is none; the old one is then called `complete`.
-Status publish(const std::string &complete, const std::string &final) {
-  if (!fs::exists(final)) {
-    if (::rename(complete.c_str(), final.c_str()) == 0)
+Status publish(const std::string &complete, const std::string &target) {
+  if (!fs::exists(target)) {
+    if (::rename(complete.c_str(), target.c_str()) == 0)
       return {};
-    return systemError(ErrorCode::checkpoint, "cannot name the checkpoint", final);
+    return systemError(ErrorCode::checkpoint, "cannot name the checkpoint", target);
   }
-  if (::renameat2(AT_FDCWD, complete.c_str(), AT_FDCWD, final.c_str(), RENAME_EXCHANGE) == 0)
+  if (::renameat2(AT_FDCWD, complete.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
     return {};
-  return systemError(ErrorCode::checkpoint, "cannot replace the checkpoint", final);
+  return systemError(ErrorCode::checkpoint, "cannot replace the checkpoint", target);
 }
 
 /// Removes a checkpoint so that a kill in between leaves no directory that looks like one.
@@ -89,7 +89,7 @@ void removeLeftovers(const std::string &directory) {
 } // namespace
 
 Result<std::string> CheckpointStore::save(Session &session, Manifest state, std::int64_t keep) const {
-  const std::string final = directory + "/" + stepDirectory(state.step), temporary = final + ".tmp";
+  const std::string target = directory + "/" + stepDirectory(state.step), temporary = target + ".tmp";
   if (Status status = createDirectories(directory); !status)
     return asCheckpointError(status);
   removeLeftovers(directory);
@@ -107,20 +107,23 @@ Result<std::string> CheckpointStore::save(Session &session, Manifest state, std:
     return asCheckpointError(status);
   if (Status status = syncDirectory(temporary); !status)
     return asCheckpointError(status);
-  if (Status status = publish(temporary, final); !status)
+  if (Status status = publish(temporary, target); !status)
     return status;
   if (Status status = syncDirectory(directory); !status)
     return asCheckpointError(status);
 
+  prune(state.step, keep);
+  return target;
+}
+
+void CheckpointStore::prune(std::int64_t step, std::int64_t keep) const {
   removeLeftovers(directory);
-  if (keep > 0) {
-    // Steps beyond the one just saved belong to a past that this run has left.
-    std::vector<std::int64_t> steps = listSteps(directory);
-    std::erase_if(steps, [&](std::int64_t step) { return step > state.step; });
-    for (std::size_t i = keep; i < steps.size(); ++i)
-      removeCheckpoint(directory + "/" + stepDirectory(steps[i]));
-  }
-  return final;
+  if (keep <= 0)
+    return;
+  std::vector<std::int64_t> steps = listSteps(directory);
+  std::erase_if(steps, [&](std::int64_t other) { return other > step; });
+  for (std::size_t i = keep; i < steps.size(); ++i)
+    removeCheckpoint(directory + "/" + stepDirectory(steps[i]));
 }
 
 } // namespace moe::engine

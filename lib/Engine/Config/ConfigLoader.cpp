@@ -41,13 +41,11 @@ Status unknownKey(std::string_view origin, std::string_view name) {
   for (const ConfigKey &key : configKeys())
     known.emplace_back(key.name);
   std::string reason = "unknown key '" + std::string(name) + "'";
-  if (std::string near = nearest(name, known); !near.empty())
+  // The right key in the wrong section, else whatever is spelled most alike.
+  const std::string leaf = "." + std::string(name.substr(name.rfind('.') + 1));
+  auto elsewhere = std::ranges::find_if(known, [&](const std::string &key) { return key.ends_with(leaf); });
+  if (std::string near = elsewhere != known.end() ? *elsewhere : nearest(name, known); !near.empty())
     return invalid(origin, reason + "; did you mean '" + near + "'?");
-  // Nothing is spelled alike: perhaps the key is right and the section is not.
-  const std::string_view leaf = name.substr(name.rfind('.') + 1);
-  for (const std::string &key : known)
-    if (key.ends_with("." + std::string(leaf)))
-      return invalid(origin, reason + "; did you mean '" + key + "'?");
   return invalid(origin, reason + "; the keys are listed by 'moe-run train --list-keys'");
 }
 

@@ -59,28 +59,28 @@ Status Generator::feedPrompt(std::span<const std::int32_t> prompt) {
       }
       last[row] = static_cast<std::int32_t>(row * columns + count - 1);
     }
-    if (Status status = prefill.setInput("tokens", std::span<const std::int32_t>(tokens)); !status)
+    if (Status status = prefill.setInput("tokens", tokens); !status)
       return status;
-    if (Status status = prefill.setInput("positions", std::span<const std::int32_t>(positions)); !status)
+    if (Status status = prefill.setInput("positions", positions); !status)
       return status;
-    if (Status status = prefill.setInput("last", std::span<const std::int32_t>(last)); !status)
+    if (Status status = prefill.setInput("last", last); !status)
       return status;
     if (Status status = prefill.run(); !status)
       return status;
   }
-  return prefill.getOutput("logits", std::span(logits));
+  return prefill.getOutput("logits", logits);
 }
 
 Status Generator::feedToken(std::int32_t token, std::int64_t position) {
   const std::vector<std::int32_t> tokens(serving.batchSize, token);
   const std::vector<std::int32_t> positions(serving.batchSize, static_cast<std::int32_t>(position));
-  if (Status status = decode.setInput("tokens", std::span(tokens)); !status)
+  if (Status status = decode.setInput("tokens", tokens); !status)
     return status;
-  if (Status status = decode.setInput("positions", std::span(positions)); !status)
+  if (Status status = decode.setInput("positions", positions); !status)
     return status;
   if (Status status = decode.run(); !status)
     return status;
-  return decode.getOutput("logits", std::span(logits));
+  return decode.getOutput("logits", logits);
 }
 
 Result<Generation> Generator::generate(std::span<const std::int32_t> prompt, std::int64_t maxTokens,

@@ -20,7 +20,7 @@ using format::DType;
 using format::VariableRole;
 
 std::vector<const format::Variable *> variablesWithRole(const Artifact &artifact,
-                                                        std::initializer_list<VariableRole> roles) {
+                                                        const std::vector<VariableRole> &roles) {
   std::vector<const format::Variable *> variables;
   for (const format::Variable *variable : *artifact.table().variables())
     if (std::ranges::find(roles, variable->role()) != roles.end())

@@ -10,7 +10,6 @@
 #include "moe/Session.h"
 #include "runtime/format/artifact_generated.h"
 
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,7 +18,7 @@ namespace moe::engine {
 
 /// The artifact's variables whose role is one of `roles`, in its order.
 std::vector<const format::Variable *> variablesWithRole(const Artifact &artifact,
-                                                        std::initializer_list<format::VariableRole> roles);
+                                                        const std::vector<format::VariableRole> &roles);
 
 /// Where a NaN or an infinity was found.
 struct NonFinite {

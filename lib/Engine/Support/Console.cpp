@@ -17,11 +17,26 @@ namespace {
 
 constexpr auto kBarInterval = std::chrono::milliseconds(100);
 constexpr auto kLineInterval = std::chrono::seconds(5);
-constexpr int kBarCells = 20;
+constexpr std::size_t kMostBarCells = 30, kLeastBarCells = 5;
 
 std::size_t terminalColumns(std::FILE *stream) {
   winsize size{};
   return ::ioctl(::fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/// One line of at most `columns`: the bar takes what the text leaves.
+std::string barText(std::string_view what, double fraction, std::string_view details, std::size_t columns) {
+  std::string text(what);
+  const std::size_t taken = what.size() + details.size() + 4;
+  const std::size_t cells = std::min(kMostBarCells, columns - std::min(columns, taken));
+  if (cells >= kLeastBarCells) {
+    const auto full = static_cast<std::size_t>(std::clamp(fraction, 0.0, 1.0) * static_cast<double>(cells));
+    text += " [" + std::string(full, '#') + std::string(cells - full, '.') + "]";
+  }
+  text += " ";
+  text += details;
+  text.resize(std::min(text.size(), columns));
+  return text;
 }
 
 } // namespace
@@ -52,19 +67,12 @@ void Console::progress(std::string_view what, double fraction, std::string_view 
   if (!due)
     return;
   lastShown = now;
-  std::string text(what);
-  if (terminal) {
-    const int cells = std::clamp(static_cast<int>(fraction * kBarCells), 0, kBarCells);
-    text += " [" + std::string(cells, '#') + std::string(kBarCells - cells, '.') + "]";
-  }
-  text += " ";
-  text += details;
   if (!terminal) {
-    std::fprintf(stream, "%s\n", text.c_str());
+    std::fprintf(stream, "%s %s\n", std::string(what).c_str(), std::string(details).c_str());
     std::fflush(stream);
     return;
   }
-  text.resize(std::min(text.size(), terminalColumns(stream) - 1));
+  const std::string text = barText(what, fraction, details, terminalColumns(stream) - 1);
   std::fprintf(stream, "\r\033[K%s", text.c_str());
   std::fflush(stream);
   barVisible = true;

@@ -82,7 +82,7 @@ Result<double> parseDuration(std::string_view text) {
   while (at != end) {
     double value = 0;
     auto [next, error] = std::from_chars(at, end, value, std::chars_format::fixed);
-    if (error != std::errc() || value < 0)
+    if (error != std::errc() || !std::isfinite(value) || value < 0)
       return invalid();
     const char unit = next == end ? 's' : *next;
     if (unit != 's' && unit != 'm' && unit != 'h')

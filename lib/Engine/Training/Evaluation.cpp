@@ -58,7 +58,7 @@ Result<std::optional<Evaluation>> evaluate(Session &session, const ModelInfo &mo
     // Done in well under a second: not worth a line.
     if (elapsed() > 1)
       console.progress("evaluate", done,
-                       format("%lld/%lld batches  %.4f nats/byte  %s elapsed  ETA %s", static_cast<long long>(i + 1),
+                       format("batch %lld/%lld  %.4f nats/byte  %s, ETA %s", static_cast<long long>(i + 1),
                               static_cast<long long>(batches.count()), evaluation.nats(),
                               formatDuration(elapsed()).c_str(), formatDuration(elapsed() * (1 / done - 1)).c_str()));
   }

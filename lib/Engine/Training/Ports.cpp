@@ -29,9 +29,8 @@ Status getScalar(EntryPoint &entry, std::string_view port, double &value) {
 }
 
 Status setBatch(EntryPoint &entry, const Batch &batch) {
-  return firstError({entry.setInput("tokens", std::span(batch.tokens)),
-                     entry.setInput("targets", std::span(batch.targets)),
-                     entry.setInput("weights", std::span(batch.weights))});
+  return firstError({entry.setInput("tokens", batch.tokens), entry.setInput("targets", batch.targets),
+                     entry.setInput("weights", batch.weights)});
 }
 
 Result<std::vector<ExpertLoad>> readLoads(EntryPoint &entry, const ModelInfo &model) {
@@ -41,7 +40,7 @@ Result<std::vector<ExpertLoad>> readLoads(EntryPoint &entry, const ModelInfo &mo
     const std::string port = loadPort(layer);
     if (!hasOutput(entry, port))
       continue;
-    if (Status status = entry.getOutput(port, std::span(counts)); !status)
+    if (Status status = entry.getOutput(port, counts); !status)
       return status;
     loads.push_back({layer, {counts.begin(), counts.end()}});
   }

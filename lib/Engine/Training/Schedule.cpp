@@ -38,7 +38,7 @@ double Schedule::learningRate(std::int64_t step) const {
   double share = 0;
   if (kind == Kind::wsd) {
     const std::int64_t length = std::llround(decayFraction * static_cast<double>(steps));
-    share = 1 - decayed(std::min(length, steps - warmup));
+    share = 1 - decayed(std::min(length, std::max<std::int64_t>(0, steps - warmup)));
   } else {
     share = 0.5 * (1 + std::cos(std::numbers::pi * decayed(steps - warmup)));
   }

@@ -74,13 +74,11 @@ Status TrainLoop::trainOne(TrainStep &trainStep, Batch &batch) {
 
   // The last step is saved, and evaluated, after the loop.
   const bool last = step == options.schedule.steps;
-  const bool due = options.saveEvery > 0 && step % options.saveEvery == 0 && !last;
-  if (context.requests.takeCheckpoint() || due)
-    if (Status status = save(); !status)
-      return status;
   if (options.evalEvery > 0 && step % options.evalEvery == 0 && !last)
-    return context.evaluate(step);
-  return {};
+    if (Status status = context.evaluate(step); !status)
+      return status;
+  const bool due = options.saveEvery > 0 && step % options.saveEvery == 0 && !last;
+  return context.requests.takeCheckpoint() || due ? save() : Status();
 }
 
 Status TrainLoop::save() {
@@ -106,7 +104,7 @@ void TrainLoop::showProgress(const StepResult &result) {
   if (options.timeLimit > 0)
     left = std::min(left, options.timeLimit - elapsed);
   context.console.progress("train", static_cast<double>(result.step) / static_cast<double>(steps),
-                           format("step %lld/%lld  loss %.4f  lr %.2e  grad norm %.3f  %s tokens/s  %s elapsed  ETA %s",
+                           format("step %lld/%lld  loss %.3f  lr %.1e  grad norm %.2f  %s tokens/s  %s, ETA %s",
                                   static_cast<long long>(result.step), static_cast<long long>(steps), result.loss,
                                   result.learningRate, result.gradNorm,
                                   formatCount(static_cast<double>(result.tokens) / smoothStepSeconds).c_str(),

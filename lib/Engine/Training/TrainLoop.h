@@ -35,7 +35,7 @@ public:
     const ModelInfo &model;
     const TrainingBatches &batches;
     const CheckpointStore &checkpoints;
-    Manifest state;     ///< Of the checkpoints to write; its step is the one to continue after.
+    Manifest state;      ///< Of the checkpoints to write; its step is the one to continue after.
     std::string resumed; ///< The checkpoint of that step, if there is one.
     MetricsLog &metrics;
     Console &console;

@@ -34,9 +34,6 @@ Status checkRequest(const Session &session, const RunConfig &config, const Model
     return Status(ErrorCode::unsupportedModel,
                   format("the model's vocab_size is %lld; byte tokens need %lld",
                          static_cast<long long>(model.vocabSize), static_cast<long long>(ByteTokenizer::kVocabSize)));
-  if (config.warmup > config.steps)
-    return configurationError(format("optimizer.warmup (%lld) exceeds training.steps (%lld)",
-                                     static_cast<long long>(config.warmup), static_cast<long long>(config.steps)));
   return {};
 }
 
@@ -105,79 +102,116 @@ Status startOrResume(Session &session, const CheckpointStore &checkpoints, Exist
   return session.initialize(state.seed);
 }
 
-} // namespace
+/// One call of `train`, step by step.
+class TrainRun {
+public:
+  TrainRun(Session &session, RunConfig config, ExistingRun existing, Console &console, Requests &requests)
+      : session(session), config(std::move(config)), existing(existing), console(console), requests(requests),
+        checkpoints(checkpointsDirectory(this->config.runDirectory)) {}
 
-Result<Split> loadSplit(const RunConfig &config) {
-  Result<std::vector<Document>> documents = loadDocuments(config.dataPath);
-  if (!documents)
-    return documents.status();
-  if (!config.heldOut.empty())
-    return splitByName(std::move(*documents), config.heldOut);
-  return splitByFraction(std::move(*documents), config.heldOutFraction);
+  /// Reads the model, the options and the data. Changes nothing.
+  Status prepare();
+  /// Sets the session and the run directory to where the run continues.
+  Status open();
+  Result<TrainReport> execute();
+
+private:
+  Status evaluateAt(std::int64_t step, std::optional<Evaluation> &evaluation);
+
+  Session &session;
+  RunConfig config;
+  const ExistingRun existing;
+  Console &console;
+  Requests &requests;
+  const CheckpointStore checkpoints;
+
+  ModelInfo model;
+  LoopOptions options;
+  Split split;
+  Manifest state;
+  std::string resumed; ///< The checkpoint that `state` is from.
+  std::optional<MetricsLog> metrics, evaluations;
+};
+
+Status TrainRun::prepare() {
+  Result<ModelInfo> readModel = readModelInfo(session.artifact());
+  if (!readModel)
+    return readModel.status();
+  model = std::move(*readModel);
+  if (Status status = checkRequest(session, config, model); !status)
+    return status;
+  Result<LoopOptions> readOptions = loopOptions(config);
+  if (!readOptions)
+    return readOptions.status();
+  options = *readOptions;
+  Result<Split> readSplit = loadSplit(config);
+  if (!readSplit)
+    return readSplit.status();
+  split = std::move(*readSplit);
+  config.heldOut = split.heldOutNames();
+
+  console.info(model.summary());
+  console.info(format("data: %s in %zu documents to train on, %s in %zu held out",
+                      formatBytes(totalBytes(split.training)).c_str(), split.training.size(),
+                      formatBytes(totalBytes(split.heldOut)).c_str(), split.heldOut.size()));
+  if (config.warmup >= config.steps)
+    console.warning(format("optimizer.warmup (%lld steps) lasts the whole run of %lld",
+                           static_cast<long long>(config.warmup), static_cast<long long>(config.steps)));
+  return {};
 }
 
-Result<TrainReport> train(Session &session, RunConfig config, ExistingRun existing, Console &console,
-                          Requests &requests) {
-  Result<ModelInfo> model = readModelInfo(session.artifact());
-  if (!model)
-    return model.status();
-  if (Status status = checkRequest(session, config, *model); !status)
+Status TrainRun::open() {
+  const std::string &directory = config.runDirectory;
+  if (Status status = prepareDirectory(directory, existing); !status)
     return status;
-  Result<LoopOptions> options = loopOptions(config);
-  if (!options)
-    return options.status();
-  Result<Split> split = loadSplit(config);
-  if (!split)
-    return split.status();
-  config.heldOut = split->heldOutNames();
-  console.info(model->summary());
-  console.info(format("data: %s in %zu documents to train on, %s in %zu held out",
-                      formatBytes(totalBytes(split->training)).c_str(), split->training.size(),
-                      formatBytes(totalBytes(split->heldOut)).c_str(), split->heldOut.size()));
-
-  if (Status status = prepareDirectory(config.runDirectory, existing); !status)
-    return status;
-  const CheckpointStore checkpoints(checkpointsDirectory(config.runDirectory));
-  Manifest state{.seed = static_cast<std::uint64_t>(config.seed),
-                 .dataFingerprint = fingerprint(split->training),
-                 .model = model->json};
-  std::string resumed;
+  state.seed = static_cast<std::uint64_t>(config.seed);
+  state.dataFingerprint = fingerprint(split.training);
+  state.model = model.json;
   if (Status status = startOrResume(session, checkpoints, existing, state, resumed, console); !status)
     return status;
-  if (Status status = replaceFile(config.runDirectory + "/config.toml", toToml(config)); !status)
+  checkpoints.prune(state.step, config.keep);
+  if (Status status = replaceFile(directory + "/config.toml", toToml(config)); !status)
     return status;
-  Result<MetricsLog> metrics = MetricsLog::open(config.runDirectory + "/metrics.jsonl", state.step);
-  if (!metrics)
-    return metrics.status();
-  Result<MetricsLog> evaluations = MetricsLog::open(config.runDirectory + "/evaluations.jsonl", state.step);
-  if (!evaluations)
-    return evaluations.status();
 
-  TrainReport report{.firstStep = state.step, .steps = config.steps, .heldOutDocuments = split->heldOut.size()};
-  const auto evaluateAt = [&](std::int64_t step, std::optional<Evaluation> &evaluation) -> Status {
-    if (split->heldOut.empty())
-      return {};
-    Result<std::optional<Evaluation>> result =
-        evaluate(session, *model, split->heldOut, console, [&] { return requests.stop(); });
-    if (!result)
-      return result.status();
-    evaluation = std::move(*result);
-    if (!evaluation)
-      return {};
-    console.info(
-        format("held-out loss at step %lld: %.4f nats/byte", static_cast<long long>(step), evaluation->nats()));
-    return evaluations->append(evaluationMetrics(step, *evaluation));
-  };
+  Result<MetricsLog> opened = MetricsLog::open(directory + "/metrics.jsonl", state.step);
+  if (!opened)
+    return opened.status();
+  metrics.emplace(std::move(*opened));
+  // At its very beginning and at its end a run evaluates once more where it stands.
+  const bool evaluatesAgain = state.step == 0 || state.step >= config.steps;
+  opened = MetricsLog::open(directory + "/evaluations.jsonl", evaluatesAgain ? state.step - 1 : state.step);
+  if (!opened)
+    return opened.status();
+  evaluations.emplace(std::move(*opened));
+  return {};
+}
 
+/// No evaluation if nothing is held out or the run is to stop.
+Status TrainRun::evaluateAt(std::int64_t step, std::optional<Evaluation> &evaluation) {
+  if (split.heldOut.empty())
+    return {};
+  Result<std::optional<Evaluation>> result =
+      evaluate(session, model, split.heldOut, console, [&] { return requests.stop(); });
+  if (!result)
+    return result.status();
+  evaluation = std::move(*result);
+  if (!evaluation)
+    return {};
+  console.info(format("held-out loss at step %lld: %.4f nats/byte", static_cast<long long>(step), evaluation->nats()));
+  return evaluations->append(evaluationMetrics(step, *evaluation));
+}
+
+Result<TrainReport> TrainRun::execute() {
+  TrainReport report{.firstStep = state.step, .steps = config.steps, .heldOutDocuments = split.heldOut.size()};
   if (state.step == 0)
     if (Status status = evaluateAt(0, report.before); !status)
       return status;
-  const TrainingBatches batches(split->training, model->training->batchSize, model->training->sequenceLength,
-                                state.seed);
-  std::optional<Evaluation> during;
-  TrainLoop loop({session, *model, batches, checkpoints, state, resumed, *metrics, console, requests,
-                  [&](std::int64_t step) { return evaluateAt(step, during); }},
-                 *options);
+
+  const TrainingBatches batches(split.training, model.training->batchSize, model.training->sequenceLength, state.seed);
+  std::optional<Evaluation> onTheWay;
+  TrainLoop loop({session, model, batches, checkpoints, state, resumed, *metrics, console, requests,
+                  [&](std::int64_t step) { return evaluateAt(step, onTheWay); }},
+                 options);
   Result<StopReason> reason = loop.run();
   if (!reason)
     return reason.status();
@@ -192,6 +226,27 @@ Result<TrainReport> train(Session &session, RunConfig config, ExistingRun existi
     if (Status status = evaluateAt(report.lastStep, report.after); !status)
       return status;
   return report;
+}
+
+} // namespace
+
+Result<Split> loadSplit(const RunConfig &config) {
+  Result<std::vector<Document>> documents = loadDocuments(config.dataPath);
+  if (!documents)
+    return documents.status();
+  if (!config.heldOut.empty())
+    return splitByName(std::move(*documents), config.heldOut);
+  return splitByFraction(std::move(*documents), config.heldOutFraction);
+}
+
+Result<TrainReport> train(Session &session, RunConfig config, ExistingRun existing, Console &console,
+                          Requests &requests) {
+  TrainRun run(session, std::move(config), existing, console, requests);
+  if (Status status = run.prepare(); !status)
+    return status;
+  if (Status status = run.open(); !status)
+    return status;
+  return run.execute();
 }
 
 } // namespace moe::engine

@@ -56,14 +56,16 @@ Status TrainStep::checkFinite(const StepResult &result) {
   const bool lossFinite = std::isfinite(result.loss) && std::isfinite(result.auxLoss);
   if (lossFinite && std::isfinite(result.gradNorm))
     return {};
-  std::string message = format("step %lld: loss is %g, auxiliary loss %g, gradient norm %g; ",
-                               static_cast<long long>(result.step), result.loss, result.auxLoss, result.gradNorm);
+  // The sign of a NaN means nothing.
+  const auto text = [](double value) { return std::isnan(value) ? "nan" : format("%g", value); };
+  std::string message = "step " + std::to_string(result.step) + ": loss is " + text(result.loss) + ", auxiliary loss " +
+                        text(result.auxLoss) + ", gradient norm " + text(result.gradNorm) + "; ";
   Result<std::optional<NonFinite>> culprit = findNonFinite(session);
   if (!culprit)
     return culprit.status();
   if (const std::optional<NonFinite> &bad = *culprit)
-    message += format("the first variable that is not finite is '%s' (element %zu is %g)", bad->variable.c_str(),
-                      bad->element, bad->value);
+    message += format("the first variable that is not finite is '%s' (element %zu is %s)", bad->variable.c_str(),
+                      bad->element, text(bad->value).c_str());
   else
     message += "all variables are finite";
   return Status(ErrorCode::numerics, message + ". No checkpoint was written since; resume from the last one with a "

@@ -13,16 +13,22 @@
 /// ```
 ///
 /// An emitter fills its body with scf, vector, memref, arith and math ops. Memrefs are static, contiguous (identity
-/// layout) and 64-byte aligned; operands and results do not alias except for tied ones.
+/// layout) and 64-byte aligned; operands and results do not alias. A tied result has no parameter of its own.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CPU_EMITTER_H
 #define PASSES_TARGET_CPU_EMITTER_H
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
-#include "mlir/IR/Builders.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace mlir::moe::cpu {
+
+/// The moe_exec.object that holds the code of all kernels.
+inline constexpr llvm::StringLiteral kObjectName = "cpu";
+
+/// On a kernel's func.func: the buffer of include/moe/CpuKernel.h that each memref parameter but the scratch memory is.
+inline constexpr llvm::StringLiteral kBuffersAttrName = "moe_kernel.buffers";
 
 /// What an emitter is given.
 struct EmitterContext {
@@ -53,9 +59,17 @@ FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context);
 /// Emits a kernel made of linalg.generic ops (EmitRows.cpp).
 FailureOr<LaunchShape> emitRows(EmitterContext &context);
 
+/// Clones the scalar op `op` on `operands`, which are scalars or vectors of one shape: on scalars if all of them are,
+/// else on vectors, with scalars broadcast.
+Value cloneElementwise(ImplicitLocOpBuilder &builder, Operation *op, ValueRange operands);
+
 /// Clones the scalar ops of `region`'s only block with `arguments` for its block arguments, at the type of the arguments:
 /// vectors stay vectors, scalars that meet vectors are broadcast. Returns the terminator's operands (CloneRegion.cpp).
 SmallVector<Value> cloneRegionAtWidth(ImplicitLocOpBuilder &builder, Region &region, ValueRange arguments);
+
+/// Combines the lanes of a one-dimensional vector in a fixed order, halves first: the shape of the tree, and so the bits,
+/// depend on the number of lanes only (CloneRegion.cpp).
+Value reduceLanes(ImplicitLocOpBuilder &builder, Value vector, function_ref<Value(Value, Value)> combine);
 
 } // namespace mlir::moe::cpu
 

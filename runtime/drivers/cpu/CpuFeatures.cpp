@@ -24,7 +24,7 @@ namespace {
 enum Register { eax, ebx, ecx, edx };
 
 /// Register state that the operating system must save, as bits of XCR0 (Intel SDM volume 1, section 13.3).
-enum State : std::uint32_t { none = 0, ymm = 0x6, zmm = 0xe6, tiles = 0x60000 };
+enum State : std::uint32_t { none = 0, ymm = 0x6, zmm = 0xe6, tiles = 0x60000, apx = 0x80000 };
 
 struct Feature {
   std::string_view name;
@@ -42,10 +42,14 @@ constexpr Feature kFeatures[] = {
     {"64bit", kExtended1, 0, edx, 29},
     {"adx", 7, 0, ebx, 19},
     {"aes", 1, 0, ecx, 25},
+    {"amx-avx512", 0x1e, 1, eax, 7, tiles},
     {"amx-bf16", 7, 0, edx, 22, tiles},
     {"amx-complex", 7, 1, edx, 8, tiles},
     {"amx-fp16", 7, 1, eax, 21, tiles},
+    {"amx-fp8", 0x1e, 1, eax, 4, tiles},
     {"amx-int8", 7, 0, edx, 25, tiles},
+    {"amx-movrs", 0x1e, 1, eax, 8, tiles},
+    {"amx-tf32", 0x1e, 1, eax, 6, tiles},
     {"amx-tile", 7, 0, edx, 24, tiles},
     {"avx", 1, 0, ecx, 28, ymm},
     {"avx2", 7, 0, ebx, 5, ymm},
@@ -70,6 +74,8 @@ constexpr Feature kFeatures[] = {
     {"avxvnniint8", 7, 1, edx, 4, ymm},
     {"bmi", 7, 0, ebx, 3},
     {"bmi2", 7, 0, ebx, 8},
+    {"ccmp", 7, 1, edx, 21, apx},
+    {"cf", 7, 1, edx, 21, apx},
     {"cldemote", 7, 0, ecx, 25},
     {"clflushopt", 7, 0, ebx, 23},
     {"clwb", 7, 0, ebx, 24},
@@ -79,6 +85,7 @@ constexpr Feature kFeatures[] = {
     {"crc32", 1, 0, ecx, 20},
     {"cx16", 1, 0, ecx, 13},
     {"cx8", 1, 0, edx, 8},
+    {"egpr", 7, 1, edx, 21, apx},
     {"enqcmd", 7, 0, ecx, 29},
     {"evex512", 7, 0, ebx, 16, zmm},
     {"f16c", 1, 0, ecx, 29, ymm},
@@ -96,14 +103,19 @@ constexpr Feature kFeatures[] = {
     {"movbe", 1, 0, ecx, 22},
     {"movdir64b", 7, 0, ecx, 28},
     {"movdiri", 7, 0, ecx, 27},
+    {"movrs", 7, 1, eax, 31},
     {"mwaitx", kExtended1, 0, ecx, 29},
+    {"ndd", 7, 1, edx, 21, apx},
+    {"nf", 7, 1, edx, 21, apx},
     {"pclmul", 1, 0, ecx, 1},
     {"pconfig", 7, 0, edx, 18},
     {"pku", 7, 0, ecx, 4},
     {"popcnt", 1, 0, ecx, 23},
+    {"ppx", 7, 1, edx, 21, apx},
     {"prefetchi", 7, 1, edx, 14},
     {"prfchw", kExtended1, 0, ecx, 8},
     {"ptwrite", 0x14, 0, ebx, 4},
+    {"push2pop2", 7, 1, edx, 21, apx},
     {"raoint", 7, 1, eax, 3},
     {"rdpid", 7, 0, ecx, 22},
     {"rdpru", kExtended8, 0, ebx, 4},
@@ -140,6 +152,7 @@ constexpr Feature kFeatures[] = {
     {"xsavec", 0xd, 1, eax, 1},
     {"xsaveopt", 0xd, 1, eax, 0},
     {"xsaves", 0xd, 1, eax, 3},
+    {"zu", 7, 1, edx, 21, apx},
 };
 
 using Registers = std::array<std::uint32_t, 4>;

@@ -1,0 +1,359 @@
+//===- MoEKernelVerifiers.cpp - Verifiers of structured ops -----*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/MoEKernel/IR/MoEKernelOps.h"
+
+using namespace mlir;
+using namespace mlir::moe_kernel;
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+static ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
+static std::string toString(ArrayRef<int64_t> shape) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << '[';
+  llvm::interleaveComma(shape, stream);
+  stream << ']';
+  return text;
+}
+
+static LogicalResult verifyRank(Operation *op, StringRef name, Value value, size_t rank) {
+  if (shapeOf(value).size() == rank)
+    return success();
+  return op->emitOpError() << name << " has rank " << shapeOf(value).size() << " but rank " << rank << " is needed";
+}
+
+/// "offsets has shape [4] but 4 experts need [5]".
+static LogicalResult verifyShape(Operation *op, StringRef name, Value value, ArrayRef<int64_t> expected,
+                                 const Twine &who) {
+  if (shapeOf(value) == expected)
+    return success();
+  return op->emitOpError() << name << " has shape " << toString(shapeOf(value)) << " but " << who << " need "
+                           << toString(expected);
+}
+
+static LogicalResult verifyInt32(Operation *op, StringRef name, Value value) {
+  if (getElementTypeOrSelf(value).isInteger(32))
+    return success();
+  return op->emitOpError() << name << " has element type " << getElementTypeOrSelf(value) << " but must be i32";
+}
+
+//===----------------------------------------------------------------------===//
+// MatmulOp
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The sizes of a matmul, read off its operands.
+struct MatmulSizes {
+  int64_t experts = 1;
+  int64_t m = 0, n = 0, k = 0;
+  /// Columns of a `full` tensor.
+  int64_t columns = 0;
+  bool contraction = false;
+
+  SmallVector<int64_t> shapeFor(TileExtent extent) const {
+    switch (extent) {
+    case TileExtent::scalar:
+      return {};
+    case TileExtent::row:
+      return {m};
+    case TileExtent::column:
+      return {n};
+    case TileExtent::full:
+      return contraction ? SmallVector<int64_t>{experts, m, n} : SmallVector<int64_t>{m, columns};
+    case TileExtent::pair:
+      return {m, 2 * columns};
+    }
+    llvm_unreachable("unknown extent");
+  }
+};
+} // namespace
+
+static TileExtent extentAt(ArrayAttr extents, size_t index) { return cast<TileExtentAttr>(extents[index]).getValue(); }
+
+static LogicalResult verifyMatmulAttributes(MatmulOp op) {
+  bool ragged = op.getKind() != MatmulKind::dense;
+  bool contraction = op.getKind() == MatmulKind::ragged_contraction;
+  if (ragged && !op.getOffsets())
+    return op.emitOpError() << "of kind " << stringifyMatmulKind(op.getKind()) << " needs offsets";
+  if (!ragged && op.getOffsets())
+    return op.emitOpError() << "of kind dense has no use for offsets";
+  if (ragged && op.getTransposeLhs())
+    return op.emitOpError() << "transpose_lhs does not apply to kind " << stringifyMatmulKind(op.getKind());
+  if (contraction && (op.getTransposeRhs() || op.getPaired()))
+    return op.emitOpError() << (op.getPaired() ? "paired" : "transpose_rhs")
+                            << " does not apply to kind ragged_contraction";
+  if (op.getGatherRhs() && !(contraction && op.getRowIndex()))
+    return op.emitOpError() << "gather_rhs needs kind ragged_contraction and a row index";
+  if (op.getTransposeLhs() && op.getRowIndex())
+    return op.emitOpError() << "cannot gather the rows of a transposed lhs";
+  if (int64_t divisor = op.getRowDivisor(); divisor < 1 || (divisor != 1 && !op.getRowIndex()))
+    return op.emitOpError() << "row_divisor is " << divisor << " but must be "
+                            << (op.getRowIndex() ? "at least 1" : "1 without a row index");
+  return success();
+}
+
+static FailureOr<MatmulSizes> verifyMatmulOperands(MatmulOp op) {
+  bool ragged = op.getKind() != MatmulKind::dense;
+  MatmulSizes sizes;
+  sizes.contraction = op.getKind() == MatmulKind::ragged_contraction;
+  if (failed(verifyRank(op, "lhs", op.getLhs(), 2)) ||
+      failed(verifyRank(op, "rhs", op.getRhs(), op.getKind() == MatmulKind::ragged_rows ? 3 : 2)))
+    return failure();
+  ArrayRef<int64_t> lhs = shapeOf(op.getLhs()), rhs = shapeOf(op.getRhs());
+
+  if (ragged) {
+    if (failed(verifyRank(op, "offsets", op.getOffsets(), 1)) || failed(verifyInt32(op, "offsets", op.getOffsets())))
+      return failure();
+    sizes.experts = sizes.contraction ? shapeOf(op.getOffsets())[0] - 1 : rhs[0];
+    if (failed(verifyShape(op, "offsets", op.getOffsets(), {sizes.experts + 1}, Twine(sizes.experts) + " experts")))
+      return failure();
+  }
+  int64_t gathered = 0;
+  if (Value rowIndex = op.getRowIndex()) {
+    if (failed(verifyRank(op, "row index", rowIndex, 1)) || failed(verifyInt32(op, "row index", rowIndex)))
+      return failure();
+    gathered = shapeOf(rowIndex)[0];
+  }
+
+  int64_t rhsContracts = 0;
+  if (sizes.contraction) {
+    sizes.m = lhs[1];
+    sizes.n = rhs[1];
+    sizes.k = gathered && !op.getGatherRhs() ? gathered : lhs[0];
+    rhsContracts = gathered && op.getGatherRhs() ? gathered : rhs[0];
+  } else {
+    ArrayRef<int64_t> matrix = rhs.take_back(2);
+    sizes.m = op.getTransposeLhs() ? lhs[1] : gathered ? gathered : lhs[0];
+    sizes.k = op.getTransposeLhs() ? lhs[0] : lhs[1];
+    sizes.n = op.getTransposeRhs() ? matrix[0] : matrix[1];
+    rhsContracts = op.getTransposeRhs() ? matrix[1] : matrix[0];
+  }
+  if (sizes.k != rhsContracts)
+    return op.emitOpError() << "lhs contracts " << sizes.k << " but rhs contracts " << rhsContracts;
+  if (op.getPaired() && sizes.n % 2 != 0)
+    return op.emitOpError() << "paired needs an even number of columns but there are " << sizes.n;
+  sizes.columns = op.getPaired() ? sizes.n / 2 : sizes.n;
+  return sizes;
+}
+
+/// Checks that the tensors of `values` have the shapes their extents ask for and appends the types that the epilogue
+/// sees of them: one each, two for a pair.
+static LogicalResult verifyTileOperands(MatmulOp op, StringRef what, ValueRange values, ArrayAttr extents,
+                                        const MatmulSizes &sizes, SmallVectorImpl<Type> &scalars) {
+  if (extents.size() != values.size())
+    return op.emitOpError() << "has " << values.size() << " " << what << "s but " << extents.size()
+                            << " extents for them";
+  for (auto [index, value] : llvm::enumerate(values)) {
+    TileExtent extent = extentAt(extents, index);
+    bool isPair = extent == TileExtent::pair, isResult = isa<OpResult>(value) && value.getDefiningOp() == op;
+    if (isResult && extent != TileExtent::full && !isPair)
+      return op.emitOpError() << what << " " << index << " has extent " << stringifyTileExtent(extent)
+                              << " but must be full or pair";
+    if (sizes.contraction && extent != TileExtent::full && extent != TileExtent::scalar)
+      return op.emitOpError() << what << " " << index << " has extent " << stringifyTileExtent(extent)
+                              << ", which does not apply to kind ragged_contraction";
+    if (failed(verifyShape(op, (what + " " + Twine(index)).str(), value, sizes.shapeFor(extent),
+                           Twine("extent ") + stringifyTileExtent(extent) + " and an accumulator of " + Twine(sizes.m) +
+                               " x " + Twine(sizes.n))))
+      return failure();
+    scalars.append(isPair ? 2 : 1, getElementTypeOrSelf(value));
+  }
+  return success();
+}
+
+LogicalResult MatmulOp::verify() {
+  if (failed(verifyMatmulAttributes(*this)))
+    return failure();
+  FailureOr<MatmulSizes> sizes = verifyMatmulOperands(*this);
+  if (failed(sizes))
+    return failure();
+
+  SmallVector<Type> arguments(getPaired() ? 2 : 1, Float32Type::get(getContext())), yields;
+  if (failed(verifyTileOperands(*this, "extra", getExtras(), getExtraExtents(), *sizes, arguments)) ||
+      failed(verifyTileOperands(*this, "result", getResults(), getResultExtents(), *sizes, yields)))
+    return failure();
+
+  Block &epilogue = getEpilogue().front();
+  if (epilogue.getNumArguments() != arguments.size())
+    return emitOpError() << "epilogue has " << epilogue.getNumArguments()
+                         << " arguments but accumulator and extras give " << arguments.size();
+  for (auto [index, actual, expected] : llvm::enumerate(epilogue.getArgumentTypes(), arguments))
+    if (actual != expected)
+      return emitOpError() << "epilogue argument " << index << " has type " << actual << " but is given " << expected;
+  auto yield = cast<YieldOp>(epilogue.getTerminator());
+  if (yield.getNumOperands() != yields.size())
+    return emitOpError() << "epilogue yields " << yield.getNumOperands() << " values but the results take "
+                         << yields.size();
+  for (auto [index, actual, expected] : llvm::enumerate(yield.getOperandTypes(), yields))
+    if (actual != expected)
+      return emitOpError() << "epilogue value " << index << " has type " << actual << " but the result takes "
+                           << expected;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// Checks that `num_kv_heads` divides `num_heads`, which divides the columns of `query`; returns the head size.
+static FailureOr<int64_t> verifyHeads(Operation *op, Value query, int64_t numHeads, int64_t numKvHeads) {
+  if (failed(verifyRank(op, "query", query, 2)))
+    return failure();
+  int64_t columns = shapeOf(query)[1];
+  if (numHeads < 1 || numKvHeads < 1 || numHeads % numKvHeads != 0)
+    return op->emitOpError() << "num_heads = " << numHeads << " is not a multiple of num_kv_heads = " << numKvHeads;
+  if (columns % numHeads != 0)
+    return op->emitOpError() << "query has " << columns << " columns, not a multiple of num_heads = " << numHeads;
+  return columns / numHeads;
+}
+
+template <typename OpT> static LogicalResult verifySequences(OpT op) {
+  FailureOr<int64_t> headSize = verifyHeads(op, op.getQuery(), op.getNumHeads(), op.getNumKvHeads());
+  if (failed(headSize))
+    return failure();
+  int64_t tokens = shapeOf(op.getQuery())[0], length = op.getSequenceLength();
+  if (length < 1 || tokens % length != 0)
+    return op.emitOpError() << "query has " << tokens << " rows, not a multiple of sequence_length = " << length;
+  std::string who = (Twine(tokens) + " tokens of " + Twine(op.getNumKvHeads()) + " heads of " + Twine(*headSize)).str();
+  SmallVector<int64_t> keyShape{tokens, static_cast<int64_t>(op.getNumKvHeads()) * *headSize};
+  if (failed(verifyShape(op, "key", op.getKey(), keyShape, who)) ||
+      failed(verifyShape(op, "value", op.getValue(), keyShape, who)))
+    return failure();
+  if (failed(verifyShape(op, "result", op.getResult(), shapeOf(op.getQuery()), "queries of that shape")))
+    return failure();
+  return verifyShape(op, "lse", op.getLse(), {tokens, static_cast<int64_t>(op.getNumHeads())},
+                     Twine(tokens) + " tokens of " + Twine(op.getNumHeads()) + " heads");
+}
+
+LogicalResult AttentionOp::verify() { return verifySequences(*this); }
+
+LogicalResult AttentionBackwardOp::verify() {
+  if (failed(verifySequences(*this)))
+    return failure();
+  auto same = [&](StringRef name, Value gradient, Value value) {
+    return verifyShape(*this, name, gradient, shapeOf(value), "gradients of values of that shape");
+  };
+  return success(succeeded(same("result gradient", getResultGradient(), getQuery())) &&
+                 succeeded(same("query gradient", getQueryGradient(), getQuery())) &&
+                 succeeded(same("key gradient", getKeyGradient(), getKey())) &&
+                 succeeded(same("value gradient", getValueGradient(), getValue())));
+}
+
+LogicalResult CachedAttentionOp::verify() {
+  FailureOr<int64_t> headSize = verifyHeads(*this, getQuery(), getNumHeads(), getNumKvHeads());
+  if (failed(headSize) || failed(verifyRank(*this, "key cache", getKeyCache(), 3)) ||
+      failed(verifyRank(*this, "positions", getPositions(), 2)) ||
+      failed(verifyInt32(*this, "positions", getPositions())))
+    return failure();
+  int64_t sequences = shapeOf(getPositions())[0], length = shapeOf(getPositions())[1];
+  if (shapeOf(getQuery())[0] != sequences * length)
+    return emitOpError() << "query has " << shapeOf(getQuery())[0] << " rows but positions are " << sequences << " x "
+                         << length;
+  SmallVector<int64_t> cacheShape{sequences, shapeOf(getKeyCache())[1],
+                                  static_cast<int64_t>(getNumKvHeads()) * *headSize};
+  std::string who =
+      (Twine(sequences) + " sequences of " + Twine(getNumKvHeads()) + " heads of " + Twine(*headSize)).str();
+  if (failed(verifyShape(*this, "key cache", getKeyCache(), cacheShape, who)) ||
+      failed(verifyShape(*this, "value cache", getValueCache(), cacheShape, who)))
+    return failure();
+  return verifyShape(*this, "result", getResult(), shapeOf(getQuery()), "queries of that shape");
+}
+
+LogicalResult CacheAppendOp::verify() {
+  if (failed(verifyRank(*this, "cache", getCache(), 3)) || failed(verifyRank(*this, "positions", getPositions(), 2)) ||
+      failed(verifyInt32(*this, "positions", getPositions())))
+    return failure();
+  ArrayRef<int64_t> cache = shapeOf(getCache()), positions = shapeOf(getPositions());
+  if (cache[0] != positions[0])
+    return emitOpError() << "cache has " << cache[0] << " sequences but positions have " << positions[0];
+  if (failed(verifyShape(*this, "rows", getRows(), {positions[0] * positions[1], cache[2]},
+                         Twine(positions[0]) + " x " + Twine(positions[1]) + " positions")))
+    return failure();
+  if (getResult().getType() != getCache().getType())
+    return emitOpError() << "result has type " << getResult().getType() << " but the cache has type "
+                         << getCache().getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Routing
+//===----------------------------------------------------------------------===//
+
+LogicalResult RouteOp::verify() {
+  if (failed(verifyRank(*this, "logits", getLogits(), 2)))
+    return failure();
+  int64_t tokens = shapeOf(getLogits())[0], experts = shapeOf(getLogits())[1], topK = getTopK();
+  if (topK < 1 || topK > experts)
+    return emitOpError() << "top_k is " << topK << " but there are " << experts << " experts";
+  if (Value bias = getSelectionBias();
+      bias && failed(verifyShape(*this, "selection bias", bias, {experts}, Twine(experts) + " experts")))
+    return failure();
+  std::string who = (Twine(tokens) + " tokens with " + Twine(topK) + " experts each").str();
+  if (failed(verifyShape(*this, "scores", getScores(), {tokens, experts}, "logits of that shape")) ||
+      failed(verifyShape(*this, "weights", getWeights(), {tokens, topK}, who)) ||
+      failed(verifyShape(*this, "indices", getIndices(), {tokens, topK}, who)))
+    return failure();
+  return verifyInt32(*this, "indices", getIndices());
+}
+
+LogicalResult RouteBackwardOp::verify() {
+  if (failed(verifyRank(*this, "scores", getScores(), 2)) || failed(verifyRank(*this, "indices", getIndices(), 2)) ||
+      failed(verifyInt32(*this, "indices", getIndices())))
+    return failure();
+  ArrayRef<int64_t> scores = shapeOf(getScores()), indices = shapeOf(getIndices());
+  if (scores[0] != indices[0])
+    return emitOpError() << "scores have " << scores[0] << " tokens but indices have " << indices[0];
+  if (Value gradient = getScoresGradient();
+      gradient && failed(verifyShape(*this, "scores gradient", gradient, scores, "scores of that shape")))
+    return failure();
+  if (failed(verifyShape(*this, "weights gradient", getWeightsGradient(), indices, "indices of that shape")))
+    return failure();
+  return verifyShape(*this, "logits gradient", getLogitsGradient(), scores, "scores of that shape");
+}
+
+LogicalResult PlanOp::verify() {
+  if (failed(verifyRank(*this, "indices", getIndices(), 2)) || failed(verifyInt32(*this, "indices", getIndices())) ||
+      failed(verifyRank(*this, "offsets", getOffsets(), 1)) || failed(verifyInt32(*this, "offsets", getOffsets())) ||
+      failed(verifyInt32(*this, "permutation", getPermutation())) ||
+      failed(verifyInt32(*this, "inverse", getInverse())))
+    return failure();
+  ArrayRef<int64_t> indices = shapeOf(getIndices());
+  std::string who = (Twine(indices[0]) + " tokens with " + Twine(indices[1]) + " experts each").str();
+  if (failed(verifyShape(*this, "permutation", getPermutation(), {indices[0] * indices[1]}, who)))
+    return failure();
+  return verifyShape(*this, "inverse", getInverse(), indices, who);
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+LogicalResult ScatterAddOp::verify() {
+  if (failed(verifyInt32(*this, "indices", getIndices())) || failed(verifyRank(*this, "rows", getRows(), 2)) ||
+      failed(verifyRank(*this, "result", getResult(), 2)))
+    return failure();
+  int64_t indices = cast<RankedTensorType>(getIndices().getType()).getNumElements();
+  if (indices != shapeOf(getRows())[0])
+    return emitOpError() << "there are " << indices << " indices but " << shapeOf(getRows())[0] << " rows";
+  if (shapeOf(getRows())[1] != shapeOf(getResult())[1])
+    return emitOpError() << "rows have " << shapeOf(getRows())[1] << " columns but the result has "
+                         << shapeOf(getResult())[1];
+  return success();
+}
+
+LogicalResult SumOfSquaresOp::verify() {
+  int64_t chunk = getChunk(), chunks = 0;
+  if (chunk < 1)
+    return emitOpError() << "chunk is " << chunk << " but must be at least 1";
+  for (Value input : getInputs())
+    chunks += llvm::divideCeil(cast<RankedTensorType>(input.getType()).getNumElements(), chunk);
+  return verifyShape(*this, "partial", getPartial(), {chunks}, "operands in chunks of " + Twine(chunk));
+}

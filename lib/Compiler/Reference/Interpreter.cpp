@@ -1,0 +1,153 @@
+//===- Interpreter.cpp - Runs moe tensor ops in float64 -----*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Compiler/Reference/Interpreter.h"
+
+#include "dialects/MoE/IR/MoEOps.h"
+#include "lib/Compiler/Reference/Rules.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+using namespace mlir::moe::reference;
+
+static constexpr StringLiteral kNameAttr = "moe.name";
+
+static ArrayRef<int64_t> getShape(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
+static Tensor readConstant(DenseElementsAttr elements) {
+  Tensor tensor(elements.getType().getShape());
+  if (isa<FloatType>(elements.getElementType()))
+    llvm::transform(elements.getValues<APFloat>(), tensor.values.begin(), [](APFloat value) {
+      bool losesInfo;
+      value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
+      return value.convertToDouble();
+    });
+  else
+    llvm::transform(elements.getValues<APInt>(), tensor.values.begin(),
+                    [](const APInt &value) { return static_cast<double>(value.getSExtValue()); });
+  return tensor;
+}
+
+Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
+  for (auto variable : module.getOps<VariableOp>()) {
+    if (variable.getInitializer() == InitializerKind::normal)
+      continue;
+    Tensor value(variable.getType().getShape());
+    llvm::fill(value.values, variable.getInitializer() == InitializerKind::ones ? 1.0 : 0.0);
+    setVariable(variable.getSymName(), std::move(value));
+  }
+}
+
+const Tensor *Interpreter::getVariable(StringRef name) const {
+  auto it = variables.find(name.str());
+  return it == variables.end() ? nullptr : &it->second;
+}
+
+LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const {
+  if (cast<RankedTensorType>(type).getShape() == ArrayRef(tensor.shape))
+    return success();
+  InFlightDiagnostic error = where->emitError() << what << " has shape [";
+  llvm::interleaveComma(tensor.shape, error);
+  return error << "] but the type is " << type;
+}
+
+LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
+  if (auto call = dyn_cast<func::CallOp>(op)) {
+    auto arguments = llvm::map_to_vector(call.getOperands(), [&](Value operand) { return frame.at(operand); });
+    FailureOr<SmallVector<Tensor>> results = callFunction(symbols.lookup<func::FuncOp>(call.getCallee()), arguments);
+    if (failed(results))
+      return failure();
+    for (auto [value, tensor] : llvm::zip_equal(call.getResults(), *results))
+      frame[value] = std::move(tensor);
+    return success();
+  }
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    frame[constant] = readConstant(cast<DenseElementsAttr>(constant.getValue()));
+    return success();
+  }
+  if (auto read = dyn_cast<ReadOp>(op)) {
+    const Tensor *value = getVariable(read.getVariable());
+    if (!value)
+      return read.emitOpError() << "reads '" << read.getVariable() << "', which has no value yet";
+    frame[read] = *value;
+    return checkType(op, "variable '" + read.getVariable() + "'", *value, read.getType());
+  }
+  if (auto write = dyn_cast<WriteOp>(op)) {
+    written[write.getVariable().str()] = frame.at(write.getValue());
+    return success();
+  }
+
+  const Rules::Rule *rule = Rules::get().lookup(op->getName().getStringRef());
+  if (!rule)
+    return op->emitOpError("has no rule in the reference interpreter");
+  SmallVector<const Tensor *> operands =
+      llvm::map_to_vector(op->getOperands(), [&](Value operand) -> const Tensor * { return &frame.at(operand); });
+  SmallVector<Tensor> results =
+      llvm::map_to_vector(op->getResults(), [](Value value) { return Tensor(getShape(value)); });
+  (*rule)(op, Operands(operands), results);
+  for (auto [value, tensor] : llvm::zip_equal(op->getResults(), results)) {
+    if (options.roundToFloat32 && getElementTypeOrSelf(value.getType()).isF32())
+      for (double &element : tensor.values)
+        element = static_cast<float>(element);
+    frame[value] = std::move(tensor);
+  }
+  return success();
+}
+
+FailureOr<SmallVector<Tensor>> Interpreter::callFunction(func::FuncOp func, ArrayRef<Tensor> arguments) {
+  if (func.isExternal())
+    return func.emitError("has no body to interpret");
+  Frame frame;
+  for (auto [value, tensor] : llvm::zip_equal(func.getArguments(), arguments)) {
+    if (failed(checkType(func, "argument #" + Twine(value.getArgNumber()), tensor, value.getType())))
+      return failure();
+    frame[value] = tensor;
+  }
+  for (Operation &op : func.front().without_terminator())
+    if (failed(execute(&op, frame)))
+      return failure();
+  return llvm::map_to_vector(func.front().getTerminator()->getOperands(), [&](Value value) { return frame.at(value); });
+}
+
+FailureOr<SmallVector<Tensor>> Interpreter::call(StringRef function, ArrayRef<Tensor> arguments) {
+  auto func = symbols.lookup<func::FuncOp>(function);
+  if (!func)
+    return symbols.getOp()->emitError() << "has no function '" << function << "'";
+  if (func.getNumArguments() != arguments.size())
+    return func.emitError() << "takes " << func.getNumArguments() << " arguments, not " << arguments.size();
+  written.clear();
+  FailureOr<SmallVector<Tensor>> results = callFunction(func, arguments);
+  if (succeeded(results))
+    for (auto &[name, value] : written)
+      variables[name] = std::move(value);
+  return results;
+}
+
+FailureOr<NamedTensors> Interpreter::run(StringRef entry, const NamedTensors &inputs) {
+  auto func = symbols.lookup<func::FuncOp>(entry);
+  if (!func)
+    return symbols.getOp()->emitError() << "has no function '" << entry << "'";
+  SmallVector<Tensor> arguments;
+  for (unsigned index : llvm::seq(func.getNumArguments())) {
+    auto name = func.getArgAttrOfType<StringAttr>(index, kNameAttr);
+    auto input = name ? inputs.find(name.str()) : inputs.end();
+    if (input == inputs.end())
+      return func.emitError() << "is missing the input " << name;
+    arguments.push_back(input->second);
+  }
+  if (arguments.size() != inputs.size())
+    return func.emitError() << "takes " << arguments.size() << " inputs, not " << inputs.size();
+
+  FailureOr<SmallVector<Tensor>> results = call(entry, arguments);
+  if (failed(results))
+    return failure();
+  NamedTensors outputs;
+  for (auto [index, result] : llvm::enumerate(*results))
+    if (auto name = func.getResultAttrOfType<StringAttr>(index, kNameAttr))
+      outputs[name.str()] = std::move(result);
+  return outputs;
+}

@@ -1,0 +1,179 @@
+//===- Bench.cpp - How long an entry point takes, and each of its kernels --===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Engine/Report/Bench.h"
+
+#include "lib/Engine/Model/ModelInfo.h"
+#include "lib/Engine/Report/Table.h"
+#include "lib/Engine/Support/Strings.h"
+#include "runtime/format/DType.h"
+#include "runtime/format/artifact_generated.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <random>
+
+namespace moe::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kWarmUpRuns = 3;
+constexpr int kSchemaVersion = 1; ///< Of benchJson.
+
+double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+double median(std::vector<double> values) {
+  if (values.empty())
+    return 0;
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+/// Random token ids, unit weights and corrections, zero for the rest (positions, the learning rate).
+Status setInputs(EntryPoint &entry, std::int64_t vocabulary) {
+  std::minstd_rand random(1);
+  for (const format::Port *port : *entry.table().inputs()) {
+    const std::string name = port->name()->str();
+    std::vector<std::byte> bytes(format::byteSize(*port));
+    if (name == "tokens" || name == "targets") {
+      std::span values(reinterpret_cast<std::int32_t *>(bytes.data()), bytes.size() / sizeof(std::int32_t));
+      for (std::int32_t &value : values)
+        value = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(vocabulary));
+    } else if (port->dtype() == format::DType::f32 && name != "learning_rate") {
+      std::fill_n(reinterpret_cast<float *>(bytes.data()), bytes.size() / sizeof(float), 1.0f);
+    }
+    if (Status status = entry.setInput(name, std::span<const std::byte>(bytes)); !status)
+      return status;
+  }
+  return {};
+}
+
+/// Runs and waits for the end.
+Result<double> timedRun(Session &session, EntryPoint &entry) {
+  const Clock::time_point begin = Clock::now();
+  if (Status status = entry.run(); !status)
+    return status;
+  if (Status status = session.driver().synchronize(); !status)
+    return status;
+  return seconds(Clock::now() - begin);
+}
+
+/// Sums up the times of one run by kernel; copies and fills go by those names.
+class KernelTimes {
+public:
+  explicit KernelTimes(const format::Artifact &artifact) : artifact(artifact) {}
+
+  void add(const InstructionTiming &timing) {
+    const format::Instruction &instruction = *timing.entryPoint.table().program()->Get(timing.instruction);
+    const format::Launch *launch = instruction.operation_as_Launch();
+    const format::Kernel *kernel = launch ? artifact.kernels()->Get(launch->kernel()) : nullptr;
+    KernelTime &entry = run[kernel ? kernel->name()->str() : instruction.operation_as_Copy() ? "copy" : "fill"];
+    ++entry.launches;
+    entry.seconds += seconds(timing.end - timing.begin);
+    entry.flops += kernel ? kernel->flops() : 0;
+    entry.bytes += kernel ? kernel->bytes() : 0;
+  }
+
+  void endRun() {
+    for (auto &[name, time] : run) {
+      samples[name].push_back(time.seconds);
+      last[name] = time;
+    }
+    run.clear();
+  }
+
+  std::vector<KernelTime> medians() const {
+    std::vector<KernelTime> times;
+    for (const auto &[name, time] : last) {
+      times.push_back(time);
+      times.back().name = name;
+      times.back().seconds = median(samples.at(name));
+    }
+    std::sort(times.begin(), times.end(),
+                     [](const KernelTime &a, const KernelTime &b) { return a.seconds != b.seconds ? a.seconds > b.seconds : a.name < b.name; });
+    return times;
+  }
+
+private:
+  const format::Artifact &artifact;
+  std::map<std::string, KernelTime> run, last;
+  std::map<std::string, std::vector<double>> samples;
+};
+
+std::string rate(std::uint64_t amount, double time) {
+  return amount && time > 0 ? format("%.1f", static_cast<double>(amount) / time * 1e-9) : "";
+}
+
+} // namespace
+
+Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats) {
+  Result<ModelInfo> model = readModelInfo(session.artifact());
+  if (!model)
+    return model.status();
+  Result<EntryPoint *> entry = requireEntryPoint(session, entryPoint, "to time it");
+  if (!entry)
+    return entry.status();
+  if (Status status = session.initialize(/*seed=*/1); !status)
+    return status;
+  if (Status status = setInputs(**entry, model->vocabSize); !status)
+    return status;
+
+  BenchResult result{entryPoint, session.driver().description(), repeats, 0, 0, {}};
+  std::vector<double> whole, observed;
+  for (int run = -kWarmUpRuns; run < repeats; ++run) {
+    Result<double> time = timedRun(session, **entry);
+    if (!time)
+      return time.status();
+    if (run >= 0)
+      whole.push_back(*time);
+  }
+  KernelTimes kernels(session.artifact().table());
+  session.setObserver([&](const InstructionTiming &timing) { kernels.add(timing); });
+  for (int run = 0; run < repeats; ++run) {
+    Result<double> time = timedRun(session, **entry);
+    if (!time)
+      return time.status();
+    observed.push_back(*time);
+    kernels.endRun();
+  }
+  session.setObserver({});
+  result.seconds = median(whole);
+  result.observedSeconds = median(observed);
+  result.kernels = kernels.medians();
+  return result;
+}
+
+std::string benchText(const BenchResult &result) {
+  Table table({"kernel", "launches", "µs", "share", "GFLOP/s", "GB/s"}, "lrrrrr");
+  double total = 0;
+  for (const KernelTime &kernel : result.kernels)
+    total += kernel.seconds;
+  for (const KernelTime &kernel : result.kernels)
+    table.add({kernel.name, std::to_string(kernel.launches), format("%.1f", kernel.seconds * 1e6),
+               format("%.1f %%", 100 * kernel.seconds / total), rate(kernel.flops, kernel.seconds),
+               rate(kernel.bytes, kernel.seconds)});
+  return format("%s on %s: %.3f ms a run, %.3f ms timed kernel by kernel (medians of %d)\n", result.entryPoint.c_str(),
+                result.device.c_str(), result.seconds * 1e3, result.observedSeconds * 1e3, result.repeats) +
+         table.text();
+}
+
+Json benchJson(const BenchResult &result) {
+  Json kernels = Json::array();
+  for (const KernelTime &kernel : result.kernels)
+    kernels.push_back({{"name", kernel.name},
+                       {"launches", kernel.launches},
+                       {"seconds", kernel.seconds},
+                       {"flops", kernel.flops},
+                       {"bytes", kernel.bytes}});
+  return {{"schema_version", kSchemaVersion}, {"entry_point", result.entryPoint},
+          {"device", result.device},          {"repeats", result.repeats},
+          {"seconds", result.seconds},        {"observed_seconds", result.observedSeconds},
+          {"kernels", kernels}};
+}
+
+} // namespace moe::engine

@@ -1,0 +1,44 @@
+//===- Bench.h - How long an entry point takes, and each of its kernels --===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef LIB_ENGINE_REPORT_BENCH_H
+#define LIB_ENGINE_REPORT_BENCH_H
+
+#include "lib/Engine/Support/Json.h"
+#include "moe/Session.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace moe::engine {
+
+/// Launches of one kernel in one run of an entry point; times are medians over the runs.
+struct KernelTime {
+  std::string name;
+  std::size_t launches = 0;
+  double seconds = 0; ///< All launches together.
+  std::uint64_t flops = 0, bytes = 0; ///< All launches together, as the compiler counted them; 0 if it did not.
+};
+
+struct BenchResult {
+  std::string entryPoint, device;
+  int repeats = 0;
+  double seconds = 0;              ///< One run, not observed.
+  double observedSeconds = 0;      ///< One run, timed instruction by instruction.
+  std::vector<KernelTime> kernels; ///< The slowest first.
+};
+
+/// Runs `entryPoint` on initial weights and random tokens: three runs to warm up, `repeats` measured as a whole and as
+/// many measured per instruction. A learning rate of zero keeps the weights what they are.
+Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats);
+
+std::string benchText(const BenchResult &result);
+Json benchJson(const BenchResult &result);
+
+} // namespace moe::engine
+
+#endif // LIB_ENGINE_REPORT_BENCH_H

@@ -1,0 +1,210 @@
+//===- FuseEpilogue.cpp - Apply what follows a matmul to its accumulator --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/MoE/IR/MoEOps.h"
+#include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "passes/Fuse/KernelLabels.h"
+#include "passes/Fuse/Passes.h"
+#include "passes/Fuse/RowsBuilder.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_FUSEEPILOGUEPASS
+#include "passes/Fuse/Passes.h.inc"
+
+using moe_kernel::MatmulKind;
+using moe_kernel::TileExtent;
+
+namespace {
+/// A matmul with a longer epilogue: gets the values that the old epilogue yielded and the elements of the new extras
+/// and returns what to yield instead.
+using Continue = function_ref<SmallVector<Value>(ScalarBuilder &builder, ValueRange yielded, ValueRange extras)>;
+
+struct Extension {
+  StringRef label; ///< What is added, for the name of the kernel.
+  SmallVector<std::pair<Value, TileExtent>> extras = {};
+  SmallVector<std::pair<Type, TileExtent>> results = {};
+  bool paired = false; ///< Whether the matmul becomes paired, if it is not yet.
+};
+} // namespace
+
+static ArrayAttr appendExtents(ArrayAttr extents, ArrayRef<TileExtent> added, Builder &builder) {
+  SmallVector<Attribute> all(extents.begin(), extents.end());
+  for (TileExtent extent : added)
+    all.push_back(moe_kernel::TileExtentAttr::get(builder.getContext(), extent));
+  return builder.getArrayAttr(all);
+}
+
+/// Builds a copy of `matmul` at the insertion point of `rewriter` with another end of its epilogue.
+static moe_kernel::MatmulOp extendEpilogue(moe_kernel::MatmulOp matmul, const Extension &extension,
+                                           PatternRewriter &rewriter, Continue continueEpilogue) {
+  SmallVector<Value> extras(matmul.getExtras());
+  SmallVector<TileExtent> extraExtents, resultExtents;
+  SmallVector<Type> resultTypes;
+  for (auto [extra, extent] : extension.extras) {
+    extras.push_back(extra);
+    extraExtents.push_back(extent);
+  }
+  for (auto [type, extent] : extension.results) {
+    resultTypes.push_back(type);
+    resultExtents.push_back(extent);
+  }
+  bool becomesPaired = extension.paired && !matmul.getPaired();
+  auto extended = moe_kernel::MatmulOp::create(
+      rewriter, matmul.getLoc(), resultTypes, matmul.getLhs(), matmul.getRhs(), matmul.getOffsets(),
+      matmul.getRowIndex(), extras, matmul.getKind(), matmul.getTransposeLhs(), matmul.getTransposeRhs(),
+      matmul.getPaired() || extension.paired, matmul.getGatherRhs(), matmul.getRowDivisor(),
+      appendExtents(matmul.getExtraExtents(), extraExtents, rewriter),
+      appendExtents(rewriter.getArrayAttr({}), resultExtents, rewriter));
+  llvm::SmallSetVector<StringAttr, 4> labels;
+  collectLabels(matmul, labels);
+  labels.insert(rewriter.getStringAttr(extension.label));
+  setLabels(extended, labels);
+
+  OpBuilder::InsertionGuard guard(rewriter);
+  Location location = matmul.getLoc();
+  Block *epilogue = rewriter.createBlock(&extended.getEpilogue());
+  IRMapping mapping;
+  SmallVector<Value> added;
+  for (BlockArgument argument : matmul.getEpilogue().getArguments())
+    mapping.map(argument, epilogue->addArgument(argument.getType(), location));
+  if (becomesPaired)
+    added.push_back(epilogue->addArgument(rewriter.getF32Type(), location));
+  for (auto [extra, extent] : extension.extras)
+    for (int i = 0; i < (extent == TileExtent::pair ? 2 : 1); ++i)
+      added.push_back(epilogue->addArgument(getElementTypeOrSelf(extra), location));
+  Block &old = matmul.getEpilogue().front();
+  for (Operation &op : old.without_terminator())
+    rewriter.clone(op, mapping);
+  auto yielded = llvm::map_to_vector(old.getTerminator()->getOperands(),
+                                     [&](Value value) { return mapping.lookupOrDefault(value); });
+  ScalarBuilder builder(location, rewriter);
+  SmallVector<Value> yields = continueEpilogue(builder, yielded, added);
+  rewriter.setInsertionPointToEnd(epilogue);
+  moe_kernel::YieldOp::create(rewriter, location, yields);
+  return extended;
+}
+
+/// Whether `matmul` stores its accumulator as it is and nothing else.
+static bool storesAccumulator(moe_kernel::MatmulOp matmul) {
+  Block &epilogue = matmul.getEpilogue().front();
+  return epilogue.getNumArguments() == 1 && epilogue.getOperations().size() == 1 && matmul->getNumResults() == 1;
+}
+
+/// The matmul that computes `value`, if nobody else needs that and it has no other result.
+static moe_kernel::MatmulOp getMatmulOnlyFor(Value value) {
+  auto matmul = value.getDefiningOp<moe_kernel::MatmulOp>();
+  if (!matmul || matmul->getNumResults() != 1 || !value.hasOneUse())
+    return {};
+  auto extent = cast<moe_kernel::TileExtentAttr>(matmul.getResultExtents()[0]).getValue();
+  return extent == TileExtent::full ? matmul : moe_kernel::MatmulOp();
+}
+
+/// gated_activation(matmul) → a paired matmul, which also stores its accumulators if they are needed elsewhere.
+static LogicalResult fuseGatedActivation(GatedActivationOp activation, PatternRewriter &rewriter) {
+  auto matmul = activation.getInput().getDefiningOp<moe_kernel::MatmulOp>();
+  if (!matmul || matmul.getKind() == MatmulKind::ragged_contraction || !storesAccumulator(matmul))
+    return rewriter.notifyMatchFailure(activation, "the input is not the plain result of a matmul over rows");
+
+  bool keepsInput = !activation.getInput().hasOneUse();
+  Extension extension{.label = keepsInput ? "swiglu_with_input" : "swiglu",
+                      .results = {{activation.getType(), TileExtent::full}},
+                      .paired = true};
+  if (keepsInput)
+    extension.results.push_back({matmul.getResult(0).getType(), TileExtent::pair});
+  rewriter.setInsertionPoint(matmul);
+  auto fused = extendEpilogue(matmul, extension, rewriter, [&](ScalarBuilder &b, ValueRange gate, ValueRange up) {
+    SmallVector<Value> yields{b.swiglu(gate[0], up[0])};
+    if (keepsInput)
+      yields.append({gate[0], up[0]});
+    return yields;
+  });
+  rewriter.replaceOp(activation, fused.getResult(0));
+  if (keepsInput)
+    rewriter.replaceOp(matmul, fused.getResult(1));
+  else
+    rewriter.eraseOp(matmul);
+  return success();
+}
+
+/// gated_activation_backward(input, matmul) → a matmul that reads the activation's input in pairs and stores its
+/// gradient in pairs.
+static LogicalResult fuseGatedActivationBackward(GatedActivationBackwardOp backward, PatternRewriter &rewriter) {
+  moe_kernel::MatmulOp matmul = getMatmulOnlyFor(backward.getResultGradient());
+  if (!matmul || matmul.getPaired() || matmul.getKind() == MatmulKind::ragged_contraction)
+    return rewriter.notifyMatchFailure(backward, "the gradient is not computed by a matmul over rows for it alone");
+  Extension extension{.label = "swiglu_backward",
+                      .extras = {{backward.getInput(), TileExtent::pair}},
+                      .results = {{backward.getType(), TileExtent::pair}}};
+  auto fused = extendEpilogue(matmul, extension, rewriter,
+                              [](ScalarBuilder &b, ValueRange gradient, ValueRange input) -> SmallVector<Value> {
+                                auto [gate, up] = b.swigluBackward(input[0], input[1], gradient[0]);
+                                return {gate, up};
+                              });
+  rewriter.replaceOp(backward, fused);
+  rewriter.eraseOp(matmul);
+  return success();
+}
+
+/// The scalar op for the elementwise op `op`.
+static Value buildElementwise(Operation *op, ScalarBuilder &b, ValueRange operands) {
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case([&](AddOp) { return b.add(operands[0], operands[1]); })
+      .Case([&](MultiplyOp) { return b.mul(operands[0], operands[1]); })
+      .Case([&](DivideOp) { return b.div(operands[0], operands[1]); })
+      .Case([&](NegateOp) { return b.neg(operands[0]); });
+}
+
+/// elementwise(…, matmul, …) → the matmul with the other operands as extras. Of two matmuls the later one takes the
+/// other's result, so that a sum of matmuls becomes a chain.
+template <typename OpT> static LogicalResult fuseElementwise(OpT op, PatternRewriter &rewriter) {
+  moe_kernel::MatmulOp matmul;
+  unsigned position = 0;
+  for (auto [index, operand] : llvm::enumerate(op->getOperands())) {
+    moe_kernel::MatmulOp candidate = getMatmulOnlyFor(operand);
+    if (!candidate || (matmul && candidate->isBeforeInBlock(matmul)))
+      continue;
+    matmul = candidate;
+    position = index;
+  }
+  if (!matmul)
+    return rewriter.notifyMatchFailure(op, "no operand is computed by a matmul for this op alone");
+
+  Extension extension{.label = op->getName().stripDialect(), .results = {{op.getType(), TileExtent::full}}};
+  for (auto [index, operand] : llvm::enumerate(op->getOperands()))
+    if (index != position)
+      extension.extras.push_back({operand, TileExtent::full});
+  auto fused = extendEpilogue(matmul, extension, rewriter, [&](ScalarBuilder &b, ValueRange value, ValueRange extras) {
+    // A commutative op has one form, so that equal kernels look equal.
+    SmallVector<Value> operands(extras);
+    operands.insert(operands.begin() + (op->template hasTrait<OpTrait::IsCommutative>() ? 0 : position), value[0]);
+    return SmallVector<Value>{buildElementwise(op, b, operands)};
+  });
+  rewriter.replaceOp(op, fused);
+  rewriter.eraseOp(matmul);
+  return success();
+}
+
+namespace {
+struct FuseEpiloguePass : impl::FuseEpiloguePassBase<FuseEpiloguePass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add(fuseGatedActivation)
+        .add(fuseGatedActivationBackward)
+        .add(fuseElementwise<AddOp>)
+        .add(fuseElementwise<MultiplyOp>)
+        .add(fuseElementwise<DivideOp>)
+        .add(fuseElementwise<NegateOp>);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace
+} // namespace mlir::moe

@@ -1,0 +1,199 @@
+//===- KernelGroups.cpp - Which ops of a function share a kernel --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Fuse/KernelGroups.h"
+
+#include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace mlir::moe {
+
+bool isReshape(Operation *op) { return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op); }
+
+bool isKernelSupport(Operation *op) {
+  return isReshape(op) || isa_and_nonnull<tensor::EmptyOp, linalg::FillOp, arith::ConstantOp>(op);
+}
+
+void forEachOutsideValue(Operation *op, function_ref<void(Value)> callback) {
+  op->walk([&](Operation *nested) {
+    for (Value operand : nested->getOperands())
+      if (!op->isProperAncestor(operand.getParentBlock()->getParentOp()) &&
+          operand.getParentBlock()->getParentOp() != op)
+        callback(operand);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+static int64_t getNumRows(linalg::GenericOp op) { return op.getStaticLoopRanges().front(); }
+
+static bool hasRows(linalg::GenericOp op) {
+  return op.getNumLoops() > 0 && op.getIteratorTypesArray().front() == utils::IteratorType::parallel;
+}
+
+/// Whether the first dimension of a tensor, and no other, is indexed by the first loop.
+static bool isIndexedByRow(AffineMap map) {
+  if (map.getNumResults() == 0 || map.getResult(0) != getAffineDimExpr(0, map.getContext()))
+    return false;
+  return llvm::none_of(map.getResults().drop_front(), [](AffineExpr result) { return result.isFunctionOfDim(0); });
+}
+
+/// Whether `op` reads `value` only in the row that it computes.
+static bool readsOwnRowOnly(linalg::GenericOp op, Value value) {
+  for (OpOperand &operand : op->getOpOperands())
+    if (operand.get() == value && !isIndexedByRow(op.getMatchingIndexingMap(&operand)))
+      return false;
+  WalkResult gathers = op.getRegion().walk([&](Operation *nested) {
+    if (!llvm::is_contained(nested->getOperands(), value))
+      return WalkResult::advance();
+    auto extract = dyn_cast<tensor::ExtractOp>(nested);
+    if (!extract || extract.getIndices().empty())
+      return WalkResult::interrupt();
+    auto row = extract.getIndices().front().getDefiningOp<linalg::IndexOp>();
+    return row && row.getDim() == 0 ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  return !gathers.wasInterrupted();
+}
+
+/// Whether the ops of `group` depend on each other within rows only.
+static bool isRowLocal(ArrayRef<Operation *> group) {
+  int64_t rows = getNumRows(cast<linalg::GenericOp>(group.front()));
+  for (Operation *member : group) {
+    auto op = cast<linalg::GenericOp>(member);
+    bool local = getNumRows(op) == rows;
+    forEachOutsideValue(op, [&](Value value) {
+      auto producer = value.getDefiningOp<linalg::GenericOp>();
+      if (!producer || !llvm::is_contained(group, producer))
+        return;
+      unsigned result = cast<OpResult>(value).getResultNumber();
+      local &= isIndexedByRow(producer.getIndexingMapMatchingResult(producer->getOpResult(result))) &&
+               readsOwnRowOnly(op, value);
+    });
+    if (!local)
+      return false;
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Grouping
+//===----------------------------------------------------------------------===//
+
+namespace {
+class Grouping {
+public:
+  explicit Grouping(Block &block) : block(block) {}
+
+  void addStructured(Operation *op) { startGroup(op); }
+  void addGeneric(linalg::GenericOp op);
+  /// The groups in the order of their last ops.
+  SmallVector<KernelGroup> take();
+
+private:
+  unsigned startGroup(Operation *op) {
+    groupOf[op] = groups.size();
+    groups.push_back({op});
+    return groups.size() - 1;
+  }
+  bool canMerge(unsigned a, unsigned b) const;
+  bool isConvex(ArrayRef<Operation *> ops) const;
+  void merge(unsigned from, unsigned into);
+
+  Block &block;
+  SmallVector<KernelGroup> groups; ///< Merged ones stay as empty groups.
+  DenseMap<Operation *, unsigned> groupOf;
+};
+} // namespace
+
+void Grouping::addGeneric(linalg::GenericOp op) {
+  unsigned group = startGroup(op);
+  if (!hasRows(op))
+    return;
+  llvm::SmallSetVector<unsigned, 4> candidates;
+  forEachOutsideValue(op, [&](Value value) {
+    auto producer = value.getDefiningOp<linalg::GenericOp>();
+    if (producer && producer->getBlock() == &block && hasRows(producer))
+      candidates.insert(groupOf.lookup(producer));
+  });
+  for (unsigned candidate : candidates)
+    if (canMerge(candidate, group))
+      merge(candidate, group);
+}
+
+bool Grouping::canMerge(unsigned a, unsigned b) const {
+  KernelGroup together = groups[a];
+  llvm::append_range(together, groups[b]);
+  return isRowLocal(together) && isConvex(together);
+}
+
+/// Follows what depends on `ops` through the ops before the last of them, an op of another group standing for all of
+/// its group, and sees whether it comes back.
+bool Grouping::isConvex(ArrayRef<Operation *> ops) const {
+  llvm::SmallPtrSet<Operation *, 16> inside(ops.begin(), ops.end()), dependent;
+  auto isBefore = [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); };
+  Operation *first = *llvm::min_element(ops, isBefore), *last = *llvm::max_element(ops, isBefore);
+
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Operation *op = first; op != last->getNextNode(); op = op->getNextNode()) {
+      bool dependsOnInside = false, dependsOnDependent = false;
+      forEachOutsideValue(op, [&](Value value) {
+        dependsOnInside |= inside.contains(value.getDefiningOp());
+        dependsOnDependent |= dependent.contains(value.getDefiningOp());
+      });
+      if (inside.contains(op)) {
+        if (dependsOnDependent)
+          return false;
+        continue;
+      }
+      if (!(dependsOnInside || dependsOnDependent) || !dependent.insert(op).second)
+        continue;
+      changed = true;
+      auto group = groupOf.find(op);
+      if (group == groupOf.end())
+        continue;
+      for (Operation *member : groups[group->second]) {
+        dependent.insert(member);
+        if (member->isBeforeInBlock(first))
+          first = member;
+      }
+    }
+  }
+  return true;
+}
+
+void Grouping::merge(unsigned from, unsigned into) {
+  for (Operation *op : groups[from])
+    groupOf[op] = into;
+  llvm::append_range(groups[into], groups[from]);
+  groups[from].clear();
+}
+
+SmallVector<KernelGroup> Grouping::take() {
+  llvm::erase_if(groups, [](const KernelGroup &group) { return group.empty(); });
+  auto isBefore = [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); };
+  for (KernelGroup &group : groups)
+    llvm::sort(group, isBefore);
+  llvm::sort(groups, [&](const KernelGroup &a, const KernelGroup &b) { return isBefore(a.back(), b.back()); });
+  return std::move(groups);
+}
+
+SmallVector<KernelGroup> groupKernels(Block &block) {
+  Grouping grouping(block);
+  for (Operation &op : block) {
+    if (auto generic = dyn_cast<linalg::GenericOp>(op))
+      grouping.addGeneric(generic);
+    else if (op.hasTrait<moe_kernel::StructuredKernelOp>())
+      grouping.addStructured(&op);
+  }
+  return grouping.take();
+}
+
+} // namespace mlir::moe

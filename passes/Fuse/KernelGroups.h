@@ -1,0 +1,37 @@
+//===- KernelGroups.h - Which ops of a function share a kernel --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_FUSE_KERNELGROUPS_H
+#define PASSES_FUSE_KERNELGROUPS_H
+
+#include "mlir/IR/Block.h"
+#include "mlir/IR/Operation.h"
+
+namespace mlir::moe {
+
+/// Ops of one block that become one kernel, in block order: one structured op, or linalg.generic ops.
+using KernelGroup = SmallVector<Operation *>;
+
+/// Divides the structured ops and linalg.generic ops of `block` into kernels.
+///
+/// A linalg.generic joins the groups whose results it reads if
+/// * all of them have as many rows (the extent of the first loop),
+/// * within the group, results are read only in the row that is being computed, and
+/// * no op outside of the group lies between two ops of it, taking each other group as one.
+SmallVector<KernelGroup> groupKernels(Block &block);
+
+/// Whether `op` computes nothing and goes into every kernel that needs it: a reshape, a constant, an initial value.
+bool isKernelSupport(Operation *op);
+
+/// Whether `op` views its operand with another shape.
+bool isReshape(Operation *op);
+
+/// Calls `callback` for every value that `op` or an op nested in it uses and that is defined outside of `op`.
+void forEachOutsideValue(Operation *op, function_ref<void(Value)> callback);
+
+} // namespace mlir::moe
+
+#endif // PASSES_FUSE_KERNELGROUPS_H

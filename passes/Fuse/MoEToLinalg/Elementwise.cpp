@@ -1,0 +1,107 @@
+//===- Elementwise.cpp - Elementwise ops, sums and activations --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Fuse/MoEToLinalg/Lowerings.h"
+
+namespace mlir::moe {
+
+/// Elementwise ops work on rows of any rank; a scalar is one row of one element.
+static SmallVector<int64_t> elementwiseExtents(Value value) {
+  SmallVector<int64_t> extents(shapeOf(value));
+  if (extents.empty())
+    extents.push_back(1);
+  return extents;
+}
+
+static SmallVector<Value> lowerElementwise(Operation *op, RowsBuilder &b,
+                                           function_ref<Value(ValueRange elements)> compute) {
+  Value result = op->getResult(0);
+  SmallVector<int64_t> extents = elementwiseExtents(result);
+  SmallVector<unsigned> loops = llvm::to_vector(llvm::seq<unsigned>(0, extents.size()));
+  SmallVector<RowsBuilder::Input> inputs;
+  for (Value operand : op->getOperands())
+    inputs.push_back({b.reshape(operand, extents), loops});
+  Value rows = b.compute(extents, inputs, {getElementTypeOrSelf(result), loops}, compute);
+  return {b.toModelShape(rows, shapeOf(result))};
+}
+
+static SmallVector<Value> lowerAdd(AddOp op, RowsBuilder &b) {
+  return lowerElementwise(op, b, [&](ValueRange v) { return b.add(v[0], v[1]); });
+}
+static SmallVector<Value> lowerMultiply(MultiplyOp op, RowsBuilder &b) {
+  return lowerElementwise(op, b, [&](ValueRange v) { return b.mul(v[0], v[1]); });
+}
+static SmallVector<Value> lowerDivide(DivideOp op, RowsBuilder &b) {
+  return lowerElementwise(op, b, [&](ValueRange v) { return b.div(v[0], v[1]); });
+}
+static SmallVector<Value> lowerNegate(NegateOp op, RowsBuilder &b) {
+  return lowerElementwise(op, b, [&](ValueRange v) { return b.neg(v[0]); });
+}
+
+static SmallVector<Value> lowerBroadcast(BroadcastOp op, RowsBuilder &b) {
+  Value result = op.getResult();
+  SmallVector<int64_t> extents = elementwiseExtents(result);
+  SmallVector<unsigned> loops = llvm::to_vector(llvm::seq<unsigned>(0, extents.size()));
+  Value rows = b.compute(extents, {{op.getInput(), {}}}, {getElementTypeOrSelf(result), loops},
+                         [&](ValueRange v) { return v[0]; });
+  return {b.toModelShape(rows, shapeOf(result))};
+}
+
+/// Rows in parallel, then the rows' sums in order.
+static SmallVector<Value> lowerSum(SumOp op, RowsBuilder &b) {
+  Value input = op.getInput();
+  Type type = getElementTypeOrSelf(input);
+  if (shapeOf(input).empty())
+    return {input};
+  if (shapeOf(input).size() > 1) {
+    int64_t rows = shapeOf(input)[0], columns = numElements(input) / rows;
+    input = b.compute({rows, columns}, {{b.reshape(input, {rows, columns}), {0, 1}}}, {type, {0}},
+                      [&](ValueRange v) { return b.add(v[1], v[0]); });
+  }
+  return {b.sumVector(input)};
+}
+
+/// Gate and up columns as the two halves [R, 2, n] of a row.
+static Value splitGateAndUp(Value input, RowsBuilder &b) {
+  return b.reshape(input, {shapeOf(input)[0], 2, shapeOf(input)[1] / 2});
+}
+
+static SmallVector<Value> lowerGatedActivation(GatedActivationOp op, RowsBuilder &b) {
+  Value halves = splitGateAndUp(op.getInput(), b);
+  Value result = op.getResult();
+  return {b.compute(shapeOf(result), {}, {getElementTypeOrSelf(result), {0, 1}}, [&](ValueRange) {
+    Value row = b.loop(0), column = b.loop(1);
+    Value gate = b.extract(halves, {row, b.index(0), column}), up = b.extract(halves, {row, b.index(1), column});
+    return b.swiglu(gate, up);
+  })};
+}
+
+static SmallVector<Value> lowerGatedActivationBackward(GatedActivationBackwardOp op, RowsBuilder &b) {
+  Value halves = splitGateAndUp(op.getInput(), b);
+  Value gradient = b.compute(
+      shapeOf(halves), {{op.getResultGradient(), {0, 2}}}, {getElementTypeOrSelf(halves), {0, 1, 2}},
+      [&](ValueRange v) -> Value {
+        Value row = b.loop(0), half = b.loop(1), column = b.loop(2);
+        Value gate = b.extract(halves, {row, b.index(0), column}), up = b.extract(halves, {row, b.index(1), column});
+        auto [gateGradient, upGradient] = b.swigluBackward(gate, up, v[0]);
+        Value isGate = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, half, b.index(0));
+        return arith::SelectOp::create(b, isGate, gateGradient, upGradient);
+      });
+  return {b.toModelShape(gradient, shapeOf(op.getInput()))};
+}
+
+void populateElementwiseLowerings(RewritePatternSet &patterns) {
+  addLowering(patterns, lowerAdd);
+  addLowering(patterns, lowerMultiply);
+  addLowering(patterns, lowerDivide);
+  addLowering(patterns, lowerNegate);
+  addLowering(patterns, lowerBroadcast);
+  addLowering(patterns, lowerSum);
+  addLowering(patterns, lowerGatedActivation);
+  addLowering(patterns, lowerGatedActivationBackward);
+}
+
+} // namespace mlir::moe

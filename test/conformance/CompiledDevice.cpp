@@ -1,0 +1,124 @@
+//===- CompiledDevice.cpp - An artifact as a device under test --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "test/conformance/CompiledDevice.h"
+
+#include "lib/Compiler/Pipeline/Compile.h"
+#include "lib/Compiler/Pipeline/Registration.h"
+#include "runtime/format/artifact_generated.h"
+
+#include "llvm/Support/MemoryBuffer.h"
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using namespace mlir::moe;
+using namespace mlir::moe::conformance;
+namespace format = ::moe::format;
+
+/// The values of `tensor` as elements of type T, or back.
+template <typename T>
+static std::vector<std::byte> toBytes(const Tensor &tensor) {
+  std::vector<T> values(tensor.values.begin(), tensor.values.end());
+  auto bytes = std::as_bytes(std::span(values));
+  return {bytes.begin(), bytes.end()};
+}
+template <typename T>
+static void fromBytes(std::span<const std::byte> bytes, Tensor &tensor) {
+  const T *values = reinterpret_cast<const T *>(bytes.data());
+  tensor.values.assign(values, values + bytes.size() / sizeof(T));
+}
+
+/// `Described` is a format::Port or a format::Variable.
+template <typename Described>
+static std::vector<std::byte> encode(const Described &described, const Tensor &tensor) {
+  return described.dtype() == format::DType::i32 ? toBytes<int32_t>(tensor) : toBytes<float>(tensor);
+}
+template <typename Described, typename Read>
+static Tensor decode(const Described &described, Read read) {
+  Tensor tensor(SmallVector<int64_t>(described.shape()->begin(), described.shape()->end()));
+  std::vector<std::byte> bytes(tensor.size() * sizeof(float));
+  ::moe::Status status = read(std::span<std::byte>(bytes));
+  EXPECT_TRUE(status.ok()) << status.message();
+  described.dtype() == format::DType::i32 ? fromBytes<int32_t>(bytes, tensor) : fromBytes<float>(bytes, tensor);
+  return tensor;
+}
+
+std::unique_ptr<CompiledDevice> CompiledDevice::compile(StringRef description, StringRef target, int threads) {
+  static const bool registered = [] {
+    registerAllPasses();
+    return true;
+  }();
+  (void)registered;
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  MLIRContext context(registry);
+  CompileOptions options;
+  options.target = target.str();
+  options.keepGradients = true;
+  FailureOr<std::vector<std::byte>> bytes = compileToArtifact(description, context, options);
+  EXPECT_TRUE(succeeded(bytes));
+  if (failed(bytes))
+    return nullptr;
+
+  auto artifact = ::moe::Artifact::fromBytes(*bytes);
+  EXPECT_TRUE(artifact.ok()) << artifact.status().message();
+  if (!artifact)
+    return nullptr;
+  ::moe::DriverOptions driver;
+  driver.threads = threads;
+  auto session = ::moe::Session::create(*artifact, driver);
+  EXPECT_TRUE(session.ok()) << session.status().message();
+  if (!session)
+    return nullptr;
+  auto device = std::make_unique<CompiledDevice>();
+  device->session = std::move(*session);
+  return device;
+}
+
+std::unique_ptr<CompiledDevice> CompiledDevice::compileFile(const Twine &path, StringRef target, int threads) {
+  auto file = llvm::MemoryBuffer::getFile(path);
+  EXPECT_TRUE(bool(file)) << path.str();
+  return file ? compile((*file)->getBuffer(), target, threads) : nullptr;
+}
+
+static const format::Variable *findVariable(const ::moe::Session &session, StringRef name) {
+  for (const format::Variable *variable : *session.artifact().table().variables())
+    if (variable->name()->string_view() == std::string_view(name))
+      return variable;
+  return nullptr;
+}
+
+void CompiledDevice::setVariable(StringRef name, const Tensor &value) {
+  const format::Variable *variable = findVariable(*session, name);
+  ASSERT_TRUE(variable) << name.str();
+  ::moe::Status status = session->writeVariable(name, encode(*variable, value));
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+Tensor CompiledDevice::getVariable(StringRef name) {
+  const format::Variable *variable = findVariable(*session, name);
+  EXPECT_TRUE(variable) << name.str();
+  return decode(*variable, [&](std::span<std::byte> bytes) { return session->readVariable(name, bytes); });
+}
+
+std::optional<NamedTensors> CompiledDevice::run(StringRef entry, const NamedTensors &inputs) {
+  ::moe::EntryPoint *compiled = session->find(entry);
+  EXPECT_TRUE(compiled) << entry.str();
+  if (!compiled)
+    return std::nullopt;
+  for (const format::Port *port : *compiled->table().inputs()) {
+    ::moe::Status status = compiled->setInput(port->name()->string_view(),
+                                              std::span<const std::byte>(encode(*port, inputs.at(port->name()->str()))));
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
+  ::moe::Status status = compiled->run();
+  EXPECT_TRUE(status.ok()) << status.message();
+  NamedTensors outputs;
+  for (const format::Port *port : *compiled->table().outputs())
+    outputs[port->name()->str()] = decode(
+        *port, [&](std::span<std::byte> bytes) { return compiled->getOutput(port->name()->string_view(), bytes); });
+  return outputs;
+}

@@ -1,0 +1,97 @@
+//===- CompiledModelTest.cpp - The tiny model on a target and in the reference -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Compiles docs/models/tiny.mlir and compares the loss and every gradient with the reference interpreter.
+///
+/// Tolerance, relative to the largest magnitude of a tensor. A value of a step depends on a chain of rounded sums. The
+/// error of a sum of n terms of random sign grows like √n roundings of its largest partial sum (Higham, Accuracy and
+/// Stability of Numerical Algorithms, section 2.8). The chain through the model, forward and backward, has 3 layers of
+/// at most 8 sums of at most n = 1024 terms each way: 2 · 3 · 8 · √1024 = 1536 roundings of 2⁻²⁴.
+///
+//===----------------------------------------------------------------------===//
+#include "test/conformance/CompiledDevice.h"
+#include "test/conformance/Model.h"
+
+#include <gtest/gtest.h>
+
+using namespace mlir::moe::conformance;
+
+namespace {
+
+constexpr double kRoundings = 2 * 3 * 8 * 32;
+const char *const kTiny = MOE_SOURCE_DIR "/docs/models/tiny.mlir";
+
+/// The tiny model with drawn variables, and what the reference makes of one batch.
+struct Expected {
+  std::unique_ptr<Model> model = Model::parseFile(kTiny);
+  NamedTensors variables, inputs, outputs;
+
+  Expected() {
+    Draw draw("tiny");
+    variables = model->drawVariables(draw);
+    inputs = model->drawInputs(model->getLoss(), "train_step", draw);
+    inputs["learning_rate"] = Tensor::scalar(1e-3);
+    inputs["bias_correction1"] = Tensor::scalar(0.1);
+    inputs["bias_correction2"] = Tensor::scalar(0.05);
+    ReferenceDevice reference(model->getTraining());
+    outputs = run(reference);
+  }
+
+  NamedTensors run(Device &device) const {
+    for (auto &[name, value] : variables)
+      device.setVariable(name, value);
+    std::optional<NamedTensors> outputs = device.run("train_step", inputs);
+    return outputs ? std::move(*outputs) : NamedTensors();
+  }
+
+  static const Expected &get() {
+    static const Expected expected;
+    return expected;
+  }
+};
+
+double largest(const Tensor &tensor) {
+  double result = 0;
+  for (double value : tensor.values)
+    result = std::max(result, std::abs(value));
+  return result;
+}
+
+void expectSame(const NamedTensors &actual, const NamedTensors &expected, double unitRoundoff) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (auto &[name, value] : expected) {
+    const Tensor &other = actual.at(name);
+    ASSERT_EQ(other.size(), value.size()) << name;
+    double tolerance = kRoundings * unitRoundoff * largest(value), error = 0;
+    for (int64_t i = 0; i < value.size(); ++i)
+      error = std::isnan(other[i]) ? INFINITY : std::max(error, std::abs(other[i] - value[i]));
+    EXPECT_LE(error, tolerance) << name << ", largest magnitude " << largest(value);
+  }
+}
+
+class CompiledModelTest : public testing::TestWithParam<const char *> {};
+
+TEST_P(CompiledModelTest, LossAndAllGradientsAgreeWithTheReference) {
+  auto device = CompiledDevice::compileFile(kTiny, GetParam());
+  ASSERT_TRUE(device);
+  expectSame(Expected::get().run(*device), Expected::get().outputs, device->unitRoundoff());
+}
+
+TEST_P(CompiledModelTest, BitsDoNotDependOnTheThreads) {
+  auto one = CompiledDevice::compileFile(kTiny, GetParam(), /*threads=*/1);
+  auto three = CompiledDevice::compileFile(kTiny, GetParam(), /*threads=*/3);
+  ASSERT_TRUE(one && three);
+  NamedTensors expected = Expected::get().run(*one), actual = Expected::get().run(*three);
+  for (auto &[name, value] : expected)
+    EXPECT_EQ(value.values, actual.at(name).values) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, CompiledModelTest, testing::Values("cpu", "cpu:x86-64-v3"),
+                         [](const auto &info) { return info.index == 0 ? "Host" : "Portable"; });
+
+} // namespace

@@ -1,0 +1,146 @@
+//===- InterpreterTest.cpp - The reference interpreter by hand --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Compiler/Reference/Interpreter.h"
+
+#include "dialects/MoE/IR/MoEOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Parser/Parser.h"
+
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using namespace mlir::moe;
+using namespace mlir::moe::reference;
+
+namespace {
+
+class InterpreterTest : public testing::Test {
+protected:
+  InterpreterTest() {
+    context.loadDialect<MoEDialect, arith::ArithDialect, func::FuncDialect>();
+    context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) { message = diagnostic.str(); });
+  }
+
+  Interpreter interpret(StringRef text, InterpreterOptions options = {}) {
+    module = parseSourceString<ModuleOp>(text, &context);
+    EXPECT_TRUE(module) << message;
+    return Interpreter(*module, options);
+  }
+
+  using Values = std::vector<double>;
+
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+  std::string message;
+};
+
+// Ties go to the lower index; the weights are in descending order of what was compared, without the bias.
+TEST_F(InterpreterTest, TiedScores) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%scores: tensor<2x4xf32>, %bias: tensor<4xf32>) -> (tensor<2x2xf32>, tensor<2x2xi32>) {
+      %w, %i = moe.topk_gate %scores, %bias {top_k = 2, norm_topk_prob = false, routed_scaling_factor = 2.0}
+          : (tensor<2x4xf32>, tensor<4xf32>) -> (tensor<2x2xf32>, tensor<2x2xi32>)
+      return %w, %i : tensor<2x2xf32>, tensor<2x2xi32>
+    })");
+  Tensor scores({2, 4}, {0.5, 0.5, 0.5, 0.5, 0.125, 0.25, 0.25, 0.0}), bias({4}, {0.0, 0.0, 0.0, 0.25});
+  auto results = interpreter.call("f", {scores, bias});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_EQ((*results)[1].values, Values({3, 0, 1, 2}));
+  EXPECT_EQ((*results)[0].values, Values({1.0, 1.0, 0.5, 0.5}));
+}
+
+// Rows of an expert keep the order of their tokens; an expert without rows has an empty range.
+TEST_F(InterpreterTest, RoutingPlan) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%indices: tensor<3x2xi32>) -> (tensor<5xi32>, tensor<6xi32>, tensor<3x2xi32>, tensor<4xi32>) {
+      %offsets, %permutation, %inverse = moe.plan_routing %indices
+          : (tensor<3x2xi32>) -> (tensor<5xi32>, tensor<6xi32>, tensor<3x2xi32>)
+      %load = moe.expert_load %offsets : (tensor<5xi32>) -> tensor<4xi32>
+      return %offsets, %permutation, %inverse, %load : tensor<5xi32>, tensor<6xi32>, tensor<3x2xi32>, tensor<4xi32>
+    })");
+  auto results = interpreter.call("f", {Tensor({3, 2}, {3, 0, 0, 1, 1, 3})});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_EQ((*results)[0].values, Values({0, 2, 4, 4, 6}));
+  EXPECT_EQ((*results)[1].values, Values({1, 2, 3, 4, 0, 5}));
+  EXPECT_EQ((*results)[2].values, Values({4, 0, 1, 2, 3, 5}));
+  EXPECT_EQ((*results)[3].values, Values({2, 2, 0, 2}));
+}
+
+// A mean load moves no bias.
+TEST_F(InterpreterTest, SelectionBias) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%bias: tensor<3xf32>, %load: tensor<3xi32>) -> tensor<3xf32> {
+      %new = moe.update_selection_bias %bias, %load {rate = 0.5} : (tensor<3xf32>, tensor<3xi32>) -> tensor<3xf32>
+      return %new : tensor<3xf32>
+    })");
+  auto results = interpreter.call("f", {Tensor({3}, {0, 0, 0}), Tensor({3}, {4, 2, 0})});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_EQ((*results)[0].values, Values({-0.5, 0.0, 0.5}));
+}
+
+// Reads see the old value wherever they stand; the new one is there for the next call.
+TEST_F(InterpreterTest, Variables) {
+  Interpreter interpreter = interpret(R"(
+    moe.variable @count buffer ones : tensor<f32>
+    func.func @step() -> (tensor<f32> {moe.name = "before"}) {
+      %old = moe.read @count : tensor<f32>
+      %new = moe.add %old, %old : tensor<f32>
+      moe.write %new, @count : tensor<f32>
+      %again = moe.read @count : tensor<f32>
+      return %again : tensor<f32>
+    })");
+  for (double expected : {1.0, 2.0, 4.0}) {
+    auto outputs = interpreter.run("step", {});
+    ASSERT_TRUE(succeeded(outputs));
+    EXPECT_EQ(outputs->at("before")[0], expected);
+  }
+  EXPECT_EQ((*interpreter.getVariable("count"))[0], 8.0);
+}
+
+TEST_F(InterpreterTest, RoundsToFloat32WhereAsked) {
+  const char *text = R"(
+    func.func @f(%x: tensor<f32>) -> tensor<f32> {
+      %y = moe.add %x, %x : tensor<f32>
+      return %y : tensor<f32>
+    })";
+  Tensor x = Tensor::scalar(0.1);
+  EXPECT_EQ((*interpret(text).call("f", {x}))[0][0], 0.2);
+  EXPECT_EQ((*interpret(text, {/*roundToFloat32=*/true}).call("f", {x}))[0][0], static_cast<float>(0.2));
+}
+
+TEST_F(InterpreterTest, RefusesWrongInputs) {
+  Interpreter interpreter = interpret(R"(
+    moe.variable @w parameter normal 0.02 : tensor<2xf32>
+    func.func @f(%x: tensor<2xf32> {moe.name = "x"}) -> (tensor<2xf32> {moe.name = "y"}) {
+      %w = moe.read @w : tensor<2xf32>
+      %y = moe.add %x, %w : tensor<2xf32>
+      return %y : tensor<2xf32>
+    })");
+  Tensor x({2}, {1, 2});
+  EXPECT_TRUE(failed(interpreter.run("g", {{"x", x}})));
+  EXPECT_EQ(message, "has no function 'g'");
+  EXPECT_TRUE(failed(interpreter.run("f", {{"z", x}})));
+  EXPECT_EQ(message, "is missing the input \"x\"");
+  EXPECT_TRUE(failed(interpreter.run("f", {{"x", x}, {"z", x}})));
+  EXPECT_EQ(message, "takes 1 inputs, not 2");
+  EXPECT_TRUE(failed(interpreter.run("f", {{"x", Tensor({3})}})));
+  EXPECT_EQ(message, "argument #0 has shape [3] but the type is 'tensor<2xf32>'");
+  EXPECT_TRUE(failed(interpreter.run("f", {{"x", x}})));
+  EXPECT_EQ(message, "'moe.read' op reads 'w', which has no value yet");
+}
+
+TEST_F(InterpreterTest, NamesAnOpWithoutRule) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%x: tensor<2xf32>) -> tensor<2xf32> {
+      %y = arith.addf %x, %x : tensor<2xf32>
+      return %y : tensor<2xf32>
+    })");
+  EXPECT_TRUE(failed(interpreter.call("f", {Tensor({2})})));
+  EXPECT_EQ(message, "'arith.addf' op has no rule in the reference interpreter");
+}
+
+} // namespace

@@ -1,0 +1,236 @@
+//===- AttentionTest.cpp - Attention kernels against plain loops -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "KernelTest.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace moe::test;
+
+namespace {
+
+struct AttentionCase {
+  int64_t sequences, length, heads, keyHeads, headDim;
+  const char *arch = "host";
+  const char *config = "vector_width = 16, tile_m = 4, tile_n = 64, block_m = 32, block_n = 64";
+
+  int64_t tokens() const { return sequences * length; }
+  int64_t queryColumns() const { return heads * headDim; }
+  int64_t keyColumns() const { return keyHeads * headDim; }
+  double scale() const { return 1 / std::sqrt(double(headDim)); }
+};
+
+constexpr const char *kBlocksDiffer = "vector_width = 16, tile_m = 8, tile_n = 32, block_m = 48, block_n = 16";
+constexpr const char *kEightLanes = "vector_width = 8, tile_m = 6, tile_n = 16, block_m = 16, block_n = 32";
+
+const AttentionCase kCases[] = {
+    {1, 1, 1, 1, 32},
+    {2, 7, 4, 2, 8},
+    {1, 33, 3, 1, 64},
+    {3, 40, 2, 2, 2},
+    {2, 128, 4, 2, 32},
+    {1, 70, 2, 1, 128},
+    {1, 65, 2, 2, 20},
+    {2, 100, 4, 1, 32, "host", kBlocksDiffer},
+    {1, 33, 2, 2, 24, "host", kBlocksDiffer},
+    {2, 7, 4, 2, 8, "x86-64-v3", kEightLanes},
+    {1, 77, 6, 2, 36, "x86-64-v3", kEightLanes},
+};
+
+std::string nameOf(const testing::TestParamInfo<AttentionCase> &info) {
+  const AttentionCase &c = info.param;
+  return llvm::formatv("{0}_S{1}_H{2}_{3}_D{4}", info.index, c.length, c.heads, c.keyHeads, c.headDim);
+}
+
+/// Sums in float64. `keys(t)` is how many keys row t sees, `keyRow(t, j)` where key j of them is.
+struct Reference {
+  std::vector<double> result, lse, probabilities; ///< Of all (row, head, key < most).
+};
+
+template <typename Keys, typename KeyRow>
+Reference attend(const AttentionCase &c, const Buffer<float> &query, const Buffer<float> &key,
+                 const Buffer<float> &value, int64_t most, Keys keys, KeyRow keyRow) {
+  Reference r;
+  r.result.resize(c.tokens() * c.queryColumns());
+  r.lse.resize(c.tokens() * c.heads);
+  r.probabilities.resize(c.tokens() * c.heads * most);
+  for (int64_t t = 0; t < c.tokens(); ++t)
+    for (int64_t h = 0; h < c.heads; ++h) {
+      int64_t keyColumn = h / (c.heads / c.keyHeads) * c.headDim;
+      double *p = &r.probabilities[(t * c.heads + h) * most], sum = 0;
+      for (int64_t j = 0; j < keys(t); ++j) {
+        double score = 0;
+        for (int64_t d = 0; d < c.headDim; ++d)
+          score += double(query[t * c.queryColumns() + h * c.headDim + d]) *
+                   key[keyRow(t, j) * c.keyColumns() + keyColumn + d];
+        p[j] = std::exp(score * c.scale());
+        sum += p[j];
+      }
+      r.lse[t * c.heads + h] = std::log(sum);
+      for (int64_t j = 0; j < keys(t); ++j) {
+        p[j] /= sum;
+        for (int64_t d = 0; d < c.headDim; ++d)
+          r.result[t * c.queryColumns() + h * c.headDim + d] +=
+              p[j] * value[keyRow(t, j) * c.keyColumns() + keyColumn + d];
+      }
+    }
+  return r;
+}
+
+Reference attendCausally(const AttentionCase &c, const Buffer<float> &query, const Buffer<float> &key,
+                         const Buffer<float> &value) {
+  return attend(
+      c, query, key, value, c.length, [&](int64_t t) { return t % c.length + 1; },
+      [&](int64_t t, int64_t j) { return t / c.length * c.length + j; });
+}
+
+/// |score| ≤ √D for operands in [−1, 1): its D products and the exponential leave a probability with a relative error
+/// of (D·√D + √D + 8) ε. A result adds at most S of them (their sum is 1), and the running sums are rescaled once a
+/// block.
+double resultError(const AttentionCase &c, int64_t keys) {
+  double root = std::sqrt(double(c.headDim));
+  return (2 * (c.headDim * root + root + 8) + keys + 8) * kEpsilon;
+}
+
+struct AttentionTest : testing::TestWithParam<AttentionCase> {
+  const AttentionCase &c = GetParam();
+  Buffer<float> query = randomBuffer(c.tokens() * c.queryColumns(), 1);
+  Buffer<float> key = randomBuffer(c.tokens() * c.keyColumns(), 2);
+  Buffer<float> value = randomBuffer(c.tokens() * c.keyColumns(), 3);
+
+  void SetUp() override {
+    if (!CompiledKernel::canRun(c.arch))
+      GTEST_SKIP() << "this machine cannot run " << c.arch;
+  }
+  std::string queryType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.queryColumns()); }
+  std::string keyType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.keyColumns()); }
+  std::string lseType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.heads); }
+  std::string attributes() const {
+    return llvm::formatv("num_heads = {0} : i64, num_kv_heads = {1} : i64", c.heads, c.keyHeads);
+  }
+};
+
+TEST_P(AttentionTest, Forward) {
+  std::string source = llvm::formatv(R"mlir(
+    moe_kernel.kernel @attention(%q: {0}, %k: {1}, %v: {1}) -> ({0}, {2})
+        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+      %r:2 = moe_kernel.attention %q, %k, %v {{{4}, sequence_length = {5} : i64} : ({0}, {1}, {1}) -> ({0}, {2})
+      moe_kernel.return %r#0, %r#1 : {0}, {2}
+    })mlir",
+                                     queryType(), keyType(), lseType(), c.config, attributes(), c.length);
+  auto kernel = CompiledKernel::compile(source, c.arch);
+  ASSERT_TRUE(kernel);
+  auto result = poisonedBuffer(c.tokens() * c.queryColumns()), lse = poisonedBuffer(c.tokens() * c.heads);
+  runInAllWays(*kernel, {query, key, value, result, lse}, result, lse);
+
+  Reference expected = attendCausally(c, query, key, value);
+  double error = resultError(c, c.length);
+  expectWithin(result, expected.result, std::vector<double>(expected.result.size(), error), "result");
+  std::vector<double> lseBound;
+  for (double value : expected.lse)
+    lseBound.push_back(error + 2 * std::abs(value) * kEpsilon);
+  expectWithin(lse, expected.lse, lseBound, "lse");
+}
+
+TEST_P(AttentionTest, Backward) {
+  std::string source = llvm::formatv(R"mlir(
+    moe_kernel.kernel @attention_backward(%q: {0}, %k: {1}, %v: {1}, %o: {0}, %lse: {2}, %g: {0}) -> ({0}, {1}, {1})
+        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+      %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %lse, %g {{{4}, sequence_length = {5} : i64}
+          : ({0}, {1}, {1}, {0}, {2}, {0}) -> ({0}, {1}, {1})
+      moe_kernel.return %r#0, %r#1, %r#2 : {0}, {1}, {1}
+    })mlir",
+                                     queryType(), keyType(), lseType(), c.config, attributes(), c.length);
+  auto kernel = CompiledKernel::compile(source, c.arch);
+  ASSERT_TRUE(kernel);
+  Reference forward = attendCausally(c, query, key, value);
+  Buffer<float> result(std::vector<float>(forward.result.begin(), forward.result.end()));
+  Buffer<float> lse(std::vector<float>(forward.lse.begin(), forward.lse.end()));
+  auto gradient = randomBuffer(c.tokens() * c.queryColumns(), 4);
+  auto queryGradient = poisonedBuffer(c.tokens() * c.queryColumns());
+  auto keyGradient = poisonedBuffer(c.tokens() * c.keyColumns());
+  auto valueGradient = poisonedBuffer(c.tokens() * c.keyColumns());
+  runInAllWays(*kernel, {query, key, value, result, lse, gradient, queryGradient, keyGradient, valueGradient},
+               queryGradient, keyGradient, valueGradient);
+
+  std::vector<double> dQ(c.tokens() * c.queryColumns()), dK(c.tokens() * c.keyColumns()), dV(dK.size());
+  std::vector<double> dQBound(dQ.size(), kEpsilon), dKBound(dK.size(), kEpsilon), dVBound(dV.size(), kEpsilon);
+  // A probability has the relative error of resultError; dP and delta are sums of D terms below 1 (delta of D
+  // products of a result, itself rounded); each gradient adds at most S·(H/Hkv) terms.
+  int64_t group = c.heads / c.keyHeads;
+  double relative = resultError(c, 0), terms = (c.length * group + 8) * kEpsilon;
+  for (int64_t t = 0; t < c.tokens(); ++t)
+    for (int64_t h = 0; h < c.heads; ++h) {
+      int64_t at = t * c.queryColumns() + h * c.headDim;
+      double delta = 0;
+      for (int64_t d = 0; d < c.headDim; ++d)
+        delta += gradient[at + d] * forward.result[at + d];
+      for (int64_t j = 0; j <= t % c.length; ++j) {
+        int64_t keyAt = (t / c.length * c.length + j) * c.keyColumns() + h / group * c.headDim;
+        double p = forward.probabilities[(t * c.heads + h) * c.length + j], dP = 0;
+        for (int64_t d = 0; d < c.headDim; ++d)
+          dP += double(gradient[at + d]) * value[keyAt + d];
+        double dS = c.scale() * p * (dP - delta);
+        double dSError = std::abs(dS) * (relative + terms) + c.scale() * p * 2 * c.headDim * (c.headDim + 2) * kEpsilon;
+        for (int64_t d = 0; d < c.headDim; ++d) {
+          dV[keyAt + d] += p * gradient[at + d];
+          dVBound[keyAt + d] += p * std::abs(gradient[at + d]) * (relative + terms);
+          dQ[at + d] += dS * key[keyAt + d];
+          dQBound[at + d] += std::abs(key[keyAt + d]) * dSError;
+          dK[keyAt + d] += dS * query[at + d];
+          dKBound[keyAt + d] += std::abs(query[at + d]) * dSError;
+        }
+      }
+    }
+  expectWithin(queryGradient, dQ, dQBound, "query_gradient");
+  expectWithin(keyGradient, dK, dKBound, "key_gradient");
+  expectWithin(valueGradient, dV, dVBound, "value_gradient");
+}
+
+TEST_P(AttentionTest, Cached) {
+  // The tokens of a sequence follow one another in a cache with room for more; every sequence starts elsewhere.
+  int64_t capacity = c.length + 21;
+  std::string cacheType = llvm::formatv("tensor<{0}x{1}x{2}xf32>", c.sequences, capacity, c.keyColumns());
+  std::string positionsType = llvm::formatv("tensor<{0}x{1}xi32>", c.sequences, c.length);
+  std::string source = llvm::formatv(R"mlir(
+    moe_kernel.kernel @cached_attention(%q: {0}, %k: {1}, %v: {1}, %p: {2}) -> {0}
+        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+      %r = moe_kernel.cached_attention %q, %k, %v, %p {{{4}} : ({0}, {1}, {1}, {2}) -> {0}
+      moe_kernel.return %r : {0}
+    })mlir",
+                                     queryType(), cacheType, positionsType, c.config, attributes());
+  auto kernel = CompiledKernel::compile(source, c.arch);
+  ASSERT_TRUE(kernel);
+  auto keyCache = randomBuffer(c.sequences * capacity * c.keyColumns(), 5);
+  auto valueCache = randomBuffer(c.sequences * capacity * c.keyColumns(), 6);
+  Buffer<int32_t> positions(c.tokens());
+  for (int64_t t = 0; t < c.tokens(); ++t)
+    positions[t] = t % c.length + (t / c.length * 9 + 4) % 21;
+  // What lies behind the last position must not matter.
+  for (int64_t b = 0; b < c.sequences; ++b)
+    for (int64_t j = positions[(b + 1) * c.length - 1] + 1; j < capacity; ++j)
+      for (int64_t n = 0; n < c.keyColumns(); ++n)
+        keyCache[(b * capacity + j) * c.keyColumns() + n] = valueCache[(b * capacity + j) * c.keyColumns() + n] = NAN;
+  auto result = poisonedBuffer(c.tokens() * c.queryColumns());
+  runInAllWays(*kernel, {query, keyCache, valueCache, positions, result}, result);
+
+  Reference expected = attend(
+      c, query, keyCache, valueCache, capacity, [&](int64_t t) { return positions[t] + 1; },
+      [&](int64_t t, int64_t j) { return t / c.length * capacity + j; });
+  expectWithin(result, expected.result, std::vector<double>(expected.result.size(), resultError(c, capacity)),
+               "result");
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest, testing::ValuesIn(kCases), nameOf);
+
+// A decode step: one new token in each of several sequences, with caches filled to different lengths.
+INSTANTIATE_TEST_SUITE_P(Decode, AttentionTest,
+                         testing::Values(AttentionCase{3, 1, 4, 2, 32}, AttentionCase{2, 1, 2, 1, 20},
+                                         AttentionCase{2, 3, 4, 4, 64},
+                                         AttentionCase{3, 1, 4, 2, 36, "x86-64-v3", kEightLanes}),
+                         nameOf);
+
+} // namespace

@@ -1,0 +1,339 @@
+//===- MatmulTest.cpp - Matmul kernels against plain loops ------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "KernelTest.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace moe::test;
+
+namespace {
+
+enum class Epilogue { Store, Extras, Pairs };
+
+struct MatmulCase {
+  const char *name;
+  const char *kind = "dense";
+  int64_t rows = 1, columns = 1, depth = 1;
+  std::vector<int> rowsOfExperts = {}; ///< Ragged kinds: their sum is `rows` or, for a contraction, `depth`.
+  bool transposeLhs = false, transposeRhs = false;
+  Epilogue epilogue = Epilogue::Store;
+  int64_t gatherDivisor = 0; ///< 0: no gather.
+  bool gatherRhs = false;
+
+  bool isContraction() const { return std::string(kind) == "ragged_contraction"; }
+  bool isRagged() const { return !rowsOfExperts.empty(); }
+  bool isPaired() const { return epilogue == Epilogue::Pairs; }
+  int64_t experts() const { return isRagged() ? rowsOfExperts.size() : 1; }
+  int64_t outputs() const { return isPaired() ? columns / 2 : columns; }
+  int64_t gatheredRows() const { return isContraction() ? depth : rows; }
+  /// Rows of the tokens' operand, where it is gathered.
+  int64_t tokens() const { return (gatheredRows() + gatherDivisor - 1) / gatherDivisor; }
+};
+
+struct Arch {
+  const char *arch;
+  const char *config;
+};
+
+std::ostream &operator<<(std::ostream &stream, const MatmulCase &c) { return stream << c.name; }
+std::ostream &operator<<(std::ostream &stream, const Arch &a) { return stream << a.arch; }
+
+using Parameters = std::tuple<MatmulCase, Arch>;
+
+std::string tensor(std::initializer_list<int64_t> shape, const char *element = "f32") {
+  std::string text = "tensor<";
+  for (int64_t size : shape)
+    text += std::to_string(size) + "x";
+  return text + element + ">";
+}
+
+struct MatmulTest : testing::TestWithParam<Parameters> {
+  const MatmulCase &c = std::get<0>(GetParam());
+  const Arch &arch = std::get<1>(GetParam());
+
+  std::string lhsType() const {
+    if (c.isContraction())
+      return tensor({c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.depth, c.rows});
+    int64_t rows = c.gatherDivisor ? c.tokens() : c.rows;
+    return c.transposeLhs ? tensor({c.depth, rows}) : tensor({rows, c.depth});
+  }
+  std::string rhsType() const {
+    if (c.isContraction())
+      return tensor({c.gatherRhs ? c.tokens() : c.depth, c.columns});
+    int64_t first = c.transposeRhs ? c.columns : c.depth, second = c.transposeRhs ? c.depth : c.columns;
+    return c.isRagged() ? tensor({c.experts(), first, second}) : tensor({first, second});
+  }
+  std::string resultType(int64_t columns) const {
+    return c.isContraction() ? tensor({c.experts(), c.rows, columns}) : tensor({c.rows, columns});
+  }
+
+  std::string source() const;
+};
+
+std::string MatmulTest::source() const {
+  std::vector<std::string> types = {lhsType(), rhsType()};
+  std::string operands = "(%a0, %a1)", attributes;
+  auto addOperand = [&](std::string type) {
+    types.push_back(type);
+    return "%a" + std::to_string(types.size() - 1);
+  };
+  if (c.isRagged())
+    operands += " offsets(" + addOperand(tensor({c.experts() + 1}, "i32")) + ")";
+  if (c.gatherDivisor) {
+    operands += " rows(" + addOperand(tensor({c.gatheredRows()}, "i32")) + ")";
+    attributes += ", row_divisor = " + std::to_string(c.gatherDivisor) + " : i64";
+  }
+  if (c.transposeLhs)
+    attributes += ", transpose_lhs";
+  if (c.transposeRhs)
+    attributes += ", transpose_rhs";
+  if (c.gatherRhs)
+    attributes += ", gather_rhs";
+
+  std::string full = resultType(c.outputs()), results, extents, region;
+  switch (c.epilogue) {
+  case Epilogue::Store:
+    results = full;
+    extents = "#moe_kernel<extent full>";
+    region = "^bb0(%x: f32):\n moe_kernel.yield %x : f32";
+    break;
+  case Epilogue::Extras: {
+    std::string list = addOperand("tensor<f32>");
+    list += ", " + addOperand(tensor({c.rows}));
+    list += ", " + addOperand(tensor({c.outputs()}));
+    list += ", " + addOperand(full);
+    operands += " extras(" + list + ")";
+    attributes += ", extra_extents = [#moe_kernel<extent scalar>, #moe_kernel<extent row>, #moe_kernel<extent column>, "
+                  "#moe_kernel<extent full>]";
+    results = full + ", " + full;
+    extents = "#moe_kernel<extent full>, #moe_kernel<extent full>";
+    region = R"(^bb0(%x: f32, %s: f32, %r: f32, %c: f32, %f: f32):
+      %0 = arith.mulf %x, %s : f32
+      %1 = arith.addf %0, %r : f32
+      %2 = arith.addf %1, %c : f32
+      %3 = arith.addf %2, %f : f32
+      moe_kernel.yield %x, %3 : f32, f32)";
+    break;
+  }
+  case Epilogue::Pairs: {
+    std::string pair = resultType(c.columns);
+    operands += " extras(" + addOperand(pair) + ")";
+    attributes += ", paired, extra_extents = [#moe_kernel<extent pair>]";
+    results = full + ", " + pair;
+    extents = "#moe_kernel<extent full>, #moe_kernel<extent pair>";
+    region = R"(^bb0(%x: f32, %y: f32, %p: f32, %q: f32):
+      %0 = arith.mulf %x, %y : f32
+      %1 = arith.addf %x, %p : f32
+      %2 = arith.addf %y, %q : f32
+      moe_kernel.yield %0, %1, %2 : f32, f32, f32)";
+    break;
+  }
+  }
+
+  std::string arguments, operandTypes;
+  for (size_t i = 0; i < types.size(); ++i) {
+    arguments += llvm::formatv("{0}%a{1}: {2}", i ? ", " : "", i, types[i]);
+    operandTypes += (i ? ", " : "") + types[i];
+  }
+  bool two = c.epilogue != Epilogue::Store;
+  return llvm::formatv(R"mlir(
+    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = #moe_kernel.cpu_config<{2}>} {{
+      %r{3} = moe_kernel.matmul {4} {5} {{result_extents = [{6}]{7}} : ({8}) -> ({1}) {{
+        {9}
+      }
+      moe_kernel.return {10} : {1}
+    })mlir",
+                       arguments, results, arch.config, two ? ":2" : "", c.kind, operands, extents, attributes,
+                       operandTypes, region, two ? "%r#0, %r#1" : "%r");
+}
+
+TEST_P(MatmulTest, AgreesWithLoops) {
+  if (!CompiledKernel::canRun(arch.arch))
+    GTEST_SKIP() << "this machine cannot run " << arch.arch;
+  auto kernel = CompiledKernel::compile(source(), arch.arch);
+  ASSERT_TRUE(kernel);
+  EXPECT_EQ(kernel->flops, 2 * c.rows * c.columns * c.depth);
+
+  int64_t lhsRows = c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.gatheredRows();
+  int64_t lhsCount = c.isContraction() ? lhsRows * c.rows : lhsRows * c.depth;
+  int64_t rhsCount =
+      c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns : c.experts() * c.depth * c.columns;
+  auto lhs = randomBuffer(lhsCount, 1), rhs = randomBuffer(rhsCount, 2);
+  Buffer<int32_t> offsets(c.experts() + 1), rowIndex(c.gatheredRows());
+  for (int64_t e = 0; e < c.experts(); ++e)
+    offsets[e + 1] = offsets[e] + (c.isRagged() ? c.rowsOfExperts[e] : int(c.rows));
+  for (int64_t r = 0; r < c.gatheredRows(); ++r)
+    rowIndex[r] = (r * 7919 + 3) % c.gatheredRows(); // A permutation unless 7919 divides the number of rows.
+  int64_t resultRows = (c.isContraction() ? c.experts() : 1) * c.rows;
+  auto scalar = randomBuffer(1, 3), row = randomBuffer(c.rows, 4), column = randomBuffer(c.outputs(), 5);
+  auto full = randomBuffer(resultRows * c.outputs(), 6), pair = randomBuffer(resultRows * c.columns, 7);
+  auto first = poisonedBuffer(resultRows * c.outputs());
+  auto second = poisonedBuffer(resultRows * (c.isPaired() ? c.columns : c.outputs()));
+
+  std::vector<void *> buffers = {lhs, rhs};
+  if (c.isRagged())
+    buffers.push_back(offsets);
+  if (c.gatherDivisor)
+    buffers.push_back(rowIndex);
+  if (c.epilogue == Epilogue::Extras)
+    buffers.insert(buffers.end(), {scalar, row, column, full});
+  if (c.isPaired())
+    buffers.push_back(pair);
+  buffers.push_back(first);
+  if (c.epilogue == Epilogue::Store) {
+    runInAllWays(*kernel, buffers, first);
+  } else {
+    buffers.push_back(second);
+    runInAllWays(*kernel, buffers, first, second);
+  }
+
+  // The accumulator in float64, and Σ|a·b|, by which rounding errors are bounded.
+  std::vector<double> sum(resultRows * c.columns), magnitude(resultRows * c.columns);
+  auto gathered = [&](int64_t r, bool gathers) { return gathers ? rowIndex[r] / c.gatherDivisor : r; };
+  for (int64_t e = 0; e < c.experts(); ++e) {
+    int64_t firstRow = c.isContraction() ? 0 : offsets[e], lastRow = c.isContraction() ? c.rows : offsets[e + 1];
+    int64_t firstK = c.isContraction() ? offsets[e] : 0, lastK = c.isContraction() ? offsets[e + 1] : c.depth;
+    for (int64_t m = firstRow; m < lastRow; ++m)
+      for (int64_t n = 0; n < c.columns; ++n)
+        for (int64_t k = firstK; k < lastK; ++k) {
+          bool gathersLhs = c.gatherDivisor && !c.gatherRhs;
+          float a = c.isContraction() ? lhs[gathered(k, gathersLhs) * c.rows + m]
+                    : c.transposeLhs  ? lhs[k * c.rows + m]
+                                      : lhs[gathered(m, gathersLhs) * c.depth + k];
+          float b = c.isContraction() ? rhs[gathered(k, c.gatherRhs) * c.columns + n]
+                    : c.transposeRhs  ? rhs[(e * c.columns + n) * c.depth + k]
+                                      : rhs[(e * c.depth + k) * c.columns + n];
+          int64_t at = ((c.isContraction() ? e * c.rows : 0) + m) * c.columns + n;
+          sum[at] += double(a) * b;
+          magnitude[at] += std::abs(double(a) * b);
+        }
+  }
+
+  // depth roundings in the sum; a few more in the epilogue, of values of at most magnitude + 3.
+  auto bound = [&](double magnitude) { return (c.depth * magnitude + 8 * (magnitude + 3)) * kEpsilon; };
+  std::vector<double> expected1, expected2, bound1, bound2;
+  for (int64_t r = 0; r < resultRows; ++r)
+    for (int64_t n = 0; n < c.outputs(); ++n) {
+      int64_t at = r * c.columns + n;
+      if (c.isPaired()) {
+        expected1.push_back(sum[at] * sum[at + c.outputs()]);
+        bound1.push_back(bound(magnitude[at]) * (magnitude[at + c.outputs()] + 1) +
+                         bound(magnitude[at + c.outputs()]) * magnitude[at]);
+        continue;
+      }
+      expected1.push_back(sum[at]);
+      bound1.push_back(bound(magnitude[at]));
+      expected2.push_back(sum[at] * scalar[0] + row[r % c.rows] + column[n] + full[r * c.outputs() + n]);
+      bound2.push_back(bound(magnitude[at]));
+    }
+  if (c.isPaired())
+    for (int64_t at = 0; at < resultRows * c.columns; ++at) {
+      expected2.push_back(sum[at] + pair[at]);
+      bound2.push_back(bound(magnitude[at]));
+    }
+  expectWithin(first, expected1, bound1, "the first result");
+  if (c.epilogue != Epilogue::Store)
+    expectWithin(second, expected2, bound2, "the second result");
+}
+
+// A residual is added to in place: each of its elements is read before the result is written over it.
+TEST(MatmulTiedTest, AddsInPlace) {
+  auto kernel = CompiledKernel::compile(R"mlir(
+    moe_kernel.kernel @residual(%a: tensor<37x20xf32>, %b: tensor<45x20xf32>,
+                                %x: tensor<37x45xf32> {moe_kernel.tied = 0 : i64}) -> tensor<37x45xf32> {
+      %r = moe_kernel.matmul dense (%a, %b) extras(%x)
+          {transpose_rhs, extra_extents = [#moe_kernel<extent full>], result_extents = [#moe_kernel<extent full>]}
+          : (tensor<37x20xf32>, tensor<45x20xf32>, tensor<37x45xf32>) -> tensor<37x45xf32> {
+        ^bb0(%sum: f32, %old: f32):
+          %new = arith.addf %sum, %old : f32
+          moe_kernel.yield %new : f32
+      }
+      moe_kernel.return %r : tensor<37x45xf32>
+    })mlir");
+  ASSERT_TRUE(kernel);
+  auto a = randomBuffer(37 * 20, 1), b = randomBuffer(45 * 20, 2), x = randomBuffer(37 * 45, 3);
+  std::vector<double> expected(x.begin(), x.end()), bound;
+  for (int64_t m = 0; m < 37; ++m)
+    for (int64_t n = 0; n < 45; ++n)
+      for (int64_t k = 0; k < 20; ++k)
+        expected[m * 45 + n] += double(a[m * 20 + k]) * b[n * 20 + k];
+  kernel->run({a, b, x, x});
+  expectWithin(x, expected, std::vector<double>(expected.size(), 21 * 21 * kEpsilon), "the residual");
+}
+
+// clang-format off
+const MatmulCase kCases[] = {
+    {.name = "OneByOne"},
+    {.name = "SmallOdd", .rows = 5, .columns = 7, .depth = 3},
+    {.name = "Odd", .rows = 67, .columns = 83, .depth = 31},
+    {.name = "OddNT", .rows = 67, .columns = 83, .depth = 31, .transposeRhs = true},
+    {.name = "OddTN", .rows = 67, .columns = 83, .depth = 31, .transposeLhs = true},
+    {.name = "OddTT", .rows = 67, .columns = 83, .depth = 31, .transposeLhs = true, .transposeRhs = true},
+    {.name = "Aligned", .rows = 128, .columns = 128, .depth = 64, .transposeRhs = true},
+    {.name = "FewRows", .rows = 9, .columns = 100, .depth = 40},
+    {.name = "OneRowNT", .rows = 1, .columns = 83, .depth = 37, .transposeRhs = true},
+    {.name = "ThreeRowsNT", .rows = 3, .columns = 64, .depth = 128, .transposeRhs = true},
+    {.name = "OneColumn", .rows = 40, .columns = 1, .depth = 20, .transposeRhs = true},
+    {.name = "Deep", .rows = 33, .columns = 40, .depth = 1100},
+    {.name = "DeepNT", .rows = 33, .columns = 40, .depth = 1037, .transposeRhs = true},
+    {.name = "Extras", .rows = 30, .columns = 83, .depth = 31, .epilogue = Epilogue::Extras},
+    {.name = "ExtrasTwoRowsNT", .rows = 2, .columns = 83, .depth = 31, .transposeRhs = true,
+     .epilogue = Epilogue::Extras},
+    {.name = "Paired", .rows = 30, .columns = 128, .depth = 32, .transposeRhs = true, .epilogue = Epilogue::Pairs},
+    {.name = "PairedOdd", .rows = 30, .columns = 74, .depth = 19, .transposeRhs = true, .epilogue = Epilogue::Pairs},
+    {.name = "PairedOddNN", .rows = 30, .columns = 74, .depth = 19, .epilogue = Epilogue::Pairs},
+    {.name = "PairedOneRow", .rows = 1, .columns = 74, .depth = 19, .transposeRhs = true,
+     .epilogue = Epilogue::Pairs},
+    {.name = "Gathered", .rows = 50, .columns = 33, .depth = 20, .gatherDivisor = 2},
+    {.name = "RaggedRows", .kind = "ragged_rows", .rows = 100, .columns = 48, .depth = 24,
+     .rowsOfExperts = {13, 0, 50, 1, 36}, .transposeRhs = true},
+    {.name = "RaggedRowsNN", .kind = "ragged_rows", .rows = 100, .columns = 45, .depth = 21,
+     .rowsOfExperts = {0, 0, 99, 1}},
+    {.name = "RaggedRowsOneExpert", .kind = "ragged_rows", .rows = 70, .columns = 32, .depth = 16,
+     .rowsOfExperts = {0, 70, 0}, .transposeRhs = true},
+    {.name = "RaggedRowsDeep", .kind = "ragged_rows", .rows = 20, .columns = 20, .depth = 600,
+     .rowsOfExperts = {3, 0, 17}, .transposeRhs = true},
+    {.name = "RaggedRowsFew", .kind = "ragged_rows", .rows = 2, .columns = 40, .depth = 24,
+     .rowsOfExperts = {0, 1, 0, 1}, .transposeRhs = true, .gatherDivisor = 2},
+    {.name = "RaggedRowsSmallNN", .kind = "ragged_rows", .rows = 3, .columns = 40, .depth = 24,
+     .rowsOfExperts = {2, 1, 0}},
+    {.name = "RaggedRowsPairedGather", .kind = "ragged_rows", .rows = 90, .columns = 96, .depth = 40,
+     .rowsOfExperts = {30, 20, 0, 40}, .transposeRhs = true, .epilogue = Epilogue::Pairs, .gatherDivisor = 2},
+    {.name = "RaggedRowsExtras", .kind = "ragged_rows", .rows = 90, .columns = 50, .depth = 40,
+     .rowsOfExperts = {30, 20, 0, 40}, .epilogue = Epilogue::Extras},
+    {.name = "Contraction", .kind = "ragged_contraction", .rows = 33, .columns = 47, .depth = 100,
+     .rowsOfExperts = {13, 0, 50, 1, 36}},
+    {.name = "ContractionOneExpert", .kind = "ragged_contraction", .rows = 16, .columns = 32, .depth = 700,
+     .rowsOfExperts = {0, 0, 700}},
+    {.name = "ContractionExtras", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
+     .rowsOfExperts = {5, 35, 0}, .epilogue = Epilogue::Extras},
+    {.name = "ContractionGatherLhs", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
+     .rowsOfExperts = {5, 35, 0}, .gatherDivisor = 2},
+    {.name = "ContractionGatherRhs", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
+     .rowsOfExperts = {5, 35, 0}, .gatherDivisor = 4, .gatherRhs = true},
+};
+// clang-format on
+
+const Arch kArchs[] = {
+    {"host", "vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64"},
+    {"host", "vector_width = 16, tile_m = 6, tile_n = 64, block_m = 20, block_n = 64"},
+    {"x86-64-v3", "vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48"},
+};
+
+std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
+  std::string config = std::get<1>(info.param).config;
+  std::string name = std::string(std::get<0>(info.param).name) + "_";
+  for (char character : config)
+    if (std::isdigit(character) || character == ',')
+      name += character == ',' ? '_' : character;
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, MatmulTest, testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(kArchs)),
+                         nameOf);
+
+} // namespace

@@ -1,0 +1,116 @@
+//===- ScatterTest.cpp - Scattering and norm kernels ------------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "KernelTest.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace moe::test;
+
+namespace {
+
+struct Arch {
+  const char *arch;
+  int64_t width;
+};
+
+struct ScatterTest : testing::TestWithParam<Arch> {
+  void SetUp() override {
+    if (!CompiledKernel::canRun(GetParam().arch))
+      GTEST_SKIP() << "this machine cannot run " << GetParam().arch;
+  }
+  std::string config() const {
+    return llvm::formatv("config = #moe_kernel.cpu_config<vector_width = {0}, tile_m = 4, tile_n = {0}, block_m = 8, "
+                         "block_n = 64>",
+                         GetParam().width);
+  }
+};
+
+// Additions in float32 in token order: the same bits as a plain loop.
+TEST_P(ScatterTest, AddsInTokenOrder) {
+  for (int64_t columns : {1, 16, 24, 53, 128}) {
+    int64_t tokens = 50, targets = 9;
+    std::string source = llvm::formatv(R"mlir(
+      moe_kernel.kernel @scatter(%i: tensor<2x25xi32>, %x: tensor<{0}x{1}xf32>) -> tensor<{2}x{1}xf32>
+          attributes {{{3}} {{
+        %r = moe_kernel.scatter_add %i, %x : (tensor<2x25xi32>, tensor<{0}x{1}xf32>) -> tensor<{2}x{1}xf32>
+        moe_kernel.return %r : tensor<{2}x{1}xf32>
+      })mlir",
+                                       tokens, columns, targets, config());
+    auto kernel = CompiledKernel::compile(source, GetParam().arch);
+    ASSERT_TRUE(kernel);
+    Buffer<int32_t> indices(tokens);
+    for (int64_t t = 0; t < tokens; ++t)
+      indices[t] = t * t % (targets - 1); // The last target gets nothing.
+    auto rows = randomBuffer(tokens * columns, 1), result = poisonedBuffer(targets * columns);
+    runInAllWays(*kernel, {indices, rows, result}, result);
+    std::vector<float> expected(targets * columns);
+    for (int64_t t = 0; t < tokens; ++t)
+      for (int64_t n = 0; n < columns; ++n)
+        expected[indices[t] * columns + n] += rows[t * columns + n];
+    EXPECT_EQ(result.values(), expected) << columns << " columns";
+    EXPECT_TRUE(result.isIntact());
+  }
+}
+
+TEST_P(ScatterTest, CacheAppendWritesItsRowsOnly) {
+  for (int64_t columns : {1, 16, 37, 64}) {
+    std::string source = llvm::formatv(R"mlir(
+      moe_kernel.kernel @append(%c: tensor<2x10x{0}xf32> {{moe_kernel.tied = 0 : i64}, %x: tensor<6x{0}xf32>,
+                                %p: tensor<2x3xi32>) -> tensor<2x10x{0}xf32> attributes {{{1}} {{
+        %r = moe_kernel.cache_append %c, %x, %p
+            : (tensor<2x10x{0}xf32>, tensor<6x{0}xf32>, tensor<2x3xi32>) -> tensor<2x10x{0}xf32>
+        moe_kernel.return %r : tensor<2x10x{0}xf32>
+      })mlir",
+                                       columns, config());
+    auto kernel = CompiledKernel::compile(source, GetParam().arch);
+    ASSERT_TRUE(kernel);
+    auto cache = randomBuffer(2 * 10 * columns, 1), rows = randomBuffer(6 * columns, 2);
+    Buffer<int32_t> positions(std::vector<int32_t>{7, 8, 9, 0, 1, 2});
+    std::vector<float> expected = cache.values();
+    for (int64_t t = 0; t < 6; ++t)
+      for (int64_t n = 0; n < columns; ++n)
+        expected[(t / 3 * 10 + positions[t]) * columns + n] = rows[t * columns + n];
+    kernel->runInPieces({cache, rows, positions, cache}, 2);
+    EXPECT_EQ(cache.values(), expected) << columns << " columns";
+    EXPECT_TRUE(cache.isIntact());
+  }
+}
+
+TEST_P(ScatterTest, SumsOfSquares) {
+  std::string source = llvm::formatv(R"mlir(
+    moe_kernel.kernel @squares(%a: tensor<3x1000xf32>, %b: tensor<f32>, %c: tensor<17xf32>, %d: tensor<4x8x16xf32>)
+        -> tensor<6xf32> attributes {{{0}} {{
+      %r = moe_kernel.sum_of_squares %a, %b, %c, %d {{chunk = 1024 : i64}
+          : (tensor<3x1000xf32>, tensor<f32>, tensor<17xf32>, tensor<4x8x16xf32>) -> tensor<6xf32>
+      moe_kernel.return %r : tensor<6xf32>
+    })mlir",
+                                     config());
+  auto kernel = CompiledKernel::compile(source, GetParam().arch);
+  ASSERT_TRUE(kernel);
+  EXPECT_EQ(kernel->items, 6);
+  std::vector<Buffer<float>> inputs;
+  for (int64_t size : {3000, 1, 17, 512})
+    inputs.push_back(randomBuffer(size, size));
+  auto partial = poisonedBuffer(6);
+  runInAllWays(*kernel, {inputs[0], inputs[1], inputs[2], inputs[3], partial}, partial);
+
+  std::vector<double> expected, bound;
+  for (const Buffer<float> &input : inputs)
+    for (int64_t i = 0; const float value : input) {
+      if (i++ % 1024 == 0)
+        expected.push_back(0);
+      expected.back() += double(value) * value;
+    }
+  for (double sum : expected)
+    bound.push_back(sum * 1024 * kEpsilon);
+  expectWithin(partial, expected, bound, "partial");
+}
+
+INSTANTIATE_TEST_SUITE_P(Widths, ScatterTest, testing::Values(Arch{"host", 16}, Arch{"x86-64-v3", 8}),
+                         [](const auto &info) { return "Lanes" + std::to_string(info.param.width); });
+
+} // namespace
