@@ -17,8 +17,8 @@
 namespace moe::engine {
 
 struct DoctorOptions {
-  std::string target;   ///< Only this driver, which must then work; all if empty.
-  bool selfTest = true; ///< Less than five seconds for each device.
+  std::string target = {}; ///< Only this driver, which must then work; all if empty.
+  bool selfTest = true;    ///< Less than five seconds for each device.
 };
 
 /// A device that a driver could open.
