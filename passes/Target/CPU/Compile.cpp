@@ -42,7 +42,7 @@ static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const Capabiliti
   if (!target)
     return nullptr;
   llvm::TargetOptions options;
-  options.FunctionSections = true; // So that the linker can leave out what is not called.
+  options.FunctionSections = true;                      // So that the linker can leave out what is not called.
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // Only what moe-cpu-lower-kernel wrote as one operation.
   // Baseline x86-64 and exactly the listed features: what a loader checks is what the code uses.
   return std::unique_ptr<llvm::TargetMachine>(
@@ -64,9 +64,9 @@ static void prepare(llvm::Module &module, llvm::TargetMachine &machine, const Ca
   }
 }
 
-/// Kernels come vectorised, with the vectors and the order of operations that were chosen for them, in one function. What
-/// is left is to clean up addresses and move them out of loops. LLVM's O3 pipeline takes three times as long, half of it for
-/// unrolling, and gains nothing (tiny's kernels on Zen 4: within 2 % of each other).
+/// Kernels come vectorised, with the vectors and the order of operations that were chosen for them, in one function.
+/// What is left is to clean up addresses and move them out of loops. LLVM's O3 pipeline takes three times as long, half
+/// of it for unrolling, and gains nothing (tiny's kernels on Zen 4: within 2 % of each other).
 static constexpr StringLiteral kPipeline =
     "function(sroa,early-cse<memssa>,simplifycfg,instcombine,loop-mssa(loop-rotate,licm),"
     "loop(indvars,loop-unroll-full),gvn,instcombine,simplifycfg)";
@@ -92,8 +92,8 @@ static LogicalResult optimize(llvm::Module &module, llvm::TargetMachine &machine
 }
 
 namespace {
-/// Leaves out loop strength reduction, which takes four fifths of the time that code generation takes for matmuls and makes
-/// them no faster: their addresses are one index and constants.
+/// Leaves out loop strength reduction, which takes four fifths of the time that code generation takes for matmuls and
+/// makes them no faster: their addresses are one index and constants.
 struct NoLoopStrengthReduction : llvm::OptPassGate {
   bool shouldRunPass(StringRef pass, StringRef) const override { return pass != "Loop Strength Reduction"; }
   bool isEnabled() const override { return true; }
@@ -189,8 +189,7 @@ backward:
 }
 )llvm";
 
-FailureOr<ObjectCode> compileSupport(const Capabilities &capabilities,
-                                     function_ref<InFlightDiagnostic()> emitError) {
+FailureOr<ObjectCode> compileSupport(const Capabilities &capabilities, function_ref<InFlightDiagnostic()> emitError) {
   llvm::LLVMContext context;
   llvm::SMDiagnostic diagnostic;
   std::unique_ptr<llvm::Module> code = llvm::parseAssemblyString(kSupportCode, diagnostic, context);

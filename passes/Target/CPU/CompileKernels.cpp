@@ -81,7 +81,8 @@ struct CPUCompileKernelsPass : impl::CPUCompileKernelsPassBase<CPUCompileKernels
         break;
       }
     auto features = llvm::map_to_vector(capabilities->features, [](const std::string &f) { return StringRef(f); });
-    moe_exec::ObjectOp::create(builder, kObjectName, "elf", "cpu", capabilities->arch, builder.getStrArrayAttr(features),
+    moe_exec::ObjectOp::create(builder, kObjectName, "elf", "cpu", capabilities->arch,
+                               builder.getStrArrayAttr(features),
                                builder.getStringAttr(StringRef(linked->data(), linked->size())));
     for (ModuleOp kernel : kernels)
       kernel.erase();

@@ -70,8 +70,8 @@ LogicalResult Configurator::checkTypes(ArrayRef<unsigned> widths) {
 }
 
 /// Blocks start as large as the second-level cache allows, with packed columns in a quarter of it and accumulators in
-/// another, and are halved until there are enough of them: rows first, since consecutive items share packed columns. Two
-/// tiles in each direction cost 10 % against the largest blocks where nothing is shared (measured on Zen 4).
+/// another, and are halved until there are enough of them: rows first, since consecutive items share packed columns.
+/// Two tiles in each direction cost 10 % against the largest blocks where nothing is shared (measured on Zen 4).
 CPUConfigAttr Configurator::configureMatmul(MatmulOp op) {
   constexpr int64_t kPackedDepth = 512; // Of EmitMatmul.cpp.
   auto lhs = op.getLhs().getType().getShape(), rhs = op.getRhs().getType().getShape();
@@ -118,9 +118,9 @@ CPUConfigAttr Configurator::configureAttention(int64_t sequences, int64_t heads,
 /// A token of routing costs some hundred operations.
 CPUConfigAttr Configurator::configureTokens(int64_t tokens) {
   constexpr int64_t kFewestTokens = 64;
-  return make(std::clamp<int64_t>(llvm::divideCeil(tokens, capabilities.targetItems), std::min(kFewestTokens, tokens),
-                                  tokens),
-              width);
+  return make(
+      std::clamp<int64_t>(llvm::divideCeil(tokens, capabilities.targetItems), std::min(kFewestTokens, tokens), tokens),
+      width);
 }
 
 FailureOr<CPUConfigAttr> Configurator::configureRows() {

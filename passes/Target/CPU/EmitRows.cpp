@@ -49,7 +49,8 @@ private:
   void emitVectorLoop(const PlannedNest &nest, const Position &position);
   void emitVectorReduction(const PlannedNest &nest, Position position);
   void emitChunk(const PlannedNest &nest, const Position &position, LaneBuilder &lanes);
-  Values emitReductions(const PlannedOp &planned, Position position, LaneBuilder &lanes, Values partial, unsigned depth);
+  Values emitReductions(const PlannedOp &planned, Position position, LaneBuilder &lanes, Values partial,
+                        unsigned depth);
 
   // One iteration of one op.
   Values emitBody(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange outputs);
@@ -68,7 +69,8 @@ private:
   Value add(Value a, Value b) { return builder.createOrFold<arith::AddIOp>(a, b); }
   Value multiply(Value a, int64_t b) { return builder.createOrFold<arith::MulIOp>(a, index(b)); }
   Value combine(Operation *combiner, Value a, Value b) { return cloneElementwise(builder, combiner, {a, b}); }
-  /// `for` from `lower` to `upper`; `body` gets the induction variable and the carried values and returns the next ones.
+  /// `for` from `lower` to `upper`; `body` gets the induction variable and the carried values and returns the next
+  /// ones.
   Values emitFor(Value lower, Value upper, int64_t step, ValueRange carried,
                  function_ref<Values(Value iv, ValueRange carried)> body);
 
@@ -387,14 +389,13 @@ void RowsEmitter::emitVectorReduction(const PlannedNest &nest, Position position
 // One iteration of one op
 //===----------------------------------------------------------------------===//
 
-LaneValue RowsEmitter::emitIndex(const PlannedOp &planned, unsigned dim, const Position &position,
-                                 LaneBuilder &lanes) {
+LaneValue RowsEmitter::emitIndex(const PlannedOp &planned, unsigned dim, const Position &position, LaneBuilder &lanes) {
   if (planned.vector.dims == ArrayRef(dim))
     return lanes.linear(position.vector, 1, lanes.getWidth());
   for (auto [loop, iv] : llvm::zip_equal(planned.outer, position.outer))
     if (loop.dims == ArrayRef(dim))
       return {iv};
-  for (auto [loop, iv] : llvm::zip_equal(planned.reductions, position.reductions))
+  for (auto [loop, iv] : llvm::zip(planned.reductions, position.reductions))
     if (loop.dims == ArrayRef(dim))
       return {iv};
   // One of the dimensions that make the row.
@@ -539,8 +540,8 @@ FailureOr<LaunchShape> emitRows(EmitterContext &context) {
     return failure();
   int64_t block = context.config.getBlockM(), width = context.config.getVectorWidth();
   if (block < 1 || (plan->kind == RowsPlan::Kind::columns && block % width != 0 && block < plan->extent))
-    return context.kernel.emitOpError() << "has blocks of " << block << " columns, but they have to be multiples of its "
-                                        << width << " lanes";
+    return context.kernel.emitOpError() << "has blocks of " << block
+                                        << " columns, but they have to be multiples of its " << width << " lanes";
   return RowsEmitter(context, *plan).emit();
 }
 

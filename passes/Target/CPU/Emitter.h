@@ -9,7 +9,8 @@
 /// A kernel becomes a function on memrefs that computes work items [begin, end) (see include/moe/CpuKernel.h):
 ///
 /// ```mlir
-/// func.func @name(%operands: memref<...>..., %results: memref<...>..., %begin: index, %end: index, %scratch: memref<?xi8>)
+/// func.func @name(%operands: memref<...>..., %results: memref<...>..., %begin: index, %end: index, %scratch:
+/// memref<?xi8>)
 /// ```
 ///
 /// An emitter fills its body with scf, vector, memref, arith and math ops. Memrefs are static, contiguous (identity
@@ -41,9 +42,7 @@ struct EmitterContext {
   Value scratch;                ///< memref<?xi8>, 64-byte aligned, owned by the calling thread.
 
   /// The memref of a tensor value of the kernel: an argument.
-  Value lookup(Value tensor) const {
-    return arguments[cast<BlockArgument>(tensor).getArgNumber()];
-  }
+  Value lookup(Value tensor) const { return arguments[cast<BlockArgument>(tensor).getArgNumber()]; }
 };
 
 /// What an emitter gives back.
@@ -63,12 +62,13 @@ FailureOr<LaunchShape> emitRows(EmitterContext &context);
 /// else on vectors, with scalars broadcast.
 Value cloneElementwise(ImplicitLocOpBuilder &builder, Operation *op, ValueRange operands);
 
-/// Clones the scalar ops of `region`'s only block with `arguments` for its block arguments, at the type of the arguments:
-/// vectors stay vectors, scalars that meet vectors are broadcast. Returns the terminator's operands (CloneRegion.cpp).
+/// Clones the scalar ops of `region`'s only block with `arguments` for its block arguments, at the type of the
+/// arguments: vectors stay vectors, scalars that meet vectors are broadcast. Returns the terminator's operands
+/// (CloneRegion.cpp).
 SmallVector<Value> cloneRegionAtWidth(ImplicitLocOpBuilder &builder, Region &region, ValueRange arguments);
 
-/// Combines the lanes of a one-dimensional vector in a fixed order, halves first: the shape of the tree, and so the bits,
-/// depend on the number of lanes only (CloneRegion.cpp).
+/// Combines the lanes of a one-dimensional vector in a fixed order, halves first: the shape of the tree, and so the
+/// bits, depend on the number of lanes only (CloneRegion.cpp).
 Value reduceLanes(ImplicitLocOpBuilder &builder, Value vector, function_ref<Value(Value, Value)> combine);
 
 } // namespace mlir::moe::cpu

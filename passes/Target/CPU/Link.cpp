@@ -67,8 +67,9 @@ FailureOr<ObjectCode> link(ArrayRef<ObjectCode> objects, function_ref<InFlightDi
   };
 
   std::string output = inFolder("kernels.so"), messages = inFolder("messages");
-  std::vector<std::string> arguments = {linker,             "-shared",         "--no-undefined", "--gc-sections", "-s",
-                                        "--hash-style=gnu", "--build-id=none", "--threads=1",    "-o",            output};
+  std::vector<std::string> arguments = {
+      linker, "-shared", "--no-undefined", "--gc-sections", "-s", "--hash-style=gnu", "--build-id=none", "--threads=1",
+      "-o",   output};
   for (auto [index, object] : llvm::enumerate(objects)) {
     arguments.push_back(inFolder("kernel" + Twine(index) + ".o"));
     if (failed(writeFile(arguments.back(), object, emitError)))

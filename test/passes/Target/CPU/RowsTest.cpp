@@ -49,7 +49,8 @@ INSTANTIATE_TEST_SUITE_P(, RowsTest, testing::ValuesIn(kTargets), [](const auto 
   return name;
 });
 
-/// The bound |error| ≤ `ulps` · 2^-24 · magnitude for sums of `terms` products, in any order (Higham 2002, section 3.1).
+/// The bound |error| ≤ `ulps` · 2^-24 · magnitude for sums of `terms` products, in any order (Higham 2002,
+/// section 3.1).
 double bound(double magnitude, int64_t terms = 1) { return (terms + 4) * kEpsilon * magnitude + 1e-37; }
 
 } // namespace
@@ -68,7 +69,8 @@ TEST_P(RowsTest, ElementwiseOfAllSizes) {
             linalg.yield %r : f32
         } -> tensor<$Nxf32>
         moe_kernel.return %z : tensor<$Nxf32>
-      })mlir", {{'N', n}}));
+      })mlir",
+                                      {{'N', n}}));
     ASSERT_TRUE(kernel);
     auto x = randomBuffer(n, 1), y = randomBuffer(n, 2), s = randomBuffer(1, 3), z = poisonedBuffer(n);
     runInAllWays(*kernel, {x, y, s, z}, z);
@@ -113,7 +115,8 @@ TEST_P(RowsTest, RMSNorm) {
             linalg.yield %r : f32
         } -> tensor<$Tx$Hxf32>
         moe_kernel.return %y, %scale : tensor<$Tx$Hxf32>, tensor<$Txf32>
-      })mlir", {{'T', rows}, {'H', columns}}));
+      })mlir",
+                                      {{'T', rows}, {'H', columns}}));
     ASSERT_TRUE(kernel);
     auto x = randomBuffer(rows * columns, 1), w = randomBuffer(columns, 2);
     auto y = poisonedBuffer(rows * columns), scale = poisonedBuffer(rows);
@@ -172,7 +175,8 @@ TEST_P(RowsTest, CrossEntropy) {
             linalg.yield %r, %nll : f32, f32
         } -> (tensor<$Txf32>, tensor<$Txf32>)
         moe_kernel.return %lse, %loss : tensor<$Txf32>, tensor<$Txf32>
-      })mlir", {{'T', rows}, {'V', columns}}));
+      })mlir",
+                                      {{'T', rows}, {'V', columns}}));
     ASSERT_TRUE(kernel);
     auto x = randomBuffer(rows * columns, 1);
     for (float &value : x)
@@ -219,7 +223,8 @@ TEST_P(RowsTest, Combine) {
             linalg.yield %s : f32
         } -> tensor<$Tx$Hxf32>
         moe_kernel.return %y : tensor<$Tx$Hxf32>
-      })mlir", {{'T', tokens}, {'H', columns}, {'K', kTopK}, {'R', tokens * kTopK}}));
+      })mlir",
+                                      {{'T', tokens}, {'H', columns}, {'K', kTopK}, {'R', tokens * kTopK}}));
     ASSERT_TRUE(kernel);
     auto rows = randomBuffer(tokens * kTopK * columns, 1), weights = randomBuffer(tokens * kTopK, 2);
     Buffer<int32_t> inverse(tokens * kTopK);
@@ -260,7 +265,8 @@ TEST_P(RowsTest, RoutedDot) {
             linalg.yield %s : f32
         } -> tensor<$Tx$Kxf32>
         moe_kernel.return %y : tensor<$Tx$Kxf32>
-      })mlir", {{'T', kTokens}, {'H', columns}, {'K', kTopK}, {'R', kTokens * kTopK}}));
+      })mlir",
+                                      {{'T', kTokens}, {'H', columns}, {'K', kTopK}, {'R', kTokens * kTopK}}));
     ASSERT_TRUE(kernel);
     auto rows = randomBuffer(kTokens * kTopK * columns, 1), tokens = randomBuffer(kTokens * columns, 2);
     Buffer<int32_t> inverse(kTokens * kTopK);
@@ -323,7 +329,8 @@ TEST_P(RowsTest, RopeOfScaledHeads) {
         } -> tensor<$Tx$Hx2x$Dxf32>
         %flat = tensor.collapse_shape %y [[0], [1, 2, 3]] : tensor<$Tx$Hx2x$Dxf32> into tensor<$Tx$Cxf32>
         moe_kernel.return %flat : tensor<$Tx$Cxf32>
-      })mlir", {{'T', kTokens}, {'H', kHeads}, {'D', half}, {'C', kHeads * 2 * half}}));
+      })mlir",
+                                      {{'T', kTokens}, {'H', kHeads}, {'D', half}, {'C', kHeads * 2 * half}}));
     ASSERT_TRUE(kernel);
     int64_t columns = kHeads * 2 * half;
     auto x = randomBuffer(kTokens * columns, 1), cos = randomBuffer(kTokens * half, 2);
@@ -360,7 +367,8 @@ TEST_P(RowsTest, RopeTable) {
           linalg.yield %c32, %s32 : f32, f32
       } -> (tensor<$Tx5xf32>, tensor<$Tx5xf32>)
       moe_kernel.return %cos, %sin : tensor<$Tx5xf32>, tensor<$Tx5xf32>
-    })mlir", {{'T', kTokens}}));
+    })mlir",
+                                    {{'T', kTokens}}));
   ASSERT_TRUE(kernel);
   Buffer<int32_t> positions(kTokens);
   for (int64_t t = 0; t < kTokens; ++t)
@@ -394,7 +402,8 @@ TEST_P(RowsTest, ColumnSums) {
         } -> tensor<1x$Hxf32>
         %y = tensor.collapse_shape %s [[0, 1]] : tensor<1x$Hxf32> into tensor<$Hxf32>
         moe_kernel.return %y : tensor<$Hxf32>
-      })mlir", {{'T', rows}, {'H', columns}}));
+      })mlir",
+                                      {{'T', rows}, {'H', columns}}));
     ASSERT_TRUE(kernel);
     auto x = randomBuffer(rows * columns, 1), y = poisonedBuffer(columns);
     runInAllWays(*kernel, {x, y}, y);
@@ -437,7 +446,8 @@ TEST_P(RowsTest, SumOfVector) {
         } -> tensor<1xf32>
         %scalar = tensor.collapse_shape %root [] : tensor<1xf32> into tensor<f32>
         moe_kernel.return %scalar, %count : tensor<f32>, tensor<1xi32>
-      })mlir", {{'N', n}}));
+      })mlir",
+                                      {{'N', n}}));
     ASSERT_TRUE(kernel);
     EXPECT_EQ(kernel->items, 1);
     auto x = randomBuffer(n, 1), y = poisonedBuffer(1);
@@ -469,7 +479,8 @@ TEST_P(RowsTest, MomentumInPlace) {
             linalg.yield %q, %v : f32, f32
         } -> (tensor<$Nxf32>, tensor<$Nxf32>)
         moe_kernel.return %p1, %m1 : tensor<$Nxf32>, tensor<$Nxf32>
-      })mlir", {{'N', n}}));
+      })mlir",
+                                      {{'N', n}}));
     ASSERT_TRUE(kernel);
     EXPECT_EQ(kernel->scratchBytes, 0);
     auto p = randomBuffer(n, 1), g = randomBuffer(n, 2), m = randomBuffer(n, 3);
@@ -535,7 +546,8 @@ TEST_P(RowsTest, GatheredColumns) {
           linalg.yield %a, %b : f32, f32
       } -> (tensor<$Tx$Hxf32>, tensor<$Tx$Hxf32>)
       moe_kernel.return %y, %z : tensor<$Tx$Hxf32>, tensor<$Tx$Hxf32>
-    })mlir", {{'T', kRows}, {'H', kColumns}}));
+    })mlir",
+                                    {{'T', kRows}, {'H', kColumns}}));
   ASSERT_TRUE(kernel);
   auto x = randomBuffer(kRows * kColumns, 1);
   Buffer<int32_t> order(kColumns);
