@@ -13,9 +13,9 @@
 #include "passes/Target/Target.h"
 
 #include "mlir/Parser/Parser.h"
-#include "gtest/gtest.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/TargetParser/Host.h"
+#include "gtest/gtest.h"
 #include <algorithm>
 #include <dlfcn.h>
 #include <mutex>

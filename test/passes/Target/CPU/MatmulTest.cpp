@@ -98,19 +98,23 @@ std::string MatmulTest::source() const {
   switch (c.epilogue) {
   case Epilogue::Store:
     results = full;
-    extents = "#moe_kernel<extent full>";
+    extents = "#moe_kernel.extent<full>";
     region = "^bb0(%x: f32):\n moe_kernel.yield %x : f32";
     break;
   case Epilogue::Extras: {
+    // A weight gradient has neither rows nor columns of tokens: scalars stand for them.
+    bool isContraction = c.isContraction();
     std::string list = addOperand("tensor<f32>");
-    list += ", " + addOperand(tensor({c.rows}));
-    list += ", " + addOperand(tensor({c.outputs()}));
+    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.rows}));
+    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.outputs()}));
     list += ", " + addOperand(full);
     operands += " extras(" + list + ")";
-    attributes += ", extra_extents = [#moe_kernel<extent scalar>, #moe_kernel<extent row>, #moe_kernel<extent column>, "
-                  "#moe_kernel<extent full>]";
+    attributes += ", extra_extents = [#moe_kernel.extent<scalar>, ";
+    attributes += isContraction ? "#moe_kernel.extent<scalar>, #moe_kernel.extent<scalar>, "
+                                : "#moe_kernel.extent<row>, #moe_kernel.extent<column>, ";
+    attributes += "#moe_kernel.extent<full>]";
     results = full + ", " + full;
-    extents = "#moe_kernel<extent full>, #moe_kernel<extent full>";
+    extents = "#moe_kernel.extent<full>, #moe_kernel.extent<full>";
     region = R"(^bb0(%x: f32, %s: f32, %r: f32, %c: f32, %f: f32):
       %0 = arith.mulf %x, %s : f32
       %1 = arith.addf %0, %r : f32
@@ -122,9 +126,9 @@ std::string MatmulTest::source() const {
   case Epilogue::Pairs: {
     std::string pair = resultType(c.columns);
     operands += " extras(" + addOperand(pair) + ")";
-    attributes += ", paired, extra_extents = [#moe_kernel<extent pair>]";
+    attributes += ", paired, extra_extents = [#moe_kernel.extent<pair>]";
     results = full + ", " + pair;
-    extents = "#moe_kernel<extent full>, #moe_kernel<extent pair>";
+    extents = "#moe_kernel.extent<full>, #moe_kernel.extent<pair>";
     region = R"(^bb0(%x: f32, %y: f32, %p: f32, %q: f32):
       %0 = arith.mulf %x, %y : f32
       %1 = arith.addf %x, %p : f32
@@ -227,7 +231,8 @@ TEST_P(MatmulTest, AgreesWithLoops) {
       }
       expected1.push_back(sum[at]);
       bound1.push_back(bound(magnitude[at]));
-      expected2.push_back(sum[at] * scalar[0] + row[r % c.rows] + column[n] + full[r * c.outputs() + n]);
+      double offset = c.isContraction() ? row[0] + column[0] : row[r] + column[n];
+      expected2.push_back(sum[at] * scalar[0] + offset + full[r * c.outputs() + n]);
       bound2.push_back(bound(magnitude[at]));
     }
   if (c.isPaired())
@@ -246,7 +251,7 @@ TEST(MatmulTiedTest, AddsInPlace) {
     moe_kernel.kernel @residual(%a: tensor<37x20xf32>, %b: tensor<45x20xf32>,
                                 %x: tensor<37x45xf32> {moe_kernel.tied = 0 : i64}) -> tensor<37x45xf32> {
       %r = moe_kernel.matmul dense (%a, %b) extras(%x)
-          {transpose_rhs, extra_extents = [#moe_kernel<extent full>], result_extents = [#moe_kernel<extent full>]}
+          {transpose_rhs, extra_extents = [#moe_kernel.extent<full>], result_extents = [#moe_kernel.extent<full>]}
           : (tensor<37x20xf32>, tensor<45x20xf32>, tensor<37x45xf32>) -> tensor<37x45xf32> {
         ^bb0(%sum: f32, %old: f32):
           %new = arith.addf %sum, %old : f32

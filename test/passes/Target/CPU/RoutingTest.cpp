@@ -14,9 +14,13 @@ using namespace moe::test;
 
 namespace {
 
+enum Scoring { softmax, sigmoid, identity };
+constexpr const char *kScoringNames[] = {"softmax", "sigmoid", "identity"};
+
 struct RouteCase {
   int64_t tokens, experts, topK;
-  bool softmax, hasBias, normalizes;
+  Scoring scoring;
+  bool hasBias, normalizes;
   double factor;
   const char *arch = "host";
   const char *config = "vector_width = 16, tile_m = 4, tile_n = 64, block_m = 8, block_n = 64";
@@ -25,15 +29,16 @@ struct RouteCase {
 constexpr const char *kEightLanes = "vector_width = 8, tile_m = 6, tile_n = 16, block_m = 3, block_n = 32";
 
 const RouteCase kCases[] = {
-    {1, 1, 1, true, false, false, 1.0},
-    {20, 8, 2, true, false, true, 1.0},
-    {20, 8, 2, false, true, true, 2.5},
-    {13, 5, 5, true, true, false, 1.0},
-    {9, 64, 8, false, true, true, 1.0},
-    {7, 37, 6, true, false, false, 0.5},
-    {3, 256, 8, false, true, true, 2.5},
-    {20, 8, 2, true, true, true, 1.0, "x86-64-v3", kEightLanes},
-    {11, 21, 4, false, false, true, 1.0, "x86-64-v3", kEightLanes},
+    {1, 1, 1, softmax, false, false, 1.0},
+    {20, 8, 2, softmax, false, true, 1.0},
+    {20, 8, 2, sigmoid, true, true, 2.5},
+    {13, 5, 5, softmax, true, false, 1.0},
+    {9, 64, 8, sigmoid, true, true, 1.0},
+    {7, 37, 6, softmax, false, false, 0.5},
+    {3, 256, 8, sigmoid, true, true, 2.5},
+    {20, 8, 2, softmax, true, true, 1.0, "x86-64-v3", kEightLanes},
+    {11, 21, 4, sigmoid, false, true, 1.0, "x86-64-v3", kEightLanes},
+    {13, 21, 4, identity, true, false, 1.5},
 };
 
 std::string nameOf(const testing::TestParamInfo<RouteCase> &info) {
@@ -53,8 +58,8 @@ struct RouteTest : testing::TestWithParam<RouteCase> {
   }
   std::string attributes() const {
     return llvm::formatv(
-        "scoring = #moe_kernel<scoring {0}>, norm_topk_prob = {1}, routed_scaling_factor = {2:e6} : f64",
-        c.softmax ? "softmax" : "sigmoid", c.normalizes ? "true" : "false", c.factor);
+        "scoring = #moe_kernel.scoring<{0}>, norm_topk_prob = {1}, routed_scaling_factor = {2:e6} : f64",
+        kScoringNames[c.scoring], c.normalizes ? "true" : "false", c.factor);
   }
   std::unique_ptr<CompiledKernel> compileForward() const {
     std::string argument = c.hasBias ? ", %b: " + biasType : "", type = c.hasBias ? ", " + biasType : "";
@@ -104,9 +109,11 @@ TEST_P(RouteTest, Forward) {
     for (int64_t e = 0; e < c.experts; ++e)
       sum += std::exp(row[e] - largest);
     for (int64_t e = 0; e < c.experts; ++e) {
-      expectedScores.push_back(c.softmax ? std::exp(row[e] - largest) / sum : 1 / (1 + std::exp(-double(row[e]))));
+      expectedScores.push_back(c.scoring == softmax   ? std::exp(row[e] - largest) / sum
+                               : c.scoring == sigmoid ? 1 / (1 + std::exp(-double(row[e])))
+                                                      : row[e]);
       // The difference of logits below 16 is rounded, exp amplifies that; then E additions and a division.
-      scoresBound.push_back(expectedScores.back() * (16 + 4 + c.experts + 4) * kEpsilon);
+      scoresBound.push_back(std::abs(expectedScores.back()) * (16 + 4 + c.experts + 4) * kEpsilon);
     }
     // The choice is by the scores as rounded, so that ties and near ties are decided as the kernel sees them.
     std::vector<int32_t> order(c.experts);
@@ -122,7 +129,7 @@ TEST_P(RouteTest, Forward) {
     for (int64_t k = 0; k < c.topK; ++k) {
       double weight = scores[t * c.experts + order[k]] * c.factor;
       expectedWeights.push_back(c.normalizes ? weight / (chosen + 1e-20) : weight);
-      weightsBound.push_back(expectedWeights.back() * (c.topK + 4) * kEpsilon);
+      weightsBound.push_back(std::abs(expectedWeights.back()) * (c.topK + 4) * kEpsilon);
     }
   }
   expectWithin(scores, expectedScores, scoresBound, "scores");
@@ -201,8 +208,11 @@ TEST_P(RouteTest, Backward) {
         innerMagnitude += magnitude[e] * score(e);
       }
       for (int64_t e = 0; e < c.experts; ++e) {
-        expected.push_back(c.softmax ? score(e) * (gradient[e] - inner) : gradient[e] * score(e) * (1 - score(e)));
-        double size = score(e) * (magnitude[e] + (c.softmax ? innerMagnitude : 0));
+        expected.push_back(c.scoring == softmax   ? score(e) * (gradient[e] - inner)
+                           : c.scoring == sigmoid ? gradient[e] * score(e) * (1 - score(e))
+                                                  : gradient[e]);
+        double size = (c.scoring == identity ? 1 : score(e)) *
+                      (magnitude[e] + (c.scoring == softmax ? innerMagnitude : 0));
         bound.push_back((size + 1e-30) * (2 * c.topK + c.experts + 8) * kEpsilon);
       }
     }
