@@ -55,7 +55,10 @@ struct FuseElementwisePass : impl::FuseElementwisePassBase<FuseElementwisePass> 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add(fuseElementwiseChain);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    // Scalar constants stay where they are used.
+    GreedyRewriteConfig config;
+    config.enableConstantCSE(false);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();
   }
 };

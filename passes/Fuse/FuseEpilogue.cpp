@@ -202,7 +202,10 @@ struct FuseEpiloguePass : impl::FuseEpiloguePassBase<FuseEpiloguePass> {
         .add(fuseElementwise<MultiplyOp>)
         .add(fuseElementwise<DivideOp>)
         .add(fuseElementwise<NegateOp>);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    // Scalar constants stay where they are used.
+    GreedyRewriteConfig config;
+    config.enableConstantCSE(false);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();
   }
 };

@@ -107,6 +107,14 @@ def OutlineKernelsPass : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
 
 def DeduplicateKernelsPass : Pass<"moe-deduplicate-kernels", "::mlir::ModuleOp"> {
   let summary = "Make equal kernels one symbol";
+  let description = [{
+    Kernels that differ in nothing but their names become the first of them; launches follow.
+
+    ```mlir
+    %0 = moe_kernel.launch @linear(%x, %w)          %0 = moe_kernel.launch @linear(%x, %w)
+    %1 = moe_kernel.launch @linear_1(%y, %v)   ──▶   %1 = moe_kernel.launch @linear(%y, %v)
+    ```
+  }];
   let statistics = [Statistic<"numErased", "kernels-erased", "Kernels equal to another one">];
 }
 

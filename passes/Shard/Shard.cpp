@@ -17,7 +17,7 @@ struct ShardPass : impl::ShardPassBase<ShardPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     if (ranks != 1) {
-      module.emitError() << "cannot be divided among " << ranks
+      module.emitError() << "cannot be divided among " << ranks.getValue()
                          << " ranks: only 1 rank is supported so far; compile with ranks=1";
       return signalPassFailure();
     }

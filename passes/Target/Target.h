@@ -41,8 +41,8 @@ public:
   virtual LogicalResult configure(moe_kernel::KernelOp kernel) const = 0;
 
   /// Passes on the module that turn every configured `moe_kernel.kernel` into a `moe_exec.kernel` and the code into
-  /// `moe_exec.object`s.
-  virtual void addCodegenPasses(OpPassManager &passes) const = 0;
+  /// `moe_exec.object`s. If `dumpTo` is not empty, they write each kernel's code, readable, into folders of `dumpTo`.
+  virtual void addCodegenPasses(OpPassManager &passes, llvm::StringRef dumpTo) const = 0;
 };
 
 /// Makes a target from the architecture after the colon ("" if there is none); emits an error and returns null if the

@@ -46,42 +46,52 @@ static Tensor decode(const Described &described, Read read) {
   return tensor;
 }
 
-std::unique_ptr<CompiledDevice> CompiledDevice::compile(StringRef description, StringRef target, int threads) {
+static std::shared_ptr<const ::moe::Artifact> compile(const std::string &path, const std::string &target) {
   static const bool registered = [] {
     registerAllPasses();
     return true;
   }();
   (void)registered;
+  auto file = llvm::MemoryBuffer::getFile(path);
+  EXPECT_TRUE(bool(file)) << path;
+  if (!file)
+    return nullptr;
   DialectRegistry registry;
   registerAllDialects(registry);
   MLIRContext context(registry);
   CompileOptions options;
-  options.target = target.str();
+  options.target = target;
   options.keepGradients = true;
-  FailureOr<std::vector<std::byte>> bytes = compileToArtifact(description, context, options);
-  EXPECT_TRUE(succeeded(bytes));
+  FailureOr<std::vector<std::byte>> bytes = compileToArtifact((*file)->getBuffer(), context, options);
+  EXPECT_TRUE(succeeded(bytes)) << path << " for " << target;
   if (failed(bytes))
     return nullptr;
-
   auto artifact = ::moe::Artifact::fromBytes(*bytes);
   EXPECT_TRUE(artifact.ok()) << artifact.status().message();
+  return artifact ? *artifact : nullptr;
+}
+
+std::shared_ptr<const ::moe::Artifact> conformance::compileArtifact(const std::string &path,
+                                                                    const std::string &target) {
+  static std::map<std::pair<std::string, std::string>, std::shared_ptr<const ::moe::Artifact>> compiled;
+  auto [entry, inserted] = compiled.try_emplace({path, target});
+  if (inserted)
+    entry->second = compile(path, target);
+  return entry->second;
+}
+
+std::unique_ptr<CompiledDevice> CompiledDevice::load(std::shared_ptr<const ::moe::Artifact> artifact, int threads) {
   if (!artifact)
     return nullptr;
   ::moe::DriverOptions driver;
   driver.threads = threads;
-  auto session = ::moe::Session::create(*artifact, driver);
+  auto session = ::moe::Session::create(std::move(artifact), driver);
   EXPECT_TRUE(session.ok()) << session.status().message();
   if (!session)
     return nullptr;
   auto device = std::make_unique<CompiledDevice>();
   device->session = std::move(*session);
   return device;
-}
-
-std::unique_ptr<CompiledDevice> CompiledDevice::compileFile(const Twine &path, StringRef target, int threads) {
-  auto file = llvm::MemoryBuffer::getFile(path);
-  EXPECT_TRUE(bool(file)) << path.str();
-  return file ? compile((*file)->getBuffer(), target, threads) : nullptr;
 }
 
 static const format::Variable *findVariable(const ::moe::Session &session, StringRef name) {

@@ -12,19 +12,20 @@
 
 namespace mlir::moe::conformance {
 
-/// Compiles a description with the whole pipeline and runs it with the runtime. train_step also returns every gradient.
+/// The artifact of a description; train_step also returns every gradient. Compiled once per process. Null, with a
+/// failed expectation, if it cannot be compiled.
+std::shared_ptr<const ::moe::Artifact> compileArtifact(const std::string &path, const std::string &target = "cpu");
+
+/// An artifact in the runtime.
 class CompiledDevice : public Device {
 public:
-  /// Null, with a failed expectation, if it cannot be compiled or loaded. `threads` 0: one per core.
-  static std::unique_ptr<CompiledDevice> compile(StringRef description, StringRef target = "cpu", int threads = 0);
-  static std::unique_ptr<CompiledDevice> compileFile(const Twine &path, StringRef target = "cpu", int threads = 0);
+  /// Null, with a failed expectation, if it cannot be loaded. `threads` 0: one per core.
+  static std::unique_ptr<CompiledDevice> load(std::shared_ptr<const ::moe::Artifact> artifact, int threads = 0);
 
   void setVariable(StringRef name, const Tensor &value) override;
   Tensor getVariable(StringRef name) override;
   std::optional<NamedTensors> run(StringRef entry, const NamedTensors &inputs) override;
   double unitRoundoff() const override { return 0x1p-24; }
-
-  ::moe::Session &getSession() { return *session; }
 
 private:
   std::unique_ptr<::moe::Session> session;

@@ -77,14 +77,14 @@ void expectSame(const NamedTensors &actual, const NamedTensors &expected, double
 class CompiledModelTest : public testing::TestWithParam<const char *> {};
 
 TEST_P(CompiledModelTest, LossAndAllGradientsAgreeWithTheReference) {
-  auto device = CompiledDevice::compileFile(kTiny, GetParam());
+  auto device = CompiledDevice::load(compileArtifact(kTiny, GetParam()));
   ASSERT_TRUE(device);
   expectSame(Expected::get().run(*device), Expected::get().outputs, device->unitRoundoff());
 }
 
 TEST_P(CompiledModelTest, BitsDoNotDependOnTheThreads) {
-  auto one = CompiledDevice::compileFile(kTiny, GetParam(), /*threads=*/1);
-  auto three = CompiledDevice::compileFile(kTiny, GetParam(), /*threads=*/3);
+  auto one = CompiledDevice::load(compileArtifact(kTiny, GetParam()), /*threads=*/1);
+  auto three = CompiledDevice::load(compileArtifact(kTiny, GetParam()), /*threads=*/3);
   ASSERT_TRUE(one && three);
   NamedTensors expected = Expected::get().run(*one), actual = Expected::get().run(*three);
   for (auto &[name, value] : expected)

@@ -18,7 +18,8 @@ protected:
   void SetUp() override { ASSERT_TRUE(device); }
 
   Golden golden;
-  std::unique_ptr<CompiledDevice> device = CompiledDevice::compileFile(MOE_SOURCE_DIR "/test/golden/golden.mlir");
+  std::unique_ptr<CompiledDevice> device = 
+      CompiledDevice::load(compileArtifact(MOE_SOURCE_DIR "/test/golden/golden.mlir"));
 };
 
 TEST_F(CompiledGoldenTest, Evaluation) { compareEvaluation(*device, golden); }

@@ -156,4 +156,16 @@ TEST(CpuDriver, Options) {
   EXPECT_NE((*driver)->description().find(", 3 threads"), std::string::npos) << (*driver)->description();
 }
 
+TEST(CpuDriver, FactsAndSelfTest) {
+  auto driver = openDriver("cpu", {.threads = 2});
+  ASSERT_TRUE(driver.ok());
+  std::vector<std::string> names;
+  for (const DeviceFact &fact : (*driver)->facts())
+    names.push_back(fact.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"name", "architecture", "features", "threads"}));
+  auto measured = (*driver)->selfTest();
+  ASSERT_TRUE(measured.ok()) << measured.status().message();
+  EXPECT_EQ(measured->size(), 3u);
+}
+
 } // namespace

@@ -35,13 +35,9 @@ const Case kCases[] = {
     {"NegativeDType", "unknown element type -1",
      [](ArtifactT &table) { table.variables[0]->dtype = static_cast<format::DType>(-1); }},
     {"NegativeDimension", "f32[10,-100] has no valid size",
-     [](ArtifactT &table) {
-       table.variables[0]->shape = {10, -100};
-     }},
+     [](ArtifactT &table) { table.variables[0]->shape = {10, -100}; }},
     {"ShapeOverflow", "variable 0 ('weight')",
-     [](ArtifactT &table) {
-       table.variables[0]->shape = {std::int64_t{1} << 32, std::int64_t{1} << 32};
-     }},
+     [](ArtifactT &table) { table.variables[0]->shape = {std::int64_t{1} << 32, std::int64_t{1} << 32}; }},
     {"SizeOverflow", "variable 0 ('weight')",
      [](ArtifactT &table) { table.variables[0]->shape = {std::numeric_limits<std::int64_t>::max()}; }},
     {"SumOverflow", "bytes exceed",
@@ -82,41 +78,23 @@ const Case kCases[] = {
        table.kernels[0]->num_results = 1;
      }},
     {"NoSuchVariable", "variable 4 does not exist, there are 4",
-     [](ArtifactT &table) {
-       launchOf(table, 0).buffers[1] = {Space::variable, 4, 0, 4};
-     }},
+     [](ArtifactT &table) { launchOf(table, 0).buffers[1] = {Space::variable, 4, 0, 4}; }},
     {"NoSuchInput", "input 1 does not exist",
-     [](ArtifactT &table) {
-       launchOf(table, 0).buffers[0] = {Space::input, 1, 0, 4};
-     }},
+     [](ArtifactT &table) { launchOf(table, 0).buffers[0] = {Space::input, 1, 0, 4}; }},
     {"NoSuchOutput", "output 1 does not exist",
-     [](ArtifactT &table) {
-       launchOf(table, 1).buffers[1] = {Space::output, 1, 0, 4};
-     }},
+     [](ArtifactT &table) { launchOf(table, 1).buffers[1] = {Space::output, 1, 0, 4}; }},
     {"SecondWorkspace", "workspace 1 does not exist",
-     [](ArtifactT &table) {
-       launchOf(table, 1).buffers[0] = {Space::workspace, 1, 0, 4};
-     }},
+     [](ArtifactT &table) { launchOf(table, 1).buffers[0] = {Space::workspace, 1, 0, 4}; }},
     {"UnknownSpace", "unknown space 4",
-     [](ArtifactT &table) {
-       launchOf(table, 1).buffers[0] = {static_cast<Space>(4), 0, 0, 4};
-     }},
+     [](ArtifactT &table) { launchOf(table, 1).buffers[0] = {static_cast<Space>(4), 0, 0, 4}; }},
     {"OneByteTooMany", "bytes [0, +4001) of variable 0, which has 4000",
-     [](ArtifactT &table) {
-       launchOf(table, 0).buffers[1] = {Space::variable, 0, 0, 4001};
-     }},
+     [](ArtifactT &table) { launchOf(table, 0).buffers[1] = {Space::variable, 0, 0, 4001}; }},
     {"OneByteTooFar", "bytes [1, +4000) of variable 0",
-     [](ArtifactT &table) {
-       launchOf(table, 0).buffers[1] = {Space::variable, 0, 1, 4000};
-     }},
+     [](ArtifactT &table) { launchOf(table, 0).buffers[1] = {Space::variable, 0, 1, 4000}; }},
     {"OffsetOverflow", "of variable 0, which has 4000",
-     [](ArtifactT &table) {
-       launchOf(table, 0).buffers[1] = {Space::variable, 0, kHuge - 63, 64};
-     }},
+     [](ArtifactT &table) { launchOf(table, 0).buffers[1] = {Space::variable, 0, kHuge - 63, 64}; }},
     {"WritesInput", "writes an input",
-     [](ArtifactT &table) {
-       launchOf(table, 1).buffers[1] = {Space::input, 0, 0, 4000};
-     }},
+     [](ArtifactT &table) { launchOf(table, 1).buffers[1] = {Space::input, 0, 0, 4000}; }},
     {"CopySizes", "copies 4000 bytes to 4",
      [](ArtifactT &table) {
        *table.entry_points[1]->program[0]->operation.AsCopy()->destination = {Space::output, 0, 0, 4};
@@ -143,6 +121,24 @@ TEST_P(ValidateTest, Refuses) {
 
 INSTANTIATE_TEST_SUITE_P(Damage, ValidateTest, testing::ValuesIn(kCases),
                          [](const testing::TestParamInfo<Case> &info) { return std::string(info.param.name); });
+
+// encodeArtifact fills in the blobs, so these are damaged there.
+TEST(Validate, MachineCodeNamesItsArchitectureAndSource) {
+  ArtifactBuilder builder = exampleArtifact();
+  auto check = [&](format::BlobData blob) {
+    const format::BlobData blobs[] = {{format::BlobKind::ptx, builder.code}, blob};
+    return format::encodeArtifact(builder.table, blobs).status();
+  };
+  EXPECT_OK(check({format::BlobKind::cubin, builder.code, "sm_90a", 0}));
+  EXPECT_OK(check({format::BlobKind::cubin, builder.code, "sm_90a"}));
+  EXPECT_ERROR(check({format::BlobKind::cubin, builder.code}), ErrorCode::corruptFile,
+               "blob 1: is a cubin that names no architecture");
+  for (int source : {-2, 1, 2})
+    EXPECT_ERROR(check({format::BlobKind::cubin, builder.code, "sm_90a", source}), ErrorCode::corruptFile,
+                 "assembled from blob " + std::to_string(source));
+  EXPECT_ERROR(check({format::BlobKind::ptx, builder.code, "", 0}), ErrorCode::corruptFile,
+               "only a cubin is assembled");
+}
 
 TEST(Validate, EmptyTensorsAreFine) {
   ArtifactBuilder builder = exampleArtifact();

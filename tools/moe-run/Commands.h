@@ -26,6 +26,7 @@ Command addGenerate(CLI::App &root);
 Command addEval(CLI::App &root);
 Command addInspect(CLI::App &root);
 Command addBench(CLI::App &root);
+Command addDoctor(CLI::App &root);
 
 } // namespace moe::run
 

@@ -22,7 +22,8 @@ static constexpr const char *kDescription =
     "Examples:\n"
     "  moe-run train tiny.moe --data kjv/ --run runs/tiny --steps 1200\n"
     "  moe-run generate tiny.moe --checkpoint runs/tiny --prompt \"In the beginning\"\n"
-    "  moe-run inspect tiny.moe\n\n"
+    "  moe-run inspect tiny.moe\n"
+    "  moe-run doctor\n\n"
     "Runs models that moe-opt compiled. Data goes to stdout, logs to stderr.";
 
 static std::string version() {
@@ -39,7 +40,7 @@ int main(int argc, char **argv) {
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
   const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app),
-                                   run::addBench(app)};
+                                   run::addBench(app), run::addDoctor(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

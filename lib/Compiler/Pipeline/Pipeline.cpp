@@ -57,7 +57,7 @@ LogicalResult addStage(OpPassManager &passes, Stage stage, const CompileOptions 
   if (stage == Stage::artifact)
     return success();
   if (stage == Stage::codegen)
-    target.addCodegenPasses(passes);
+    target.addCodegenPasses(passes, options.dumpTo);
   std::string text = llvm::formatv(kStages[static_cast<int>(stage)].passes.data(),
                                    options.keepGradients ? "true" : "false", options.ranks);
   if (failed(parsePassPipeline(text, passes)))

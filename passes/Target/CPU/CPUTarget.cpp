@@ -22,7 +22,9 @@ void CPUTarget::getDependentDialects(DialectRegistry &registry) const {
                   vector::VectorDialect>();
 }
 
-void CPUTarget::addCodegenPasses(OpPassManager &passes) const { buildCPUCodegenPipeline(passes); }
+void CPUTarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {
+  buildCPUCodegenPipeline(passes, dumpTo.empty() ? "" : (dumpTo + "/kernels").str());
+}
 
 void buildCPUCodegenPipeline(OpPassManager &passes, StringRef dumpTo) {
   passes.addPass(createCPUEmitKernelsPass());

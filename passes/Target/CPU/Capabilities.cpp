@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/Capabilities.h"
 
-#include "passes/Target/Target.h"
 #include "mlir/IR/Diagnostics.h"
+#include "passes/Target/Target.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/TargetParser/Host.h"
@@ -17,13 +17,13 @@ namespace mlir::moe::cpu {
 
 using FeatureSet = llvm::StringSet<>;
 
-/// The features that generated code may use: vectors, bit manipulation, conversions. Others that a CPU has (cryptography,
-/// tiles, cache control) are of no use to kernels and would only make an artifact less portable. Sorted.
+/// The features that generated code may use: vectors, bit manipulation, conversions. Others that a CPU has
+/// (cryptography, tiles, cache control) are of no use to kernels and would only make an artifact less portable. Sorted.
 static constexpr StringLiteral kUsableFeatures[] = {
-    "avx",        "avx2",       "avx512bf16",  "avx512bitalg", "avx512bw",        "avx512cd", "avx512dq",
-    "avx512f",    "avx512ifma", "avx512vbmi",  "avx512vbmi2",  "avx512vl",        "avx512vnni",
-    "avx512vpopcntdq",          "avxvnni",     "bmi",          "bmi2",            "f16c",     "fma",
-    "lzcnt",      "movbe",      "popcnt",      "sse3",         "sse4.1",          "sse4.2",   "ssse3",
+    "avx",     "avx2",       "avx512bf16", "avx512bitalg", "avx512bw", "avx512cd",   "avx512dq",
+    "avx512f", "avx512ifma", "avx512vbmi", "avx512vbmi2",  "avx512vl", "avx512vnni", "avx512vpopcntdq",
+    "avxvnni", "bmi",        "bmi2",       "f16c",         "fma",      "lzcnt",      "movbe",
+    "popcnt",  "sse3",       "sse4.1",     "sse4.2",       "ssse3",
 };
 
 /// What vectors of 16 lanes need, masks included.
@@ -47,7 +47,15 @@ static std::optional<FeatureSet> resolve(StringRef &arch) {
     return std::nullopt;
   SmallVector<StringRef> features;
   llvm::X86::getFeaturesForCPU(arch, features);
-  available.insert_range(features);
+  // LLVM lists only what is not implied by the rest.
+  llvm::StringMap<bool> implied;
+  for (StringRef feature : features) {
+    available.insert(feature);
+    llvm::X86::updateImpliedFeatures(feature, /*Enabled=*/true, implied);
+  }
+  for (const auto &feature : implied)
+    if (feature.second)
+      available.insert(feature.first());
   return available;
 }
 

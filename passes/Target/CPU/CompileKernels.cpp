@@ -66,6 +66,10 @@ struct CPUCompileKernelsPass : impl::CPUCompileKernelsPassBase<CPUCompileKernels
     };
     if (failed(failableParallelForEachN(&getContext(), 0, kernels.size(), compileOne)))
       return signalPassFailure();
+    FailureOr<ObjectCode> support = compileSupport(*capabilities, emitError);
+    if (failed(support))
+      return signalPassFailure();
+    objects.push_back(std::move(*support));
     FailureOr<ObjectCode> linked = link(objects, emitError);
     if (failed(linked))
       return signalPassFailure();
@@ -77,7 +81,8 @@ struct CPUCompileKernelsPass : impl::CPUCompileKernelsPassBase<CPUCompileKernels
         break;
       }
     auto features = llvm::map_to_vector(capabilities->features, [](const std::string &f) { return StringRef(f); });
-    moe_exec::ObjectOp::create(builder, kObjectName, "elf", "cpu", capabilities->arch, builder.getStrArrayAttr(features),
+    moe_exec::ObjectOp::create(builder, kObjectName, "elf", "cpu", capabilities->arch,
+                               builder.getStrArrayAttr(features),
                                builder.getStringAttr(StringRef(linked->data(), linked->size())),
                                /*source=*/FlatSymbolRefAttr());
     for (ModuleOp kernel : kernels)

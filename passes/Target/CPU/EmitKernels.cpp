@@ -57,7 +57,8 @@ static FailureOr<LaunchShape> emitKernel(moe_kernel::KernelOp kernel, ModuleOp c
   function->setAttr(kBuffersAttrName, builder.getDenseI64ArrayAttr(buffers));
   for (unsigned i = 0; i < numBuffers; ++i) {
     function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), UnitAttr::get(context));
-    function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(::moe::kCpuBufferAlignment));
+    function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                        builder.getI64IntegerAttr(::moe::kCpuBufferAlignment));
   }
   Block *entry = function.addEntryBlock();
   builder.setInsertionPointToStart(entry);

@@ -31,7 +31,7 @@ struct RouteEmitter {
 
   /// The scores of the row at `start`, into the result and, with the bias, into `selection`.
   void emitSoftmax(Expr start);
-  void emitSigmoid(Expr start);
+  void emitElementwise(Expr start);
   void storeScore(Expr start, Expr column, Expr score);
   /// The index of the largest of `selection`; the lowest such index, whatever the values are.
   Expr emitArgMax();
@@ -55,10 +55,12 @@ void RouteEmitter::storeScore(Expr start, Expr column, Expr score) {
   b.storeVector(mask ? select(mask, value, never) : value, selection, column);
 }
 
-void RouteEmitter::emitSigmoid(Expr start) {
+/// Sigmoid, or the logits themselves.
+void RouteEmitter::emitElementwise(Expr start) {
   b.loop(experts, b.width, [&](Expr column) {
     Expr logit = b.loadVector(logits, start + column, columnMask(column));
-    storeScore(start, column, b.realVector(1) / (1 + exp(0 - logit)));
+    storeScore(start, column,
+               op.getScoring() == RouteScoring::sigmoid ? b.realVector(1) / (1 + exp(0 - logit)) : logit);
   });
 }
 
@@ -101,7 +103,7 @@ void RouteEmitter::emitToken(Expr token) {
   if (op.getScoring() == RouteScoring::softmax)
     emitSoftmax(start);
   else
-    emitSigmoid(start);
+    emitElementwise(start);
 
   Expr sum = b.loop(b.index(0), b.index(topK), 1, {b.real(0)}, [&](Expr k, ArrayRef<Expr> carried) {
     Expr expert = emitArgMax();
@@ -188,7 +190,9 @@ LaunchShape emitRouteBackward(RouteBackwardOp op, EmitterContext &context) {
     b.loop(experts, b.width, [&](Expr column) {
       Expr score = b.loadVector(scores, start + column, maskOf(column));
       Expr gradient = b.loadVector(scoresGradient, column);
-      Expr result = softmax ? score * (gradient - inner) : gradient * score * (1 - score);
+      Expr result = softmax                                          ? score * (gradient - inner)
+                    : op.getScoring() == RouteScoring::sigmoid ? gradient * score * (1 - score)
+                                                               : gradient;
       b.storeVector(result, logitsGradient, start + column, maskOf(column));
     });
   };

@@ -4,19 +4,30 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+///
+/// \file
+/// lld runs as a process of its own. As a library it would reset every command line option of this one
+/// (llvm::cl::ResetAllOptionOccurrences in its driver), and moe-opt would forget what it was asked to do.
+///
+//===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/ObjectCode.h"
 
-#include "lld/Common/Driver.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include <mutex>
-
-LLD_HAS_DRIVER(elf)
+#include "llvm/Support/Program.h"
 
 namespace mlir::moe::cpu {
+
+/// The lld of the LLVM we are built with, else one of the same version on the PATH; "" if there is none.
+static std::string findLinker() {
+  if (llvm::sys::fs::can_execute(MOE_LLD))
+    return MOE_LLD;
+  llvm::ErrorOr<std::string> found = llvm::sys::findProgramByName(MOE_LLD_ON_PATH);
+  return found ? *found : "";
+}
 
 static LogicalResult writeFile(StringRef path, ArrayRef<char> bytes, function_ref<InFlightDiagnostic()> emitError) {
   std::error_code error;
@@ -32,8 +43,19 @@ static LogicalResult writeFile(StringRef path, ArrayRef<char> bytes, function_re
   return emitError() << "cannot write " << path << ": " << error.message();
 }
 
+static FailureOr<ObjectCode> readFile(StringRef path, function_ref<InFlightDiagnostic()> emitError) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return emitError() << "cannot read " << path << ": " << buffer.getError().message();
+  return ObjectCode((*buffer)->getBufferStart(), (*buffer)->getBufferEnd());
+}
+
 FailureOr<ObjectCode> link(ArrayRef<ObjectCode> objects, function_ref<InFlightDiagnostic()> emitError) {
-  // lld reads and writes files.
+  std::string linker = findLinker();
+  if (linker.empty())
+    return emitError() << "cannot find the linker, neither " << MOE_LLD << " nor " << MOE_LLD_ON_PATH
+                       << " on the PATH; it is in Debian's package lld-22";
+
   SmallString<128> folder;
   if (std::error_code error = llvm::sys::fs::createUniqueDirectory("moe-link", folder))
     return emitError() << "cannot create a temporary folder: " << error.message();
@@ -44,29 +66,27 @@ FailureOr<ObjectCode> link(ArrayRef<ObjectCode> objects, function_ref<InFlightDi
     return std::string(path);
   };
 
-  std::vector<std::string> paths;
+  std::string output = inFolder("kernels.so"), messages = inFolder("messages");
+  std::vector<std::string> arguments = {
+      linker, "-shared", "--no-undefined", "--gc-sections", "-s", "--hash-style=gnu", "--build-id=none", "--threads=1",
+      "-o",   output};
   for (auto [index, object] : llvm::enumerate(objects)) {
-    paths.push_back(inFolder("kernel" + Twine(index) + ".o"));
-    if (failed(writeFile(paths.back(), object, emitError)))
+    arguments.push_back(inFolder("kernel" + Twine(index) + ".o"));
+    if (failed(writeFile(arguments.back(), object, emitError)))
       return failure();
   }
-  std::string output = inFolder("kernels.so");
-  SmallVector<const char *> arguments = {"ld.lld",           "-shared",     "--no-undefined", "--gc-sections", "-s",
-                                         "--hash-style=gnu", "--build-id=none", "--threads=1",  "-o",         output.c_str()};
-  for (const std::string &path : paths)
-    arguments.push_back(path.c_str());
 
-  static std::mutex oneAtATime; // lld's state is global.
-  std::scoped_lock lock(oneAtATime);
-  std::string messages;
-  llvm::raw_string_ostream stream(messages);
-  lld::Result result = lld::lldMain(arguments, llvm::nulls(), stream, {{lld::Gnu, &lld::elf::link}});
-  if (result.retCode != 0)
-    return emitError() << "cannot link the kernels: " << StringRef(messages).trim();
-  auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return emitError() << "cannot read " << output << ": " << buffer.getError().message();
-  return ObjectCode((*buffer)->getBufferStart(), (*buffer)->getBufferEnd());
+  SmallVector<StringRef> argumentRefs(arguments.begin(), arguments.end());
+  std::string reason;
+  int code = llvm::sys::ExecuteAndWait(linker, argumentRefs, /*Env=*/std::nullopt,
+                                       /*Redirects=*/{StringRef(""), StringRef(""), StringRef(messages)},
+                                       /*SecondsToWait=*/0, /*MemoryLimit=*/0, &reason);
+  if (code != 0) {
+    FailureOr<ObjectCode> said = readFile(messages, emitError);
+    StringRef text = succeeded(said) ? StringRef(said->data(), said->size()) : StringRef();
+    return emitError() << "cannot link the kernels: " << (text.empty() ? StringRef(reason) : text).trim();
+  }
+  return readFile(output, emitError);
 }
 
 } // namespace mlir::moe::cpu

@@ -25,7 +25,9 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
                   nvgpu::NVGPUDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
 }
 
-void CUDATarget::addCodegenPasses(OpPassManager &passes) const { buildCUDACodegenPipeline(passes); }
+void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {
+  buildCUDACodegenPipeline(passes, dumpTo.empty() ? "" : (dumpTo + "/kernels").str());
+}
 
 void buildCUDACodegenPipeline(OpPassManager &passes, StringRef dumpTo) {
   passes.addPass(createCUDAEmitKernelsPass());

@@ -21,7 +21,7 @@ public:
   StringRef getArch() const override { return capabilities.arch; }
   void getDependentDialects(DialectRegistry &registry) const override;
   LogicalResult configure(moe_kernel::KernelOp kernel) const override;
-  void addCodegenPasses(OpPassManager &passes) const override;
+  void addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const override;
 
 private:
   cuda::Capabilities capabilities;

@@ -16,6 +16,7 @@
 namespace mlir::moe::cuda {
 
 static constexpr llvm::StringLiteral kTriple = "nvptx64-nvidia-cuda";
+static constexpr llvm::StringLiteral kPipeline = "default<O3>";
 
 static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const Capabilities &capabilities) {
   static const bool initialized = [] {
@@ -60,7 +61,8 @@ FailureOr<std::string> compileToPtx(gpu::GPUModuleOp module, const Capabilities 
   };
   if (failed(dumpIR(".ll")))
     return failure();
-  target::optimize(*code, *machine);
+  if (failed(target::optimize(*code, *machine, kPipeline)))
+    return module.emitError() << "this LLVM lacks a pass of " << kPipeline;
   if (failed(dumpIR(".opt.ll")))
     return failure();
 

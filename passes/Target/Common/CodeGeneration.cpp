@@ -15,7 +15,7 @@
 
 namespace mlir::moe::target {
 
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+LogicalResult optimize(llvm::Module &module, llvm::TargetMachine &machine, StringRef pipeline) {
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = false;
   tuning.SLPVectorization = false;
@@ -33,7 +33,13 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.registerFunctionAnalyses(functions);
   passes.registerLoopAnalyses(loops);
   passes.crossRegisterProxies(loops, functions, sccs, modules);
-  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
+  llvm::ModulePassManager manager;
+  if (llvm::Error error = passes.parsePassPipeline(manager, pipeline)) {
+    llvm::consumeError(std::move(error));
+    return failure();
+  }
+  manager.run(module, modules);
+  return success();
 }
 
 bool emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType kind,

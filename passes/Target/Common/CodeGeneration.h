@@ -12,9 +12,9 @@
 
 namespace mlir::moe::target {
 
-/// LLVM's -O3 without the vectorisers: kernels come with the vectors and the order of operations chosen for them. No
-/// loop becomes a library call.
-void optimize(llvm::Module &module, llvm::TargetMachine &machine);
+/// Runs LLVM's passes of the textual `pipeline`, without the vectorisers: kernels come with the vectors and the order of
+/// operations chosen for them. No loop becomes a library call. Fails if this LLVM lacks one of the passes.
+LogicalResult optimize(llvm::Module &module, llvm::TargetMachine &machine, StringRef pipeline);
 
 /// Writes assembly or an object, without library calls. Returns false if the target cannot.
 bool emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType kind,

@@ -102,8 +102,8 @@ Value expandExp(const Expression &e, Value x) {
     tail = e.polynomial(r, {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
                             1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5});
   else
-    tail = e.polynomial(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
-                            5.0000001201e-1});
+    tail = e.polynomial(
+        r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1});
   Value y = e.add(e.fma(tail, e.mul(r, r), r), e.real(1));
   Value half = e.shiftRight(exponent, 1);
   return e.mul(e.mul(y, e.powerOfTwo(half)), e.powerOfTwo(e.subInt(exponent, half)));
@@ -137,9 +137,9 @@ Value expandLog(const Expression &e, Value x) {
     y = e.fma(k, e.real(6.93147180369123816490e-01), e.neg(e.sub(e.sub(halfSquare, low), f)));
   } else {
     Value z = e.mul(f, f);
-    y = e.mul(e.mul(f, z), e.polynomial(f, {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1,
-                                            1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
-                                            3.3333331174e-1}));
+    y = e.mul(e.mul(f, z),
+              e.polynomial(f, {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
+                               -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1}));
     y = e.fma(k, e.real(-2.12194440e-4), y);
     y = e.fma(z, e.real(-0.5), y);
     y = e.fma(k, e.real(0.693359375), e.add(f, y));
@@ -153,8 +153,8 @@ Value expandLog(const Expression &e, Value x) {
   return e.select(e.compare(arith::CmpFPredicate::OEQ, x, zero), e.neg(infinity), y);
 }
 
-/// sin(x), or cos(x) = sin(x + π/2): r = x − n · π/2 in two steps, whose products are exact in the fused multiply-add, then
-/// FreeBSD's k_sin.c and k_cos.c by the parity of n, and the sign by its second bit.
+/// sin(x), or cos(x) = sin(x + π/2): r = x − n · π/2 in two steps, whose products are exact in the fused multiply-add,
+/// then FreeBSD's k_sin.c and k_cos.c by the parity of n, and the sign by its second bit.
 Value expandSinCos(const Expression &e, Value x, bool isCos) {
   auto [n, quadrant] = e.roundedProduct(x, e.real(0x1.45f306dc9c883p-1)); // 2/π
   Value negative = e.neg(n);
@@ -164,11 +164,13 @@ Value expandSinCos(const Expression &e, Value x, bool isCos) {
     quadrant = e.addInt(quadrant, e.integer(1));
 
   Value z = e.mul(r, r);
-  Value sinTail = e.polynomial(z, {1.58969099521155010221e-10, -2.50507602534068634195e-08, 2.75573137070700676789e-06,
-                                   -1.98412698298579493134e-04, 8.33333333332248946124e-03, -1.66666666666666324348e-01});
+  Value sinTail =
+      e.polynomial(z, {1.58969099521155010221e-10, -2.50507602534068634195e-08, 2.75573137070700676789e-06,
+                       -1.98412698298579493134e-04, 8.33333333332248946124e-03, -1.66666666666666324348e-01});
   Value sine = e.fma(e.mul(r, z), sinTail, r);
-  Value cosTail = e.polynomial(z, {-1.13596475577881948265e-11, 2.08757232129817482790e-09, -2.75573143513906633035e-07,
-                                   2.48015872894767294178e-05, -1.38888888888741095749e-03, 4.16666666666666019037e-02});
+  Value cosTail =
+      e.polynomial(z, {-1.13596475577881948265e-11, 2.08757232129817482790e-09, -2.75573143513906633035e-07,
+                       2.48015872894767294178e-05, -1.38888888888741095749e-03, 4.16666666666666019037e-02});
   Value cosine = e.fma(e.mul(z, z), cosTail, e.fma(z, e.real(-0.5), e.real(1)));
 
   Value zero = e.integer(0);
@@ -204,7 +206,8 @@ Value expand(ImplicitLocOpBuilder &b, Operation *op) {
 /// Whether every target has instructions for `op`.
 bool isInstruction(Operation *op) {
   return isa<math::FmaOp, math::SqrtOp, math::AbsFOp, math::AbsIOp, math::CopySignOp, math::FloorOp, math::CeilOp,
-             math::TruncOp, math::RoundEvenOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(op);
+             math::TruncOp, math::RoundEvenOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(
+      op);
 }
 
 } // namespace

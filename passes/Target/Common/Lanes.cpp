@@ -38,15 +38,13 @@ LaneValue LaneBuilder::linear(Value value, int64_t step, int64_t divisor) const 
 LaneValue LaneBuilder::add(LaneValue a, LaneValue b) {
   if (a.isVector() || b.isVector())
     return {builder.createOrFold<arith::AddIOp>(materialize(a), materialize(b))};
-  return {builder.createOrFold<arith::AddIOp>(a.value, b.value), a.step + b.step,
-          std::gcd(divisorOf(a), divisorOf(b))};
+  return {builder.createOrFold<arith::AddIOp>(a.value, b.value), a.step + b.step, std::gcd(divisorOf(a), divisorOf(b))};
 }
 
 LaneValue LaneBuilder::scale(LaneValue a, int64_t factor) {
   if (factor == 1)
     return a;
-  Value scalar = arith::ConstantOp::create(
-      builder, builder.getIntegerAttr(getElementTypeOrSelf(a.value), factor));
+  Value scalar = arith::ConstantOp::create(builder, builder.getIntegerAttr(getElementTypeOrSelf(a.value), factor));
   if (a.isVector())
     return {arith::MulIOp::create(builder, a.value, vector::BroadcastOp::create(builder, a.value.getType(), scalar))};
   return {builder.createOrFold<arith::MulIOp>(a.value, scalar), a.step * factor, divisorOf(a) * std::abs(factor)};
@@ -105,8 +103,8 @@ LaneValue LaneBuilder::apply(Operation *op, ArrayRef<LaneValue> operands) {
   if (std::optional<LaneValue> result = applyLinear(op, operands))
     return *result;
   // Uniform operands may stay scalars; cloneElementwise broadcasts them.
-  auto widened = llvm::map_to_vector(
-      operands, [&](const LaneValue &v) { return v.isUniform() ? v.value : materialize(v); });
+  auto widened =
+      llvm::map_to_vector(operands, [&](const LaneValue &v) { return v.isUniform() ? v.value : materialize(v); });
   return {cloneElementwise(builder, op, widened)};
 }
 

@@ -7,8 +7,9 @@
 ///
 /// \file
 /// The body of a vectorised loop is evaluated for `width` consecutive iterations at once. Most of what it computes is
-/// known better than "a vector": the same in all lanes (a row's scale), or an index that counts up (the column). Keeping
-/// these apart makes loads contiguous where the text of the kernel says `tensor.extract`, and keeps scalars scalar:
+/// known better than "a vector": the same in all lanes (a row's scale), or an index that counts up (the column).
+/// Keeping these apart makes loads contiguous where the text of the kernel says `tensor.extract`, and keeps scalars
+/// scalar:
 ///
 /// ```mlir
 /// %column = linalg.index 2 ... // linear: the loop's induction variable, step 1

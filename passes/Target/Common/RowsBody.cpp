@@ -13,6 +13,16 @@
 
 namespace mlir::moe::target {
 
+Value RowsBody::index(int64_t value) {
+  Value &constant = indices[value];
+  if (!constant) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(entry);
+    constant = arith::ConstantIndexOp::create(builder, value);
+  }
+  return constant;
+}
+
 RowsBody::Values RowsBody::emitFor(Value lower, Value upper, int64_t step, ValueRange carried,
                                          function_ref<Values(Value, ValueRange)> body) {
   auto loop = scf::ForOp::create(builder, lower, upper, index(step), carried);
@@ -108,7 +118,7 @@ LaneValue RowsBody::emitIndex(const PlannedOp &planned, unsigned dim, const Posi
   for (auto [loop, iv] : llvm::zip_equal(planned.outer, position.outer))
     if (loop.dims == ArrayRef(dim))
       return {iv};
-  for (auto [loop, iv] : llvm::zip_equal(planned.reductions, position.reductions))
+  for (auto [loop, iv] : llvm::zip(planned.reductions, position.reductions))
     if (loop.dims == ArrayRef(dim))
       return {iv};
   // One of the dimensions that make the row.

@@ -19,7 +19,7 @@ namespace mlir::moe::target {
 class RowsBody {
 protected:
   RowsBody(ImplicitLocOpBuilder &builder, moe_kernel::KernelOp kernel, RowsPlan &plan)
-      : builder(builder), kernel(kernel), plan(plan) {}
+      : builder(builder), kernel(kernel), plan(plan), entry(builder.getInsertionBlock()) {}
   virtual ~RowsBody() = default;
 
   /// Where an iteration of a nest is.
@@ -55,7 +55,8 @@ protected:
 
   /// Lanes of 32 bits that `nest` computes with, if there are `width` at most; half as many if it has 64-bit types.
   int64_t getWidth(const PlannedNest &nest, int64_t width) const;
-  Value index(int64_t value) { return arith::ConstantIndexOp::create(builder, value); }
+  /// One constant for all uses, at the start of the function.
+  Value index(int64_t value);
   Value add(Value a, Value b) { return builder.createOrFold<arith::AddIOp>(a, b); }
   Value multiply(Value a, int64_t b) { return builder.createOrFold<arith::MulIOp>(a, index(b)); }
   Value combine(Operation *combiner, Value a, Value b) { return cloneElementwise(builder, combiner, {a, b}); }
@@ -80,6 +81,9 @@ private:
   LaneValue emitIndex(const PlannedOp &planned, unsigned dim, const Position &position, LaneBuilder &lanes);
   LaneValue getOffset(const PlannedOp &planned, const OperandAccess &access, Value root, const Position &position,
                       LaneBuilder &lanes);
+
+  Block *entry;
+  DenseMap<int64_t, Value> indices; ///< Constants.
 };
 
 } // namespace mlir::moe::target

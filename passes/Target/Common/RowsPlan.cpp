@@ -74,6 +74,7 @@ private:
   LogicalResult collect();
   LogicalResult addGeneric(linalg::GenericOp op);
   LogicalResult checkInPlace();
+  void chooseLoops();
   void measure();
 
   bool planColumns();
@@ -145,9 +146,9 @@ LogicalResult Planner::addGeneric(linalg::GenericOp op) {
     planned->accesses.push_back(std::move(access));
   }
   for (Operation &inner : op.getBody()->without_terminator()) {
-    bool isSupported = inner.getNumRegions() == 0 && inner.getNumResults() == 1 &&
-                       isa<arith::ArithDialect, math::MathDialect, linalg::LinalgDialect, tensor::TensorDialect>(
-                           inner.getDialect());
+    bool isSupported =
+        inner.getNumRegions() == 0 && inner.getNumResults() == 1 &&
+        isa<arith::ArithDialect, math::MathDialect, linalg::LinalgDialect, tensor::TensorDialect>(inner.getDialect());
     if (!isSupported)
       return inner.emitOpError() << "is not supported in a rows kernel; there are arith, math, linalg.index and "
                                     "tensor.extract";
@@ -164,8 +165,8 @@ LogicalResult Planner::collect() {
     if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
       if (failed(addGeneric(generic)))
         return failure();
-    } else if (!isa<linalg::FillOp, tensor::EmptyOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp,
-                    arith::ConstantOp>(op)) {
+    } else if (!isa<linalg::FillOp, tensor::EmptyOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, arith::ConstantOp>(
+                   op)) {
       return op.emitOpError() << "is not supported in a rows kernel; there are linalg.generic, linalg.fill, "
                                  "tensor.empty, tensor.expand_shape, tensor.collapse_shape and arith.constant";
     }
@@ -183,18 +184,18 @@ LogicalResult Planner::collect() {
   return checkInPlace();
 }
 
-/// An argument computed in place may be read by the op that writes it, at the element it writes, and by ops before that.
+/// An argument computed in place may be read by the op that writes it, at the element it writes, and by ops before
+/// that.
 LogicalResult Planner::checkInPlace() {
   for (auto [argument, result] : tiedRoots) {
     bool isWritten = false;
     for (auto &planned : plan.ops) {
       bool writes = result.getDefiningOp() == planned->op;
-      const OperandAccess *output =
-          writes ? &planned->getOutputs()[cast<OpResult>(result).getResultNumber()] : nullptr;
+      const OperandAccess *output = writes ? &planned->getOutputs()[cast<OpResult>(result).getResultNumber()] : nullptr;
       auto fails = [&](StringRef why) {
-        return planned->op.emitOpError()
-               << "reads argument " << cast<BlockArgument>(argument).getArgNumber() << " of the kernel " << why
-               << ", but the kernel computes a result in its memory";
+        return planned->op.emitOpError() << "reads argument " << cast<BlockArgument>(argument).getArgNumber()
+                                         << " of the kernel " << why
+                                         << ", but the kernel computes a result in its memory";
       };
       for (const OperandAccess &access : planned->accesses) {
         if (access.root != argument)
@@ -256,9 +257,8 @@ int64_t Planner::getVectorCost(const PlannedOp &planned, const PlannedLoop &loop
       cost += kGather;
   for (auto extract : planned.op.getBody()->getOps<tensor::ExtractOp>()) {
     auto indices = extract.getIndices();
-    bool leading = !indices.empty() && llvm::any_of(indices.drop_back(), [&](Value index) {
-      return dependsOn(index, dim, planned);
-    });
+    bool leading = !indices.empty() &&
+                   llvm::any_of(indices.drop_back(), [&](Value index) { return dependsOn(index, dim, planned); });
     bool last = !indices.empty() && dependsOn(indices.back(), dim, planned);
     if (leading || (last && !countsUpWith(indices.back(), dim, planned)))
       cost += kGather;
@@ -385,16 +385,14 @@ bool Planner::mayBeColumns(const PlannedOp &planned) const {
   return planned.outer.empty() && !planned.vector.dims.empty() && !planned.reducesVector &&
          llvm::all_of(planned.accesses,
                       [&](const OperandAccess &access) { return access.getStride(planned.vector) <= 1; }) &&
-         llvm::none_of(planned.op.getBody()->getOps<tensor::ExtractOp>(), [&](tensor::ExtractOp extract) {
-           return isWritten(getRoot(extract.getTensor()));
-         });
+         llvm::none_of(planned.op.getBody()->getOps<tensor::ExtractOp>(),
+                       [&](tensor::ExtractOp extract) { return isWritten(getRoot(extract.getTensor())); });
 }
 
 bool Planner::planColumns() {
   for (auto &planned : plan.ops) {
     planned->row = PlannedLoop();
-    if (!chooseVector(*planned) || !mayBeColumns(*planned) ||
-        planned->vector.extent != plan.ops.front()->vector.extent)
+    if (!chooseVector(*planned) || !mayBeColumns(*planned) || planned->vector.extent != plan.ops.front()->vector.extent)
       return false;
   }
   plan.kind = RowsPlan::Kind::columns;
@@ -407,8 +405,8 @@ bool Planner::planColumns() {
 // Nests
 //===----------------------------------------------------------------------===//
 
-/// Whether `planned` can run in the loops of `nest`: it has the same, and needs of the nest's results only what the same
-/// iteration has computed.
+/// Whether `planned` can run in the loops of `nest`: it has the same, and needs of the nest's results only what the
+/// same iteration has computed.
 bool Planner::canJoin(const PlannedNest &nest, const PlannedOp &planned) const {
   const PlannedOp &first = *nest.ops.front();
   auto extentsOf = [](ArrayRef<PlannedLoop> loops) {
@@ -475,14 +473,13 @@ void Planner::findScratch() {
       for (Value result : planned->op.getResults()) {
         bool isScalarOfRow = plan.kind == RowsPlan::Kind::rows && plan.getRowSize(result) == 1;
         auto isElsewhere = [&](PlannedOp *user) {
-          bool extracts = llvm::any_of(
-              user->op.getBody()->getOps<tensor::ExtractOp>(),
-              [&](tensor::ExtractOp extract) { return getRoot(extract.getTensor()) == result; });
+          bool extracts = llvm::any_of(user->op.getBody()->getOps<tensor::ExtractOp>(), [&](tensor::ExtractOp extract) {
+            return getRoot(extract.getTensor()) == result;
+          });
           bool reads = llvm::any_of(user->accesses, [&](auto &access) { return access.root == result; });
           return extracts || (reads && !isScalarOfRow && !llvm::is_contained(nest.ops, user));
         };
-        if (!returned.contains(result) &&
-            llvm::any_of(plan.ops, [&](auto &user) { return isElsewhere(user.get()); }))
+        if (!returned.contains(result) && llvm::any_of(plan.ops, [&](auto &user) { return isElsewhere(user.get()); }))
           plan.scratch.push_back(result);
       }
 }
@@ -512,31 +509,30 @@ void Planner::measure() {
   plan.work = llvm::divideCeil(work, plan.extent);
 }
 
+/// Flat tensors and reductions over rows first; then as few leading dimensions as give enough rows to share out, but
+/// not so many that a row is less than a vector; else everything in one item.
+void Planner::chooseLoops() {
+  if (planColumns())
+    return;
+  int64_t largest = 0, chosen = 1;
+  for (auto &planned : plan.ops)
+    largest = std::max(largest, llvm::product_of(planned->extents));
+  for (int64_t rows : getRowCandidates()) {
+    if (!planByRows(rows) || (chosen > 1 && largest / rows < vectorWidth))
+      continue;
+    chosen = rows;
+    if (rows >= enoughRows)
+      break;
+  }
+  planByRows(chosen);
+}
+
 FailureOr<RowsPlan> Planner::run() {
   if (failed(collect()))
     return failure();
   if (plan.ops.empty())
     return kernel.emitOpError() << "computes nothing";
-
-  // Flat tensors and reductions over rows first; then as few leading dimensions as give enough rows to share out, but
-  // not so many that a row is less than a vector; else everything in one item.
-  auto plan_ = [&] {
-    if (planColumns())
-      return;
-    int64_t chosen = 1;
-    for (int64_t rows : getRowCandidates()) {
-      int64_t largest = 0;
-      for (auto &planned : plan.ops)
-        largest = std::max(largest, llvm::product_of(planned->extents));
-      if (!planByRows(rows) || (chosen > 1 && largest / rows < vectorWidth))
-        continue;
-      chosen = rows;
-      if (rows >= enoughRows)
-        break;
-    }
-    planByRows(chosen);
-  };
-  plan_();
+  chooseLoops();
   findScratch();
   measure();
   return std::move(plan);

@@ -9,9 +9,10 @@
 /// A rows kernel is a list of linalg.generic ops. Its plan says what a work item is and in which loops each op runs.
 ///
 /// * `rows`: the first loops of all ops are parallel and have the same extent, and what one op writes in a row the next
-///   ones read in the same row. A work item is a block of rows; within a row one loop nest follows the other. If the ops
-///   share no rows there is one item, a single "row" that holds everything.
-/// * `columns`: all ops have the same last parallel loop (the elements of flat tensors, or the columns of a reduction over
+///   ones read in the same row. A work item is a block of rows; within a row one loop nest follows the other. If the
+///   ops share no rows there is one item, a single "row" that holds everything.
+/// * `columns`: all ops have the same last parallel loop (the elements of flat tensors, or the columns of a reduction
+/// over
 ///   rows). A work item is a block of columns, and what one op computes for a vector of columns stays in registers.
 ///
 /// Tensors are contiguous, so a plan sees them as flat: an operand's element lies at Σ stride · loop, and reshapes of
@@ -49,7 +50,7 @@ struct PlannedOp {
   SmallVector<int64_t> extents;
   SmallVector<OperandAccess> accesses; ///< Of the inputs, then of the outputs.
 
-  PlannedLoop row; ///< Empty in a plan by columns, and if there is one row.
+  PlannedLoop row;                     ///< Empty in a plan by columns, and if there is one row.
   SmallVector<PlannedLoop> outer;      ///< Parallel loops.
   SmallVector<PlannedLoop> reductions; ///< Reductions inside the vectorised loop (outside if that is one itself).
   PlannedLoop vector;                  ///< The vectorised loop; extent 1 if nothing is left to vectorise.

@@ -13,6 +13,7 @@
 #include "moe/CpuKernel.h"
 #include "moe/Driver.h"
 #include "runtime/drivers/cpu/CpuFeatures.h"
+#include "runtime/drivers/cpu/SelfTest.h"
 #include "runtime/drivers/cpu/SharedObject.h"
 #include "runtime/drivers/cpu/ThreadPool.h"
 #include "runtime/format/artifact_generated.h"
@@ -131,6 +132,9 @@ public:
   Status launch(LoadedKernel &kernel, std::span<const BufferView> buffers) override;
   Status synchronize() override { return {}; }
 
+  std::vector<DeviceFact> facts() override;
+  Result<std::vector<DeviceFact>> selfTest() override { return testProcessor(*pool); }
+
 private:
   static Status checkTarget(const format::Target &target);
   static Status checkAlignment(const format::Artifact &artifact);
@@ -239,6 +243,19 @@ Status CpuDriver::launch(LoadedKernel &kernel, std::span<const BufferView> buffe
     hostKernel.function(pointers.data(), begin, end, scratch->data() + thread * scratchStride);
   });
   return {};
+}
+
+std::vector<DeviceFact> CpuDriver::facts() {
+  // Of the many, those that decide what kernels are generated.
+  std::string features;
+  for (const char *feature : {"sse4.2", "avx", "avx2", "fma", "f16c", "bmi2", "avxvnni", "avx512f", "avx512bw",
+                              "avx512dq", "avx512vl", "avx512vnni", "avx512bf16", "avx512fp16", "amx-bf16"})
+    if (featureSupport(feature) == FeatureSupport::supported)
+      features += (features.empty() ? "" : " ") + std::string(feature);
+  return {{"name", processorName()},
+          {"architecture", architectureLevel()},
+          {"features", features},
+          {"threads", std::int64_t{pool->numThreads()}}};
 }
 
 /// The cores that this process may use.

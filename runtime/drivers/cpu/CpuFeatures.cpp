@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -201,6 +202,22 @@ FeatureSupport featureSupport(std::string_view feature) {
   return support(cpuid(found->leaf, found->subleaf)[found->reg] >> found->bit & 1, found->state);
 }
 
+std::string architectureLevel() {
+  // "x86-64 psABI", table "Micro-Architecture Levels": what each adds to the one before.
+  static constexpr std::pair<const char *, std::array<std::string_view, 9>> levels[] = {
+      {"x86-64-v2", {"cx16", "sahf", "popcnt", "sse3", "sse4.1", "sse4.2", "ssse3"}},
+      {"x86-64-v3", {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"}},
+      {"x86-64-v4", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}}};
+  std::string level = "x86-64";
+  for (const auto &[name, features] : levels) {
+    for (std::string_view feature : features)
+      if (!feature.empty() && featureSupport(feature) != FeatureSupport::supported)
+        return level;
+    level = name;
+  }
+  return level;
+}
+
 std::string processorName() {
   char name[49] = {};
   for (std::uint32_t i = 0; i < 3; ++i) {
@@ -215,6 +232,7 @@ std::string processorName() {
 #else // No x86-64: no x86 code can run here.
 
 FeatureSupport featureSupport(std::string_view) { return FeatureSupport::unknown; }
+std::string architectureLevel() { return ""; }
 std::string processorName() { return "CPU"; }
 
 #endif

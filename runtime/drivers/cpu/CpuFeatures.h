@@ -21,6 +21,9 @@ enum class FeatureSupport {
 /// Whether code that uses `feature`, an LLVM name such as "avx512f", can run on this machine.
 FeatureSupport featureSupport(std::string_view feature);
 
+/// The newest level of the x86-64 psABI that this machine runs whole: "x86-64-v3"; "" on other processors.
+std::string architectureLevel();
+
 /// The processor's name in words: "AMD EPYC 9654".
 std::string processorName();
 

@@ -14,7 +14,7 @@
 
 namespace moe::drivers::cuda {
 
-/// y[i] = 2 x[i] + 1, one thread for each of 2^22 elements.
+/// y[i] = 2 x[i] + 1, one thread an element.
 static constexpr const char *kPtx = R"(.version 7.0
 .target sm_80
 .address_size 64
@@ -56,7 +56,8 @@ static Result<std::unique_ptr<CudaKernel>> loadTestKernel(const std::shared_ptr<
 }
 
 Result<std::vector<DeviceFact>> testDevice(Driver &driver, const std::shared_ptr<const Device> &device) {
-  constexpr unsigned elements = 1 << 22, bytes = elements * sizeof(float);
+  // 64 MiB for each buffer, beyond the L2 cache of any GPU so far, so that the memory itself is measured.
+  constexpr unsigned elements = 1 << 24, bytes = elements * sizeof(float);
   auto kernel = loadTestKernel(device, elements);
   if (!kernel)
     return kernel.status();

@@ -17,7 +17,8 @@
 
 namespace moe::test {
 
-/// Memory as the runtime gives it to kernels: aligned, and followed by a pattern that shows a kernel writing past its end.
+/// Memory as the runtime gives it to kernels: aligned, and followed by a pattern that shows a kernel writing past its
+/// end.
 class KernelMemory {
 public:
   explicit KernelMemory(size_t bytes);

@@ -13,18 +13,33 @@ namespace {
 /// y = f(x) for `count` elements.
 std::unique_ptr<CompiledKernel> compileFunction(const std::string &function, const std::string &type, size_t count) {
   std::string tensor = "tensor<" + std::to_string(count) + "x" + type + ">";
-  return CompiledKernel::compile(
-      "#i = affine_map<(i) -> (i)>\n"
-      "moe_kernel.kernel @apply(%x: " + tensor + ") -> " + tensor + " {\n"
-      "  %e = tensor.empty() : " + tensor + "\n"
-      "  %y = linalg.generic {indexing_maps = [#i, #i], iterator_types = [\"parallel\"]}\n"
-      "      ins(%x : " + tensor + ") outs(%e : " + tensor + ") {\n"
-      "    ^bb0(%a: " + type + ", %o: " + type + "):\n"
-      "      %r = math." + function + " %a : " + type + "\n"
-      "      linalg.yield %r : " + type + "\n"
-      "  } -> " + tensor + "\n"
-      "  moe_kernel.return %y : " + tensor + "\n"
-      "}\n");
+  return CompiledKernel::compile("#i = affine_map<(i) -> (i)>\n"
+                                 "moe_kernel.kernel @apply(%x: " +
+                                 tensor + ") -> " + tensor +
+                                 " {\n"
+                                 "  %e = tensor.empty() : " +
+                                 tensor +
+                                 "\n"
+                                 "  %y = linalg.generic {indexing_maps = [#i, #i], iterator_types = [\"parallel\"]}\n"
+                                 "      ins(%x : " +
+                                 tensor + ") outs(%e : " + tensor +
+                                 ") {\n"
+                                 "    ^bb0(%a: " +
+                                 type + ", %o: " + type +
+                                 "):\n"
+                                 "      %r = math." +
+                                 function + " %a : " + type +
+                                 "\n"
+                                 "      linalg.yield %r : " +
+                                 type +
+                                 "\n"
+                                 "  } -> " +
+                                 tensor +
+                                 "\n"
+                                 "  moe_kernel.return %y : " +
+                                 tensor +
+                                 "\n"
+                                 "}\n");
 }
 
 /// The distance of neighbouring numbers of type T at `value`.
@@ -110,8 +125,8 @@ TEST(MathTest, Rsqrt) {
 /// Positions up to a million keep their angle; float32 results are rounded from float64.
 TEST(MathTest, SinCos) {
   using Reference = long double (*)(long double);
-  for (auto [name, reference] :
-       {std::pair<const char *, Reference>("sin", referenceSin), std::pair<const char *, Reference>("cos", referenceCos)})
+  for (auto [name, reference] : {std::pair<const char *, Reference>("sin", referenceSin),
+                                 std::pair<const char *, Reference>("cos", referenceCos)})
     for (double limit : {1.0, 100.0, 1e6}) {
       std::vector<double> points;
       for (int i = -50000; i <= 50000; ++i)

@@ -22,7 +22,7 @@
 // CHECK: arith.maximumf %[[X]], %{{.*}} : vector<16xf32>
 moe_kernel.kernel @matmul(%a: tensor<64x128xf32>, %b: tensor<64x128xf32>) -> tensor<64x64xf32>
     attributes {config = #config} {
-  %r = moe_kernel.matmul dense (%a, %b) {transpose_rhs, result_extents = [#moe_kernel<extent<full>>]}
+  %r = moe_kernel.matmul dense(%a, %b) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
       : (tensor<64x128xf32>, tensor<64x128xf32>) -> tensor<64x64xf32> {
     ^bb0(%x: f32):
       %zero = arith.constant 0.0 : f32
@@ -32,14 +32,14 @@ moe_kernel.kernel @matmul(%a: tensor<64x128xf32>, %b: tensor<64x128xf32>) -> ten
   moe_kernel.return %r : tensor<64x64xf32>
 }
 
-// Results are matched to what the kernel returns, in whatever order.
+// Results go to the buffers after the operands'.
 // CHECK-LABEL: func.func @plan
-// CHECK-SAME: (%{{.*}}: memref<4x2xi32>{{.*}}, %{{.*}}: memref<4x2xi32>{{.*}}, %{{.*}}: memref<8xi32>{{.*}}, %[[OFFSETS:.*]]: memref<6xi32>
+// CHECK-SAME: (%{{.*}}: memref<4x2xi32>{{.*}}, %[[OFFSETS:.*]]: memref<6xi32>{{.*}}, %{{.*}}: memref<8xi32>{{.*}}, %{{.*}}: memref<4x2xi32>
 // CHECK: %[[ZERO:.*]] = arith.constant 0 : i32
 // CHECK: memref.store %[[ZERO]], %[[OFFSETS]]
-moe_kernel.kernel @plan(%indices: tensor<4x2xi32>) -> (tensor<4x2xi32>, tensor<8xi32>, tensor<6xi32>)
+moe_kernel.kernel @plan(%indices: tensor<4x2xi32>) -> (tensor<6xi32>, tensor<8xi32>, tensor<4x2xi32>)
     attributes {config = #config} {
   %offsets, %permutation, %inverse = moe_kernel.plan %indices
       : (tensor<4x2xi32>) -> (tensor<6xi32>, tensor<8xi32>, tensor<4x2xi32>)
-  moe_kernel.return %inverse, %permutation, %offsets : tensor<4x2xi32>, tensor<8xi32>, tensor<6xi32>
+  moe_kernel.return %offsets, %permutation, %inverse : tensor<6xi32>, tensor<8xi32>, tensor<4x2xi32>
 }

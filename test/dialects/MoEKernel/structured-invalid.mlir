@@ -1,0 +1,245 @@
+// RUN: %moe-opt %s -split-input-file -verify-diagnostics
+
+// The ops are in functions, so that only their own verifiers speak.
+func.func @contract(%a: tensor<8x4xf32>, %b: tensor<5x6xf32>) {
+  // expected-error @+1 {{lhs contracts 4 but rhs contracts 5}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<5x6xf32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @result(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
+  // expected-error @+1 {{result 0 has shape [8, 5] but extent full and an accumulator of 8 x 6 need [8, 6]}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8x5xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @offsets(%a: tensor<8x4xf32>, %b: tensor<3x4x6xf32>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{offsets has shape [3] but 3 experts need [4]}}
+  %0 = moe_kernel.matmul ragged_rows(%a, %b) offsets(%o) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<3x4x6xf32>, tensor<3xi32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @no_offsets(%a: tensor<8x4xf32>, %b: tensor<3x4x6xf32>) {
+  // expected-error @+1 {{of kind ragged_rows needs offsets}}
+  %0 = moe_kernel.matmul ragged_rows(%a, %b) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<3x4x6xf32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @divisor(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
+  // expected-error @+1 {{row_divisor is 2 but must be 1 without a row index}}
+  %0 = moe_kernel.matmul dense(%a, %b) {row_divisor = 2 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @gather(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
+  // expected-error @+1 {{gather_rhs needs kind ragged_contraction and a row index}}
+  %0 = moe_kernel.matmul dense(%a, %b) {gather_rhs, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @odd_pair(%a: tensor<8x4xf32>, %b: tensor<4x5xf32>) {
+  // expected-error @+1 {{paired needs an even number of columns but there are 5}}
+  %0 = moe_kernel.matmul dense(%a, %b) {paired, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x5xf32>) -> tensor<8x2xf32> {
+  ^bb0(%acc: f32, %up: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @extents(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>, %c: tensor<6xf32>) {
+  // expected-error @+1 {{has 1 extras but 0 extents for them}}
+  %0 = moe_kernel.matmul dense(%a, %b) extras(%c) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>, tensor<6xf32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32, %e: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @epilogue_arguments(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
+  // expected-error @+1 {{epilogue has 1 arguments but accumulator and extras give 2}}
+  %0 = moe_kernel.matmul dense(%a, %b) {paired, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8x3xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @yields(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
+  // expected-error @+1 {{epilogue yields 1 values but the results take 2}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<pair>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8x12xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_result(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
+  // expected-error @+1 {{result 0 has extent row but must be full or pair}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<row>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @heads(%q: tensor<8x16xf32>, %k: tensor<8x12xf32>) {
+  // expected-error @+1 {{num_heads = 4 is not a multiple of num_kv_heads = 3}}
+  %0:2 = moe_kernel.attention %q, %k, %k {num_heads = 4 : i64, num_kv_heads = 3 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x12xf32>, tensor<8x12xf32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @sequences(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>) {
+  // expected-error @+1 {{query has 8 rows, not a multiple of sequence_length = 3}}
+  %0:2 = moe_kernel.attention %q, %k, %k {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @keys(%q: tensor<8x16xf32>, %k: tensor<8x16xf32>) {
+  // expected-error @+1 {{key has shape [8, 16] but 8 tokens of 2 heads of 4 need [8, 8]}}
+  %0:2 = moe_kernel.attention %q, %k, %k {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @gradient(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %l: tensor<8x4xf32>) {
+  // expected-error @+1 {{key gradient has shape [8, 4] but gradients of values of that shape need [8, 8]}}
+  %0:3 = moe_kernel.attention_backward %q, %k, %k, %q, %l, %q {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x16xf32>, tensor<8x4xf32>, tensor<8x16xf32>)
+      -> (tensor<8x16xf32>, tensor<8x4xf32>, tensor<8x8xf32>)
+  return
+}
+
+// -----
+
+func.func @cache(%q: tensor<6x16xf32>, %c: tensor<3x10x8xf32>, %p: tensor<2x3xi32>) {
+  // expected-error @+1 {{key cache has shape [3, 10, 8] but 2 sequences of 2 heads of 4 need [2, 10, 8]}}
+  %0 = moe_kernel.cached_attention %q, %c, %c, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64}
+      : (tensor<6x16xf32>, tensor<3x10x8xf32>, tensor<3x10x8xf32>, tensor<2x3xi32>) -> tensor<6x16xf32>
+  return
+}
+
+// -----
+
+func.func @append(%c: tensor<2x10x8xf32>, %r: tensor<5x8xf32>, %p: tensor<2x3xi32>) {
+  // expected-error @+1 {{rows has shape [5, 8] but 2 x 3 positions need [6, 8]}}
+  %0 = moe_kernel.cache_append %c, %r, %p : (tensor<2x10x8xf32>, tensor<5x8xf32>, tensor<2x3xi32>) -> tensor<2x10x8xf32>
+  return
+}
+
+// -----
+
+func.func @top_k(%l: tensor<8x4xf32>) {
+  // expected-error @+1 {{top_k is 5 but there are 4 experts}}
+  %0:3 = moe_kernel.route %l {top_k = 5 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64}
+      : (tensor<8x4xf32>) -> (tensor<8x4xf32>, tensor<8x5xf32>, tensor<8x5xi32>)
+  return
+}
+
+// -----
+
+func.func @route_weights(%l: tensor<8x4xf32>) {
+  // expected-error @+1 {{weights has shape [8, 3] but 8 tokens with 2 experts each need [8, 2]}}
+  %0:3 = moe_kernel.route %l {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64}
+      : (tensor<8x4xf32>) -> (tensor<8x4xf32>, tensor<8x3xf32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @route_backward(%s: tensor<8x4xf32>, %i: tensor<6x2xi32>, %d: tensor<6x2xf32>) {
+  // expected-error @+1 {{scores have 8 tokens but indices have 6}}
+  %0 = moe_kernel.route_backward %s, %i, %d {scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64}
+      : (tensor<8x4xf32>, tensor<6x2xi32>, tensor<6x2xf32>) -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @plan(%i: tensor<8x2xi32>) {
+  // expected-error @+1 {{permutation has shape [8] but 8 tokens with 2 experts each need [16]}}
+  %0:3 = moe_kernel.plan %i : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<8xi32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @scatter(%i: tensor<2x3xi32>, %r: tensor<8x16xf32>) {
+  // expected-error @+1 {{there are 6 indices but 8 rows}}
+  %0 = moe_kernel.scatter_add %i, %r : (tensor<2x3xi32>, tensor<8x16xf32>) -> tensor<32x16xf32>
+  return
+}
+
+// -----
+
+func.func @index_type(%i: tensor<8xi64>, %r: tensor<8x16xf32>) {
+  // expected-error @+1 {{indices has element type 'i64' but must be i32}}
+  %0 = moe_kernel.scatter_add %i, %r : (tensor<8xi64>, tensor<8x16xf32>) -> tensor<32x16xf32>
+  return
+}
+
+// -----
+
+func.func @chunks(%a: tensor<5x4xf32>) {
+  // expected-error @+1 {{partial has shape [2] but operands in chunks of 8 need [3]}}
+  %0 = moe_kernel.sum_of_squares %a {chunk = 8 : i64} : (tensor<5x4xf32>) -> tensor<2xf32>
+  return
+}
