@@ -11,6 +11,7 @@
 // ALL-NOT: .extern .func
 
 #ij = affine_map<(i, j) -> (i, j)>
+#ji = affine_map<(i, j) -> (j, i)>
 #i_of_ij = affine_map<(i, j) -> (i)>
 #j_of_ij = affine_map<(i, j) -> (j)>
 #i = affine_map<(i) -> (i)>
@@ -67,7 +68,7 @@ module attributes {moe.target = "cuda"} {
     %zero = arith.constant 0.0 : f32
     %e = tensor.empty() : tensor<128xf32>
     %f = linalg.fill ins(%zero : f32) outs(%e : tensor<128xf32>) -> tensor<128xf32>
-    %sum = linalg.generic {indexing_maps = [#ij, #j_of_ij], iterator_types = ["reduction", "parallel"]}
+    %sum = linalg.generic {indexing_maps = [#ji, #i_of_ij], iterator_types = ["parallel", "reduction"]}
         ins(%x : tensor<32x128xf32>) outs(%f : tensor<128xf32>) {
       ^bb0(%a: f32, %acc: f32):
         %r = arith.addf %acc, %a : f32
@@ -78,8 +79,8 @@ module attributes {moe.target = "cuda"} {
 
   // What is large enough to fill the machine is read and written in vectors, also in place.
   // UPDATE: .visible .entry update(
-  // UPDATE: ld.global.nc.v4.b32
-  // UPDATE: ld.global.v4.b32
+  // UPDATE-DAG: ld.global.v4.b32
+  // UPDATE-DAG: ld.global.nc.v4.b32
   // UPDATE: fma.rn.f32
   // UPDATE: st.global.v4.b32
   moe_kernel.kernel @update(%p: tensor<1048576xf32> {moe_kernel.tied = 0 : i64}, %g: tensor<1048576xf32>)
