@@ -134,7 +134,9 @@ RouteEmitter::Choice RouteEmitter::emitArgMax(ArrayRef<Expr> selection, ArrayRef
 void RouteEmitter::emitToken(Expr token) {
   Expr start = token * lanes.experts, chosenStart = token * topK;
   LaneValues values = lanes.load(logits, start);
-  LaneValues scoresHere = op.getScoring() == RouteScoring::softmax ? emitSoftmax(values) : emitSigmoid(values);
+  LaneValues scoresHere = op.getScoring() == RouteScoring::softmax   ? emitSoftmax(values)
+                          : op.getScoring() == RouteScoring::sigmoid ? emitSigmoid(values)
+                                                                     : values;
   lanes.store(scoresHere, scores, start);
 
   LaneValues selection = scoresHere;
@@ -227,7 +229,9 @@ LaunchShape emitRouteBackward(RouteBackwardOp op, EmitterContext &context) {
     }
     LaneValues results;
     for (auto [score, gradient] : llvm::zip_equal(scoresHere, gradients))
-      results.push_back(softmax ? score * (gradient - inner) : gradient * score * (1 - score));
+      results.push_back(softmax                                    ? score * (gradient - inner)
+                        : op.getScoring() == RouteScoring::sigmoid ? gradient * score * (1 - score)
+                                                                   : gradient);
     lanes.store(results, logitsGradient, start);
   };
   int64_t blocks = lanes.forToken(shape[0], emitToken);

@@ -25,15 +25,16 @@ ThreadTile::ThreadTile(BlockBuilder &b, int64_t threadColumns, int64_t rows, int
 }
 
 int64_t ThreadTile::chooseThreadColumns(int64_t threads, int64_t rows, int64_t columns) {
-  // A row of threads lies in one warp, so that rows are reduced by shuffles.
+  // A row of threads lies in one warp, so that rows are reduced by shuffles. Of grids that load as much, the one that
+  // pads least.
+  auto cost = [&](int64_t count) {
+    int64_t rowsEach = llvm::divideCeil(rows, threads / count), columnsEach = llvm::divideCeil(columns, count);
+    return std::pair(rowsEach + columnsEach, rowsEach * (threads / count) + columnsEach * count);
+  };
   int64_t best = 1;
-  for (int64_t count = 1; count <= kWarpSize; count *= 2) {
-    auto loads = [&](int64_t count) {
-      return llvm::divideCeil(rows, threads / count) + llvm::divideCeil(columns, count);
-    };
-    if (loads(count) < loads(best))
+  for (int64_t count = 2; count <= kWarpSize; count *= 2)
+    if (cost(count) < cost(best))
       best = count;
-  }
   return best;
 }
 

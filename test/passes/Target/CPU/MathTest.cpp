@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "KernelTest.h"
+#include "../KernelTest.h"
 
 using namespace moe::test;
 

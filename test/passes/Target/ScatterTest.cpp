@@ -13,19 +13,16 @@ using namespace moe::test;
 namespace {
 
 struct Arch {
-  const char *arch;
-  int64_t width;
+  const char *target, *name, *config;
 };
 
 struct ScatterTest : testing::TestWithParam<Arch> {
   void SetUp() override {
-    if (!CompiledKernel::canRun(GetParam().arch))
-      GTEST_SKIP() << "this machine cannot run " << GetParam().arch;
+    if (!CompiledKernel::canRun(GetParam().target))
+      GTEST_SKIP() << "this machine cannot run " << GetParam().target;
   }
   std::string config() const {
-    return llvm::formatv("config = #moe_kernel.cpu_config<vector_width = {0}, tile_m = 4, tile_n = {0}, block_m = 8, "
-                         "block_n = 64>",
-                         GetParam().width);
+    return "config = " + std::string(GetParam().config);
   }
 };
 
@@ -40,7 +37,7 @@ TEST_P(ScatterTest, AddsInTokenOrder) {
         moe_kernel.return %r : tensor<{2}x{1}xf32>
       })mlir",
                                        tokens, columns, targets, config());
-    auto kernel = CompiledKernel::compile(source, GetParam().arch);
+    auto kernel = CompiledKernel::compile(source, GetParam().target);
     ASSERT_TRUE(kernel);
     Buffer<int32_t> indices(tokens);
     for (int64_t t = 0; t < tokens; ++t)
@@ -66,7 +63,7 @@ TEST_P(ScatterTest, CacheAppendWritesItsRowsOnly) {
         moe_kernel.return %r : tensor<2x10x{0}xf32>
       })mlir",
                                        columns, config());
-    auto kernel = CompiledKernel::compile(source, GetParam().arch);
+    auto kernel = CompiledKernel::compile(source, GetParam().target);
     ASSERT_TRUE(kernel);
     auto cache = randomBuffer(2 * 10 * columns, 1), rows = randomBuffer(6 * columns, 2);
     Buffer<int32_t> positions(std::vector<int32_t>{7, 8, 9, 0, 1, 2});
@@ -89,7 +86,7 @@ TEST_P(ScatterTest, SumsOfSquares) {
       moe_kernel.return %r : tensor<6xf32>
     })mlir",
                                      config());
-  auto kernel = CompiledKernel::compile(source, GetParam().arch);
+  auto kernel = CompiledKernel::compile(source, GetParam().target);
   ASSERT_TRUE(kernel);
   EXPECT_EQ(kernel->items, 6);
   std::vector<Buffer<float>> inputs;
@@ -110,7 +107,15 @@ TEST_P(ScatterTest, SumsOfSquares) {
   expectWithin(partial, expected, bound, "partial");
 }
 
-INSTANTIATE_TEST_SUITE_P(Widths, ScatterTest, testing::Values(Arch{"host", 16}, Arch{"x86-64-v3", 8}),
-                         [](const auto &info) { return "Lanes" + std::to_string(info.param.width); });
+const Arch kArchs[] = {
+    {"cpu:host", "Lanes16",
+     "#moe_kernel.cpu_config<vector_width = 16, tile_m = 4, tile_n = 16, block_m = 8, block_n = 64>"},
+    {"cpu:x86-64-v3", "Lanes8",
+     "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 8, block_m = 8, block_n = 64>"},
+    {"cuda:sm_80", "Cuda",
+     "#moe_kernel.cuda_config<threads = 64, tile_m = 4, tile_n = 1, tile_k = 1, stages = 1>"},
+};
+INSTANTIATE_TEST_SUITE_P(Targets, ScatterTest, testing::ValuesIn(kArchs),
+                         [](const auto &info) { return info.param.name; });
 
 } // namespace

@@ -4,15 +4,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#ifndef TEST_PASSES_TARGET_CPU_COMPILEDKERNEL_H
-#define TEST_PASSES_TARGET_CPU_COMPILEDKERNEL_H
+#ifndef TEST_PASSES_TARGET_COMPILEDKERNEL_H
+#define TEST_PASSES_TARGET_COMPILEDKERNEL_H
 
+#include "KernelCode.h"
 #include "moe/CpuKernel.h"
-#include "llvm/ADT/StringRef.h"
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +34,13 @@ private:
   std::unique_ptr<std::byte, Free> memory;
 };
 
+/// What a kernel gets for an operand or a result: host memory that is copied to the device and back where that is another.
+struct KernelBuffer {
+  void *data;
+  size_t bytes;
+};
+using KernelBuffers = std::vector<KernelBuffer>;
+
 /// A buffer of `T`.
 template <typename T> class Buffer {
 public:
@@ -49,40 +55,38 @@ public:
   T &operator[](size_t i) const { return begin()[i]; }
   std::vector<T> values() const { return {begin(), end()}; }
   bool isIntact() const { return memory.isIntact(); }
-  operator void *() const { return memory.data(); }
+  operator KernelBuffer() const { return {memory.data(), size * sizeof(T)}; }
 
 private:
   KernelMemory memory;
   size_t size;
 };
 
-/// One `moe_kernel.kernel` in textual form, configured by the CPU target if the text does not, compiled and loaded.
+/// One `moe_kernel.kernel` in textual form, configured by the target if the text does not, compiled and loaded.
 class CompiledKernel {
 public:
-  /// Fails the test and returns null if `source` does not compile for `arch`. With `dumpTo`, LLVM IR and assembly are
+  /// Fails the test and returns null if `source` does not compile for `target`. With `dumpTo`, intermediate code is
   /// written there.
-  static std::unique_ptr<CompiledKernel> compile(llvm::StringRef source, llvm::StringRef arch = "host",
-                                                 llvm::StringRef dumpTo = "");
-  ~CompiledKernel();
+  static std::unique_ptr<CompiledKernel> compile(const std::string &source, const std::string &target = "cpu:host",
+                                                 const std::string &dumpTo = "");
+  virtual ~CompiledKernel() = default;
 
-  /// Whether the machine running the test can run code for `arch`.
-  static bool canRun(llvm::StringRef arch);
+  /// Whether the machine running the test can run code for `target`.
+  static bool canRun(const std::string &target);
 
   /// Runs the whole grid in one call.
-  void run(const std::vector<void *> &buffers) const { runInPieces(buffers, items); }
-  /// Runs the grid in calls of `itemsPerCall` items, the last ones first: items are independent.
-  void runInPieces(const std::vector<void *> &buffers, int64_t itemsPerCall) const;
+  void run(const KernelBuffers &buffers) const { runInPieces(buffers, items); }
+  /// Runs the grid in calls of `itemsPerCall` items, the last ones first: items are independent. A GPU runs it at once.
+  virtual void runInPieces(const KernelBuffers &buffers, int64_t itemsPerCall) const = 0;
+  virtual bool isLoaded() const = 0;
 
-  int64_t items = 0, scratchBytes = 0, flops = 0, bytes = 0;
-  std::string config; ///< The text of the configuration that was used.
+  const KernelCode code;
+  const int64_t items, scratchBytes, flops, bytes;
+  const std::string config; ///< The text of the configuration that was used.
 
-private:
-  CompiledKernel() = default;
-  int descriptor = -1;
-  void *handle = nullptr;
-  CpuKernel function = nullptr;
+  explicit CompiledKernel(KernelCode code);
 };
 
 } // namespace moe::test
 
-#endif // TEST_PASSES_TARGET_CPU_COMPILEDKERNEL_H
+#endif // TEST_PASSES_TARGET_COMPILEDKERNEL_H

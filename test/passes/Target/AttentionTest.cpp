@@ -7,6 +7,7 @@
 #include "KernelTest.h"
 
 #include "llvm/Support/FormatVariadic.h"
+#include <span>
 
 using namespace moe::test;
 
@@ -14,8 +15,8 @@ namespace {
 
 struct AttentionCase {
   int64_t sequences, length, heads, keyHeads, headDim;
-  const char *arch = "host";
-  const char *config = "vector_width = 16, tile_m = 4, tile_n = 64, block_m = 32, block_n = 64";
+  const char *target = "cpu:host";
+  const char *config = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 4, tile_n = 64, block_m = 32, block_n = 64>";
 
   int64_t tokens() const { return sequences * length; }
   int64_t queryColumns() const { return heads * headDim; }
@@ -23,8 +24,14 @@ struct AttentionCase {
   double scale() const { return 1 / std::sqrt(double(headDim)); }
 };
 
-constexpr const char *kBlocksDiffer = "vector_width = 16, tile_m = 8, tile_n = 32, block_m = 48, block_n = 16";
-constexpr const char *kEightLanes = "vector_width = 8, tile_m = 6, tile_n = 16, block_m = 16, block_n = 32";
+constexpr const char *kBlocksDiffer = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 48, block_n = 16>";
+constexpr const char *kEightLanes = "#moe_kernel.cpu_config<vector_width = 8, tile_m = 6, tile_n = 16, block_m = 16, block_n = 32>";
+
+constexpr const char *kCudaConfigs[] = {
+    "#moe_kernel.cuda_config<threads = 128, tile_m = 32, tile_n = 32, tile_k = 1, stages = 1>",
+    "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 16, tile_k = 1, stages = 1>",
+    "#moe_kernel.cuda_config<threads = 64, tile_m = 16, tile_n = 32, tile_k = 1, stages = 1>",
+};
 
 const AttentionCase kCases[] = {
     {1, 1, 1, 1, 32},
@@ -34,11 +41,21 @@ const AttentionCase kCases[] = {
     {2, 128, 4, 2, 32},
     {1, 70, 2, 1, 128},
     {1, 65, 2, 2, 20},
-    {2, 100, 4, 1, 32, "host", kBlocksDiffer},
-    {1, 33, 2, 2, 24, "host", kBlocksDiffer},
-    {2, 7, 4, 2, 8, "x86-64-v3", kEightLanes},
-    {1, 77, 6, 2, 36, "x86-64-v3", kEightLanes},
+    {2, 100, 4, 1, 32, "cpu:host", kBlocksDiffer},
+    {1, 33, 2, 2, 24, "cpu:host", kBlocksDiffer},
+    {2, 7, 4, 2, 8, "cpu:x86-64-v3", kEightLanes},
+    {1, 77, 6, 2, 36, "cpu:x86-64-v3", kEightLanes},
 };
+
+/// The shapes of `cases`, each with one of the configurations for GPUs.
+std::vector<AttentionCase> forCuda(std::span<const AttentionCase> shapes) {
+  std::vector<AttentionCase> cases(shapes.begin(), shapes.end());
+  for (size_t i = 0; i < cases.size(); ++i) {
+    cases[i].target = "cuda:sm_80";
+    cases[i].config = kCudaConfigs[i % std::size(kCudaConfigs)];
+  }
+  return cases;
+}
 
 std::string nameOf(const testing::TestParamInfo<AttentionCase> &info) {
   const AttentionCase &c = info.param;
@@ -102,8 +119,8 @@ struct AttentionTest : testing::TestWithParam<AttentionCase> {
   Buffer<float> value = randomBuffer(c.tokens() * c.keyColumns(), 3);
 
   void SetUp() override {
-    if (!CompiledKernel::canRun(c.arch))
-      GTEST_SKIP() << "this machine cannot run " << c.arch;
+    if (!CompiledKernel::canRun(c.target))
+      GTEST_SKIP() << "this machine cannot run " << c.target;
   }
   std::string queryType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.queryColumns()); }
   std::string keyType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.keyColumns()); }
@@ -116,12 +133,12 @@ struct AttentionTest : testing::TestWithParam<AttentionCase> {
 TEST_P(AttentionTest, Forward) {
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @attention(%q: {0}, %k: {1}, %v: {1}) -> ({0}, {2})
-        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+        attributes {{config = {3}} {{
       %r:2 = moe_kernel.attention %q, %k, %v {{{4}, sequence_length = {5} : i64} : ({0}, {1}, {1}) -> ({0}, {2})
       moe_kernel.return %r#0, %r#1 : {0}, {2}
     })mlir",
                                      queryType(), keyType(), lseType(), c.config, attributes(), c.length);
-  auto kernel = CompiledKernel::compile(source, c.arch);
+  auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
   auto result = poisonedBuffer(c.tokens() * c.queryColumns()), lse = poisonedBuffer(c.tokens() * c.heads);
   runInAllWays(*kernel, {query, key, value, result, lse}, result, lse);
@@ -138,13 +155,13 @@ TEST_P(AttentionTest, Forward) {
 TEST_P(AttentionTest, Backward) {
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @attention_backward(%q: {0}, %k: {1}, %v: {1}, %o: {0}, %lse: {2}, %g: {0}) -> ({0}, {1}, {1})
-        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+        attributes {{config = {3}} {{
       %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %lse, %g {{{4}, sequence_length = {5} : i64}
           : ({0}, {1}, {1}, {0}, {2}, {0}) -> ({0}, {1}, {1})
       moe_kernel.return %r#0, %r#1, %r#2 : {0}, {1}, {1}
     })mlir",
                                      queryType(), keyType(), lseType(), c.config, attributes(), c.length);
-  auto kernel = CompiledKernel::compile(source, c.arch);
+  auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
   Reference forward = attendCausally(c, query, key, value);
   Buffer<float> result(std::vector<float>(forward.result.begin(), forward.result.end()));
@@ -197,12 +214,12 @@ TEST_P(AttentionTest, Cached) {
   std::string positionsType = llvm::formatv("tensor<{0}x{1}xi32>", c.sequences, c.length);
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @cached_attention(%q: {0}, %k: {1}, %v: {1}, %p: {2}) -> {0}
-        attributes {{config = #moe_kernel.cpu_config<{3}>} {{
+        attributes {{config = {3}} {{
       %r = moe_kernel.cached_attention %q, %k, %v, %p {{{4}} : ({0}, {1}, {1}, {2}) -> {0}
       moe_kernel.return %r : {0}
     })mlir",
                                      queryType(), cacheType, positionsType, c.config, attributes());
-  auto kernel = CompiledKernel::compile(source, c.arch);
+  auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
   auto keyCache = randomBuffer(c.sequences * capacity * c.keyColumns(), 5);
   auto valueCache = randomBuffer(c.sequences * capacity * c.keyColumns(), 6);
@@ -226,11 +243,20 @@ TEST_P(AttentionTest, Cached) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest, testing::ValuesIn(kCases), nameOf);
 
+INSTANTIATE_TEST_SUITE_P(Cuda, AttentionTest,
+                         testing::ValuesIn(forCuda(kCases)), nameOf);
+
 // A decode step: one new token in each of several sequences, with caches filled to different lengths.
-INSTANTIATE_TEST_SUITE_P(Decode, AttentionTest,
-                         testing::Values(AttentionCase{3, 1, 4, 2, 32}, AttentionCase{2, 1, 2, 1, 20},
-                                         AttentionCase{2, 3, 4, 4, 64},
-                                         AttentionCase{3, 1, 4, 2, 36, "x86-64-v3", kEightLanes}),
+const AttentionCase kDecodeCases[] = {
+    {3, 1, 4, 2, 32},
+    {2, 1, 2, 1, 20},
+    {2, 3, 4, 4, 64},
+    {1, 1, 2, 1, 300},
+    {3, 1, 4, 2, 36, "cpu:x86-64-v3", kEightLanes},
+};
+INSTANTIATE_TEST_SUITE_P(Decode, AttentionTest, testing::ValuesIn(kDecodeCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(CudaDecode, AttentionTest,
+                         testing::ValuesIn(forCuda(kDecodeCases)),
                          nameOf);
 
 } // namespace

@@ -9,6 +9,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 using namespace moe::test;
 
@@ -22,11 +23,11 @@ struct RouteCase {
   Scoring scoring;
   bool hasBias, normalizes;
   double factor;
-  const char *arch = "host";
-  const char *config = "vector_width = 16, tile_m = 4, tile_n = 64, block_m = 8, block_n = 64";
+  const char *target = "cpu:host";
+  const char *config = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 4, tile_n = 64, block_m = 8, block_n = 64>";
 };
 
-constexpr const char *kEightLanes = "vector_width = 8, tile_m = 6, tile_n = 16, block_m = 3, block_n = 32";
+constexpr const char *kEightLanes = "#moe_kernel.cpu_config<vector_width = 8, tile_m = 6, tile_n = 16, block_m = 3, block_n = 32>";
 
 const RouteCase kCases[] = {
     {1, 1, 1, softmax, false, false, 1.0},
@@ -36,10 +37,20 @@ const RouteCase kCases[] = {
     {9, 64, 8, sigmoid, true, true, 1.0},
     {7, 37, 6, softmax, false, false, 0.5},
     {3, 256, 8, sigmoid, true, true, 2.5},
-    {20, 8, 2, softmax, true, true, 1.0, "x86-64-v3", kEightLanes},
-    {11, 21, 4, sigmoid, false, true, 1.0, "x86-64-v3", kEightLanes},
+    {20, 8, 2, softmax, true, true, 1.0, "cpu:x86-64-v3", kEightLanes},
+    {11, 21, 4, sigmoid, false, true, 1.0, "cpu:x86-64-v3", kEightLanes},
     {13, 21, 4, identity, true, false, 1.5},
 };
+
+/// The shapes of `cases` for GPUs.
+std::vector<RouteCase> forCuda(std::span<const RouteCase> shapes) {
+  std::vector<RouteCase> cases(shapes.begin(), shapes.end());
+  for (RouteCase &c : cases) {
+    c.target = "cuda:sm_80";
+    c.config = "#moe_kernel.cuda_config<threads = 128, tile_m = 1, tile_n = 1, tile_k = 1, stages = 1>";
+  }
+  return cases;
+}
 
 std::string nameOf(const testing::TestParamInfo<RouteCase> &info) {
   return llvm::formatv("{0}_{1}of{2}", info.index, info.param.topK, info.param.experts);
@@ -53,8 +64,8 @@ struct RouteTest : testing::TestWithParam<RouteCase> {
   std::string indicesType = llvm::formatv("tensor<{0}x{1}xi32>", c.tokens, c.topK);
 
   void SetUp() override {
-    if (!CompiledKernel::canRun(c.arch))
-      GTEST_SKIP() << "this machine cannot run " << c.arch;
+    if (!CompiledKernel::canRun(c.target))
+      GTEST_SKIP() << "this machine cannot run " << c.target;
   }
   std::string attributes() const {
     return llvm::formatv(
@@ -64,14 +75,14 @@ struct RouteTest : testing::TestWithParam<RouteCase> {
   std::unique_ptr<CompiledKernel> compileForward() const {
     std::string argument = c.hasBias ? ", %b: " + biasType : "", type = c.hasBias ? ", " + biasType : "";
     return CompiledKernel::compile(llvm::formatv(R"mlir(
-      moe_kernel.kernel @route(%x: {0}{1}) -> ({0}, {2}, {3}) attributes {{config = #moe_kernel.cpu_config<{4}>} {{
+      moe_kernel.kernel @route(%x: {0}{1}) -> ({0}, {2}, {3}) attributes {{config = {4}} {{
         %r:3 = moe_kernel.route %x{5} {{top_k = {6} : i64, {7}} : ({0}{8}) -> ({0}, {2}, {3})
         moe_kernel.return %r#0, %r#1, %r#2 : {0}, {2}, {3}
       })mlir",
                                                  scoresType, argument, weightsType, indicesType, c.config,
                                                  c.hasBias ? ", %b" : "", c.topK, attributes(), type)
                                        .str(),
-                                   c.arch);
+                                   c.target);
   }
 };
 
@@ -95,7 +106,7 @@ TEST_P(RouteTest, Forward) {
   }
   auto scores = poisonedBuffer(c.tokens * c.experts), weights = poisonedBuffer(c.tokens * c.topK);
   Buffer<int32_t> indices(c.tokens * c.topK, -1);
-  std::vector<void *> buffers = {logits};
+  KernelBuffers buffers = {logits};
   if (c.hasBias)
     buffers.push_back(bias);
   buffers.insert(buffers.end(), {scores, weights, indices});
@@ -143,7 +154,7 @@ TEST_P(RouteTest, InvalidLogitsStayInRange) {
     Buffer<float> logits(c.tokens * c.experts, bad), bias(c.experts);
     auto scores = poisonedBuffer(c.tokens * c.experts), weights = poisonedBuffer(c.tokens * c.topK);
     Buffer<int32_t> indices(c.tokens * c.topK, -1);
-    std::vector<void *> buffers = {logits};
+    KernelBuffers buffers = {logits};
     if (c.hasBias)
       buffers.push_back(bias);
     buffers.insert(buffers.end(), {scores, weights, indices});
@@ -158,7 +169,7 @@ TEST_P(RouteTest, Backward) {
     std::string argument = hasScoresGradient ? ", %sg: " + scoresType : "";
     auto kernel = CompiledKernel::compile(llvm::formatv(R"mlir(
       moe_kernel.kernel @route_backward(%s: {0}, %i: {1}, %wg: {2}{3}) -> {0}
-          attributes {{config = #moe_kernel.cpu_config<{4}>} {{
+          attributes {{config = {4}} {{
         %r = moe_kernel.route_backward %s, %i, %wg{5} {{{6}} : ({0}, {1}, {2}{7}) -> {0}
         moe_kernel.return %r : {0}
       })mlir",
@@ -166,7 +177,7 @@ TEST_P(RouteTest, Backward) {
                                                         hasScoresGradient ? ", %sg" : "", attributes(),
                                                         hasScoresGradient ? ", " + scoresType : "")
                                               .str(),
-                                          c.arch);
+                                          c.target);
     ASSERT_TRUE(kernel);
     auto scores = randomBuffer(c.tokens * c.experts, 1), weightsGradient = randomBuffer(c.tokens * c.topK, 2);
     auto scoresGradient = randomBuffer(c.tokens * c.experts, 3);
@@ -177,7 +188,7 @@ TEST_P(RouteTest, Backward) {
       for (int64_t k = 0; k < c.topK; ++k)
         indices[t * c.topK + k] = (t + k) % c.experts;
     auto result = poisonedBuffer(c.tokens * c.experts);
-    std::vector<void *> buffers = {scores, indices, weightsGradient};
+    KernelBuffers buffers = {scores, indices, weightsGradient};
     if (hasScoresGradient)
       buffers.push_back(scoresGradient);
     buffers.push_back(result);
@@ -221,6 +232,14 @@ TEST_P(RouteTest, Backward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, RouteTest, testing::ValuesIn(kCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(Cuda, RouteTest, testing::ValuesIn(forCuda(kCases)), nameOf);
+
+struct PlanTest : testing::TestWithParam<const char *> {
+  void SetUp() override {
+    if (!CompiledKernel::canRun(GetParam()))
+      GTEST_SKIP() << "this machine cannot run " << GetParam();
+  }
+};
 
 void testPlan(int64_t tokens, int64_t topK, int64_t experts, const std::vector<int32_t> &choice) {
   std::string indicesType = llvm::formatv("tensor<{0}x{1}xi32>", tokens, topK);
@@ -230,7 +249,7 @@ void testPlan(int64_t tokens, int64_t topK, int64_t experts, const std::vector<i
       moe_kernel.return %r#0, %r#1, %r#2 : tensor<{1}xi32>, tensor<{2}xi32>, {0}
     })mlir",
                                      indicesType, experts + 1, tokens * topK);
-  auto kernel = CompiledKernel::compile(source);
+  auto kernel = CompiledKernel::compile(source, PlanTest::GetParam());
   ASSERT_TRUE(kernel);
   int64_t entries = tokens * topK;
   Buffer<int32_t> indices(choice), offsets(experts + 1, -1), permutation(entries, -1), inverse(entries, -1);
@@ -242,13 +261,13 @@ void testPlan(int64_t tokens, int64_t topK, int64_t experts, const std::vector<i
             [&](int32_t a, int32_t b) { return std::pair(choice[a], a) < std::pair(choice[b], b); });
   EXPECT_EQ(permutation.values(), expected);
   for (int64_t row = 0; row < entries; ++row)
-    EXPECT_EQ(inverse[expected[row]], row);
+    ASSERT_EQ(inverse[expected[row]], row);
   for (int64_t e = 0; e <= experts; ++e)
     EXPECT_EQ(offsets[e], std::count_if(choice.begin(), choice.end(), [&](int32_t c) { return c < e; })) << e;
   EXPECT_TRUE(offsets.isIntact() && permutation.isIntact() && inverse.isIntact());
 }
 
-TEST(PlanTest, SortsStably) {
+TEST_P(PlanTest, SortsStably) {
   std::mt19937 generator(1);
   std::vector<int32_t> choice(300 * 2);
   for (int32_t &expert : choice)
@@ -256,7 +275,17 @@ TEST(PlanTest, SortsStably) {
   testPlan(300, 2, 8, choice);
 }
 
-TEST(PlanTest, OneExpertTakesAll) { testPlan(17, 1, 5, std::vector<int32_t>(17, 3)); }
-TEST(PlanTest, OneEntry) { testPlan(1, 1, 1, {0}); }
+TEST_P(PlanTest, OneExpertTakesAll) { testPlan(17, 1, 5, std::vector<int32_t>(17, 3)); }
+TEST_P(PlanTest, OneEntry) { testPlan(1, 1, 1, {0}); }
+
+TEST_P(PlanTest, ManyExperts) {
+  std::mt19937 generator(2);
+  std::vector<int32_t> choice(5000 * 8);
+  for (int32_t &expert : choice)
+    expert = generator() % 700; // Leaves the last ones empty.
+  testPlan(5000, 8, 777, choice);
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, PlanTest, testing::Values("cpu:host", "cuda:sm_80"));
 
 } // namespace

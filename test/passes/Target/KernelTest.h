@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#ifndef TEST_PASSES_TARGET_CPU_KERNELTEST_H
-#define TEST_PASSES_TARGET_CPU_KERNELTEST_H
+#ifndef TEST_PASSES_TARGET_KERNELTEST_H
+#define TEST_PASSES_TARGET_KERNELTEST_H
 
 #include "CompiledKernel.h"
 
@@ -55,7 +55,7 @@ inline void expectWithin(const Buffer<float> &actual, const std::vector<double> 
 /// Runs `kernel` in one call, then in calls of one and of three items, last items first: expects the same bits.
 /// `results` are those of `buffers` that are written.
 template <typename... Results>
-void runInAllWays(const CompiledKernel &kernel, const std::vector<void *> &buffers, Results &...results) {
+void runInAllWays(const CompiledKernel &kernel, const KernelBuffers &buffers, Results &...results) {
   kernel.run(buffers);
   for (int64_t itemsPerCall : {1, 3}) {
     auto before = std::make_tuple(results.values()...);
@@ -73,4 +73,4 @@ void runInAllWays(const CompiledKernel &kernel, const std::vector<void *> &buffe
 
 } // namespace moe::test
 
-#endif // TEST_PASSES_TARGET_CPU_KERNELTEST_H
+#endif // TEST_PASSES_TARGET_KERNELTEST_H

@@ -35,12 +35,12 @@ struct MatmulCase {
 };
 
 struct Arch {
-  const char *arch;
+  const char *target;
   const char *config;
 };
 
 std::ostream &operator<<(std::ostream &stream, const MatmulCase &c) { return stream << c.name; }
-std::ostream &operator<<(std::ostream &stream, const Arch &a) { return stream << a.arch; }
+std::ostream &operator<<(std::ostream &stream, const Arch &a) { return stream << a.target; }
 
 using Parameters = std::tuple<MatmulCase, Arch>;
 
@@ -102,9 +102,9 @@ std::string MatmulTest::source() const {
     region = "^bb0(%x: f32):\n moe_kernel.yield %x : f32";
     break;
   case Epilogue::Extras: {
+    std::string list = addOperand("tensor<f32>");
     // A weight gradient has neither rows nor columns of tokens: scalars stand for them.
     bool isContraction = c.isContraction();
-    std::string list = addOperand("tensor<f32>");
     list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.rows}));
     list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.outputs()}));
     list += ", " + addOperand(full);
@@ -145,7 +145,7 @@ std::string MatmulTest::source() const {
   }
   bool two = c.epilogue != Epilogue::Store;
   return llvm::formatv(R"mlir(
-    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = #moe_kernel.cpu_config<{2}>} {{
+    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = {2}} {{
       %r{3} = moe_kernel.matmul {4} {5} {{result_extents = [{6}]{7}} : ({8}) -> ({1}) {{
         {9}
       }
@@ -156,9 +156,9 @@ std::string MatmulTest::source() const {
 }
 
 TEST_P(MatmulTest, AgreesWithLoops) {
-  if (!CompiledKernel::canRun(arch.arch))
-    GTEST_SKIP() << "this machine cannot run " << arch.arch;
-  auto kernel = CompiledKernel::compile(source(), arch.arch);
+  if (!CompiledKernel::canRun(arch.target))
+    GTEST_SKIP() << "this machine cannot run " << arch.target;
+  auto kernel = CompiledKernel::compile(source(), arch.target);
   ASSERT_TRUE(kernel);
   EXPECT_EQ(kernel->flops, 2 * c.rows * c.columns * c.depth);
 
@@ -178,7 +178,7 @@ TEST_P(MatmulTest, AgreesWithLoops) {
   auto first = poisonedBuffer(resultRows * c.outputs());
   auto second = poisonedBuffer(resultRows * (c.isPaired() ? c.columns : c.outputs()));
 
-  std::vector<void *> buffers = {lhs, rhs};
+  KernelBuffers buffers = {lhs, rhs};
   if (c.isRagged())
     buffers.push_back(offsets);
   if (c.gatherDivisor)
@@ -246,7 +246,11 @@ TEST_P(MatmulTest, AgreesWithLoops) {
 }
 
 // A residual is added to in place: each of its elements is read before the result is written over it.
-TEST(MatmulTiedTest, AddsInPlace) {
+struct MatmulTiedTest : testing::TestWithParam<const char *> {};
+
+TEST_P(MatmulTiedTest, AddsInPlace) {
+  if (!CompiledKernel::canRun(GetParam()))
+    GTEST_SKIP() << "this machine cannot run " << GetParam();
   auto kernel = CompiledKernel::compile(R"mlir(
     moe_kernel.kernel @residual(%a: tensor<37x20xf32>, %b: tensor<45x20xf32>,
                                 %x: tensor<37x45xf32> {moe_kernel.tied = 0 : i64}) -> tensor<37x45xf32> {
@@ -258,7 +262,8 @@ TEST(MatmulTiedTest, AddsInPlace) {
           moe_kernel.yield %new : f32
       }
       moe_kernel.return %r : tensor<37x45xf32>
-    })mlir");
+    })mlir",
+                                        GetParam());
   ASSERT_TRUE(kernel);
   auto a = randomBuffer(37 * 20, 1), b = randomBuffer(45 * 20, 2), x = randomBuffer(37 * 45, 3);
   std::vector<double> expected(x.begin(), x.end()), bound;
@@ -269,6 +274,8 @@ TEST(MatmulTiedTest, AddsInPlace) {
   kernel->run({a, b, x, x});
   expectWithin(x, expected, std::vector<double>(expected.size(), 21 * 21 * kEpsilon), "the residual");
 }
+
+INSTANTIATE_TEST_SUITE_P(Targets, MatmulTiedTest, testing::Values("cpu:host", "cuda:sm_80"));
 
 // clang-format off
 const MatmulCase kCases[] = {
@@ -324,14 +331,18 @@ const MatmulCase kCases[] = {
 // clang-format on
 
 const Arch kArchs[] = {
-    {"host", "vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64"},
-    {"host", "vector_width = 16, tile_m = 6, tile_n = 64, block_m = 20, block_n = 64"},
-    {"x86-64-v3", "vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48"},
+    {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 64, tile_k = 16, stages = 2>"},
+    {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 128, tile_n = 128, tile_k = 8, stages = 2>"},
+    {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 64, tile_m = 32, tile_n = 32, tile_k = 16, stages = 2>"},
+    {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64>"},
+    {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 6, tile_n = 64, block_m = 20, block_n = 64>"},
+    {"cpu:x86-64-v3", "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48>"},
 };
 
 std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
   std::string config = std::get<1>(info.param).config;
-  std::string name = std::string(std::get<0>(info.param).name) + "_";
+  bool isCuda = config.find("cuda") != std::string::npos;
+  std::string name = std::string(std::get<0>(info.param).name) + (isCuda ? "_cuda_" : "_");
   for (char character : config)
     if (std::isdigit(character) || character == ',')
       name += character == ',' ? '_' : character;
