@@ -10,7 +10,7 @@
 #   REQUIRES: compiler      moe-opt is part of this build
 #             kjv           Debian's bible-kjv packages are installed
 #             torch         Python 3 finds PyTorch
-#             ptxas         NVIDIA's assembler is on the PATH
+#             ptxas         NVIDIA's assembler is on the PATH or in /usr/local/cuda/bin
 #             gpu           there is an NVIDIA GPU and its driver
 #
 # Inputs that are not tests themselves live in folders named Inputs.
@@ -52,7 +52,7 @@ if shutil.which("bible"):
     config.available_features.add("kjv")
 if importlib.util.find_spec("torch"):
     config.available_features.add("torch")
-if shutil.which("ptxas"):
+if shutil.which("ptxas") or os.path.exists("/usr/local/cuda/bin/ptxas"):
     config.available_features.add("ptxas")
 if os.path.exists("/dev/nvidiactl"):
     config.available_features.add("gpu")

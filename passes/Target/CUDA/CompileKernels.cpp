@@ -116,13 +116,13 @@ private:
     return code->cubin;
   }
 
-  /// Spills are worth a warning. The rest is for those who listen: a remark.
   void report(const KernelResources &kernel) {
+    if (kernel.spillBytes == 0 && kernel.stackBytes == 0)
+      return;
     auto op = getOperation().lookupSymbol<moe_exec::KernelOp>(kernel.name);
-    Location location = op ? op.getLoc() : getOperation().getLoc();
-    if (kernel.spillBytes > 0)
-      emitWarning(location) << "kernel '" << kernel.name << "' spills " << kernel.spillBytes
-                            << " bytes of registers to memory and takes " << kernel.registers << " registers";
+    emitWarning(op ? op.getLoc() : getOperation().getLoc())
+        << "kernel '" << kernel.name << "' takes " << kernel.registers << " registers, spills " << kernel.spillBytes
+        << " bytes of them and has " << kernel.stackBytes << " bytes of local memory";
   }
 };
 } // namespace

@@ -78,7 +78,7 @@ static void annotate(gpu::GPUModuleOp module) {
       }
     if (Attribute size = function->removeAttr(NVVM::NVVMDialect::getMaxntidAttrName()))
       function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), size);
-    // Left to itself, ptxas spills registers so that more blocks fit on a multiprocessor.
+    // Registers before occupancy: without a wish for the number of blocks, ptxas spills to have more of them.
     function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), IntegerAttr::get(IntegerType::get(context, 32), 1));
     for (auto global : module.getOps<LLVM::GlobalOp>())
       if (global.getAddrSpace() == static_cast<unsigned>(NVVM::NVVMMemorySpace::Shared) && !global.getValueOrNull()) {

@@ -53,8 +53,8 @@ def CUDACompileKernelsPass : Pass<"moe-cuda-compile-kernels", "::mlir::ModuleOp"
   let description = [{
     The nested modules are compiled on all threads of the context, each by itself, so that the PTX does not depend on
     their number, and become one `moe_exec.object` of kind `ptx`. Where NVIDIA's assembler is found (on the PATH, or in
-    /usr/local/cuda/bin) it makes a second one of kind `cubin` for the same architecture. A kernel that spills registers
-    to memory gets a warning, and every kernel a remark with the registers and the memory that it takes.
+    /usr/local/cuda/bin) it makes a second one of kind `cubin` for the same architecture. A kernel that spills
+    registers to memory gets a warning; what each of them takes is in `ptxas.txt` of `dump-to`.
   }];
   let options = [
     Option<"dumpTo", "dump-to", "std::string", /*default=*/"\"\"",

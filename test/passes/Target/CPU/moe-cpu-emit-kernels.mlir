@@ -100,9 +100,9 @@ moe_kernel.kernel @gather(%t: tensor<100x32xf32>, %rows: tensor<8xi32>) -> tenso
 
 // A table becomes a global of the kernel's own module; float64 has half as many lanes.
 // CHECK-LABEL: moe_exec.kernel @angles
-// CHECK:       memref.global "private" constant @table0 : memref<8xf64> = dense<[
+// CHECK:       memref.global "private" constant @angles.table0 : memref<8xf64> = dense<[
 // CHECK:       func.func @angles
-// CHECK:         memref.get_global @table0 : memref<8xf64>
+// CHECK:         memref.get_global @angles.table0 : memref<8xf64>
 // CHECK:         math.cos {{.*}} : vector<8xf64>
 moe_kernel.kernel @angles(%p: tensor<4xi32>) -> tensor<4x8xf32>
     attributes {config = #moe_kernel.cpu_config<vector_width = 16, tile_m = 14, tile_n = 32, block_m = 4, block_n = 16>} {
