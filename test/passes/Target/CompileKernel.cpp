@@ -9,7 +9,6 @@
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 #include "lib/Compiler/Pipeline/Registration.h"
 #include "passes/Target/CPU/Capabilities.h"
-#include "passes/Target/CPU/Passes.h"
 #include "passes/Target/Target.h"
 
 #include "mlir/Parser/Parser.h"
@@ -69,10 +68,7 @@ std::optional<KernelCode> compileKernel(const std::string &source, const std::st
   llvm::raw_string_ostream(code.config) << kernel.getConfigAttr();
 
   PassManager passes(context.get());
-  if (code.isForCuda())
-    target->addCodegenPasses(passes);
-  else
-    mlir::moe::buildCPUCodegenPipeline(passes, dumpTo);
+  target->addCodegenPasses(passes, dumpTo);
   if (failed(passes.run(*module)))
     return fail("does not compile");
   auto compiled = *module->getOps<moe_exec::KernelOp>().begin();
