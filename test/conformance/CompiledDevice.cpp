@@ -80,6 +80,8 @@ std::shared_ptr<const ::moe::Artifact> conformance::compileArtifact(const std::s
   return entry->second;
 }
 
+bool CompiledDevice::canRun(StringRef target) { return ::moe::openDriver(target.split(':').first).ok(); }
+
 std::unique_ptr<CompiledDevice> CompiledDevice::load(std::shared_ptr<const ::moe::Artifact> artifact, int threads) {
   if (!artifact)
     return nullptr;

@@ -19,6 +19,8 @@ std::shared_ptr<const ::moe::Artifact> compileArtifact(const std::string &path, 
 /// An artifact in the runtime.
 class CompiledDevice : public Device {
 public:
+  /// Whether this machine has the driver, and the device, of `target`.
+  static bool canRun(StringRef target);
   /// Null, with a failed expectation, if it cannot be loaded. `threads` 0: one per core.
   static std::unique_ptr<CompiledDevice> load(std::shared_ptr<const ::moe::Artifact> artifact, int threads = 0);
 

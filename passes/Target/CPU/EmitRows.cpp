@@ -258,8 +258,8 @@ FailureOr<LaunchShape> emitRows(EmitterContext &context) {
     return failure();
   int64_t block = context.config.getBlockM(), width = context.config.getVectorWidth();
   if (block < 1 || (plan->kind == RowsPlan::Kind::columns && block % width != 0 && block < plan->extent))
-    return context.kernel.emitOpError() << "has blocks of " << block << " columns, but they have to be multiples of its "
-                                        << width << " lanes";
+    return context.kernel.emitOpError() << "has blocks of " << block
+                                        << " columns, but they have to be multiples of its " << width << " lanes";
   return RowsEmitter(context, *plan).emit();
 }
 

@@ -9,7 +9,8 @@
 /// A kernel becomes a function on memrefs that computes work items [begin, end) (see include/moe/CpuKernel.h):
 ///
 /// ```mlir
-/// func.func @name(%operands: memref<...>..., %results: memref<...>..., %begin: index, %end: index, %scratch: memref<?xi8>)
+/// func.func @name(%operands: memref<...>..., %results: memref<...>..., %begin: index, %end: index, %scratch:
+/// memref<?xi8>)
 /// ```
 ///
 /// An emitter fills its body with scf, vector, memref, arith and math ops. Memrefs are static, contiguous (identity
@@ -20,8 +21,8 @@
 #define PASSES_TARGET_CPU_EMITTER_H
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
-#include "passes/Target/Common/CloneRegion.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/Target/Common/CloneRegion.h"
 
 namespace mlir::moe::cpu {
 
@@ -42,9 +43,7 @@ struct EmitterContext {
   Value scratch;                ///< memref<?xi8>, 64-byte aligned, owned by the calling thread.
 
   /// The memref of a tensor value of the kernel: an argument.
-  Value lookup(Value tensor) const {
-    return arguments[cast<BlockArgument>(tensor).getArgNumber()];
-  }
+  Value lookup(Value tensor) const { return arguments[cast<BlockArgument>(tensor).getArgNumber()]; }
 };
 
 /// What an emitter gives back.

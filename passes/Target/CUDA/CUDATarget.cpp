@@ -21,8 +21,8 @@ namespace mlir::moe {
 
 void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
   registry.insert<arith::ArithDialect, cf::ControlFlowDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
-                  memref::MemRefDialect, moe_exec::MoEExecDialect, moe_kernel::MoEKernelDialect,
-                  nvgpu::NVGPUDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
+                  memref::MemRefDialect, moe_exec::MoEExecDialect, moe_kernel::MoEKernelDialect, nvgpu::NVGPUDialect,
+                  NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
 }
 
 void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Capabilities.h"
 
-#include "passes/Target/Target.h"
 #include "mlir/IR/Diagnostics.h"
+#include "passes/Target/Target.h"
 
 namespace mlir::moe::cuda {
 

@@ -81,8 +81,8 @@ CUDAConfigAttr Configurator::configureMatmul(MatmulOp op) {
   return make(tile->threads, tile->rows, tile->columns, kDepth, /*stages=*/2);
 }
 
-/// Queries × keys of a block. In shared memory lie two vectors of a head for each, and two tiles of scores (the backward
-/// pass has most).
+/// Queries × keys of a block. In shared memory lie two vectors of a head for each, and two tiles of scores (the
+/// backward pass has most).
 FailureOr<CUDAConfigAttr> Configurator::configureAttention(int64_t headDim, int64_t queries, int64_t keys) {
   int64_t tileM = 64, tileN = 64;
   auto getBytes = [&] {

@@ -33,7 +33,8 @@ static FailureOr<LaunchShape> emitKernel(moe_kernel::KernelOp kernel, gpu::GPUMo
     return failure();
   }
 
-  SmallVector<Type> types = llvm::map_to_vector(kernel.getArgumentTypes(), [](Type t) -> Type { return getMemRefType(t); });
+  SmallVector<Type> types =
+      llvm::map_to_vector(kernel.getArgumentTypes(), [](Type t) -> Type { return getMemRefType(t); });
   llvm::append_range(types, llvm::map_range(kernel.getResultTypes(), getMemRefType));
   auto builder = ImplicitLocOpBuilder::atBlockBegin(kernel.getLoc(), code.getBody());
   auto function = gpu::GPUFuncOp::create(builder, kernel.getName(), builder.getFunctionType(types, {}));
@@ -44,8 +45,7 @@ static FailureOr<LaunchShape> emitKernel(moe_kernel::KernelOp kernel, gpu::GPUMo
   builder.setInsertionPoint(end);
 
   auto parameters = entry->getArguments();
-  EmitterContext emitter{builder, kernel, config,
-                         SmallVector<Value>(parameters.take_front(kernel.getNumArguments())),
+  EmitterContext emitter{builder, kernel, config, SmallVector<Value>(parameters.take_front(kernel.getNumArguments())),
                          SmallVector<Value>(parameters.drop_front(kernel.getNumArguments()))};
   for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
     if (std::optional<unsigned> result = kernel.getTiedResult(i))

@@ -66,8 +66,8 @@ private:
   EmitterContext &context;
   const RowsShape &shape;
   RowThreads threads;
-  Value storeCondition; ///< Only threads for which it holds store; null: all do.
-  DenseMap<Value, Value> tiedArguments; ///< Results that take an argument's memory.
+  Value storeCondition;                    ///< Only threads for which it holds store; null: all do.
+  DenseMap<Value, Value> tiedArguments;    ///< Results that take an argument's memory.
   DenseSet<Value> readSince, writtenSince; ///< Buffers that were touched since threads were synchronised.
 };
 
@@ -86,9 +86,8 @@ RowsEmitter::Values RowsEmitter::forThreads(int64_t count, ValueRange carried,
   if (count % step != 0)
     return emitFor(threads.getThread(), index(count), step, carried, body);
   // The same number of turns for all threads.
-  return emitFor(index(0), index(count), step, carried, [&](Value first, ValueRange carried) {
-    return body(add(first, threads.getThread()), carried);
-  });
+  return emitFor(index(0), index(count), step, carried,
+                 [&](Value first, ValueRange carried) { return body(add(first, threads.getThread()), carried); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -100,8 +99,7 @@ Value RowsEmitter::getShared(Value root) {
   int64_t size = plan.getRowSize(root), stride = RowsShape::getSharedRowStride(plan, root);
   Type element = getElementTypeOrSelf(root);
   auto space = gpu::AddressSpaceAttr::get(builder.getContext(), gpu::AddressSpace::Workgroup);
-  Value all = context.allocateShared(
-      MemRefType::get(shape.rows * stride, element, MemRefLayoutAttrInterface(), space));
+  Value all = context.allocateShared(MemRefType::get(shape.rows * stride, element, MemRefLayoutAttrInterface(), space));
   auto layout = StridedLayoutAttr::get(builder.getContext(), ShapedType::kDynamic, {1});
   Value offset = multiply(threads.getSlot(), stride);
   return memref::ReinterpretCastOp::create(builder, MemRefType::get(size, element, layout, space), all,
@@ -226,8 +224,8 @@ void RowsEmitter::emitReductionAt(const PlannedNest &nest, int64_t width, Positi
         emitStores(*planned, here, lanes, emitBody(*planned, here, lanes, emitInits(*planned, here, lanes)));
         continue;
       }
-      llvm::append_range(after, emitBody(*planned, here, lanes,
-                                         before.slice(after.size(), planned->op.getNumDpsInits())));
+      llvm::append_range(after,
+                         emitBody(*planned, here, lanes, before.slice(after.size(), planned->op.getNumDpsInits())));
     }
     return after;
   };

@@ -14,8 +14,8 @@
 /// ```
 ///
 /// An emitter fills its body with gpu, scf, vector, memref, arith, math, nvgpu and nvvm ops. Memrefs are static and
-/// contiguous (identity layout), in the default (global) memory space, aligned to 256 bytes; operands and results do not
-/// alias except for tied ones. Shared memory is a memref in #gpu.address_space<workgroup>.
+/// contiguous (identity layout), in the default (global) memory space, aligned to 256 bytes; operands and results do
+/// not alias except for tied ones. Shared memory is a memref in #gpu.address_space<workgroup>.
 ///
 /// Reductions have a fixed order and there are no floating-point atomics: the same inputs give the same bits.
 ///

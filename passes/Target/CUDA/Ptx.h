@@ -12,8 +12,8 @@
 
 namespace mlir::moe::cuda {
 
-/// Compiles a module in the LLVM and NVVM dialects to PTX. If `dumpPrefix` is not empty, writes <dumpPrefix>.ll, .opt.ll
-/// and .ptx. Safe to run on several modules at once. Errors are emitted on the module.
+/// Compiles a module in the LLVM and NVVM dialects to PTX. If `dumpPrefix` is not empty, writes <dumpPrefix>.ll,
+/// .opt.ll and .ptx. Safe to run on several modules at once. Errors are emitted on the module.
 FailureOr<std::string> compileToPtx(gpu::GPUModuleOp module, const Capabilities &capabilities, StringRef dumpPrefix);
 
 /// One PTX module of several for the same architecture, whose symbols differ: their declarations under one header.

@@ -100,10 +100,11 @@ FailureOr<RowsShape> RowsShape::get(moe_kernel::KernelOp kernel, const RowsPlan 
   bool areRows = plan.kind == RowsPlan::Kind::rows;
   if (!isWhole || !llvm::isPowerOf2_64(perRow) || !fitsWarps || (!areRows && shape.rows != 1) ||
       shape.threads > Capabilities::kMostThreads || !llvm::isPowerOf2_64(shape.width) || shape.width > kMostWidth)
-    return kernel.emitOpError() << "is configured for " << config.getTileM() << " rows and " << config.getTileN()
-                                << " columns with " << config.getThreads()
-                                << " threads; a row takes a power of two of threads within a warp, or a whole block, and "
-                                   "a thread 1, 2 or 4 columns";
+    return kernel.emitOpError()
+           << "is configured for " << config.getTileM() << " rows and " << config.getTileN() << " columns with "
+           << config.getThreads()
+           << " threads; a row takes a power of two of threads within a warp, or a whole block, and "
+              "a thread 1, 2 or 4 columns";
   return shape;
 }
 

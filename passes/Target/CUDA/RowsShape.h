@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A block computes `rows` rows of a plan by rows, each with threads / rows neighbouring threads: part of a warp, a warp,
-/// or the whole block. Or it computes threads · width columns of a plan by columns. Every thread has `width` neighbouring
-/// iterations of the innermost loop at a time.
+/// A block computes `rows` rows of a plan by rows, each with threads / rows neighbouring threads: part of a warp, a
+/// warp, or the whole block. Or it computes threads · width columns of a plan by columns. Every thread has `width`
+/// neighbouring iterations of the innermost loop at a time.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_ROWSSHAPE_H

@@ -15,12 +15,12 @@ namespace mlir::moe::target {
 /// else on vectors, with scalars broadcast.
 Value cloneElementwise(ImplicitLocOpBuilder &builder, Operation *op, ValueRange operands);
 
-/// Clones the scalar ops of `region`'s only block with `arguments` for its block arguments, at the type of the arguments:
-/// vectors stay vectors, scalars that meet vectors are broadcast. Returns the terminator's operands.
+/// Clones the scalar ops of `region`'s only block with `arguments` for its block arguments, at the type of the
+/// arguments: vectors stay vectors, scalars that meet vectors are broadcast. Returns the terminator's operands.
 SmallVector<Value> cloneRegionAtWidth(ImplicitLocOpBuilder &builder, Region &region, ValueRange arguments);
 
-/// Combines the lanes of a one-dimensional vector in a fixed order, halves first: the shape of the tree, and so the bits,
-/// depend on the number of lanes only.
+/// Combines the lanes of a one-dimensional vector in a fixed order, halves first: the shape of the tree, and so the
+/// bits, depend on the number of lanes only.
 Value reduceLanes(ImplicitLocOpBuilder &builder, Value vector, function_ref<Value(Value, Value)> combine);
 
 } // namespace mlir::moe::target

@@ -43,7 +43,7 @@ LogicalResult optimize(llvm::Module &module, llvm::TargetMachine &machine, Strin
 }
 
 bool emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType kind,
-                 llvm::raw_pwrite_stream &stream) {
+          llvm::raw_pwrite_stream &stream) {
   llvm::legacy::PassManager passes;
   llvm::TargetLibraryInfoImpl library(machine.getTargetTriple());
   library.disableAllFunctions();

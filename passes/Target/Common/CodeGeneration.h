@@ -12,8 +12,8 @@
 
 namespace mlir::moe::target {
 
-/// Runs LLVM's passes of the textual `pipeline`, without the vectorisers: kernels come with the vectors and the order of
-/// operations chosen for them. No loop becomes a library call. Fails if this LLVM lacks one of the passes.
+/// Runs LLVM's passes of the textual `pipeline`, without the vectorisers: kernels come with the vectors and the order
+/// of operations chosen for them. No loop becomes a library call. Fails if this LLVM lacks one of the passes.
 LogicalResult optimize(llvm::Module &module, llvm::TargetMachine &machine, StringRef pipeline);
 
 /// Writes assembly or an object, without library calls. Returns false if the target cannot.

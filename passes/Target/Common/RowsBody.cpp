@@ -24,7 +24,7 @@ Value RowsBody::index(int64_t value) {
 }
 
 RowsBody::Values RowsBody::emitFor(Value lower, Value upper, int64_t step, ValueRange carried,
-                                         function_ref<Values(Value, ValueRange)> body) {
+                                   function_ref<Values(Value, ValueRange)> body) {
   auto loop = scf::ForOp::create(builder, lower, upper, index(step), carried);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
@@ -101,7 +101,7 @@ void RowsBody::emitChunk(const PlannedNest &nest, const Position &position, Lane
 }
 
 RowsBody::Values RowsBody::emitReductions(const PlannedOp &planned, Position position, LaneBuilder &lanes,
-                                                Values partial, unsigned depth) {
+                                          Values partial, unsigned depth) {
   if (depth == planned.reductions.size())
     return emitBody(planned, position, lanes, partial);
   return emitFor(index(0), index(planned.reductions[depth].extent), 1, partial, [&](Value iv, ValueRange carried) {
@@ -111,8 +111,7 @@ RowsBody::Values RowsBody::emitReductions(const PlannedOp &planned, Position pos
   });
 }
 
-LaneValue RowsBody::emitIndex(const PlannedOp &planned, unsigned dim, const Position &position,
-                                 LaneBuilder &lanes) {
+LaneValue RowsBody::emitIndex(const PlannedOp &planned, unsigned dim, const Position &position, LaneBuilder &lanes) {
   if (planned.vector.dims == ArrayRef(dim))
     return lanes.linear(position.vector, 1, lanes.getWidth());
   for (auto [loop, iv] : llvm::zip_equal(planned.outer, position.outer))
@@ -137,7 +136,7 @@ LaneValue RowsBody::emitIndex(const PlannedOp &planned, unsigned dim, const Posi
 
 /// The place in the flat memory of `root` that `access` touches.
 LaneValue RowsBody::getOffset(const PlannedOp &planned, const OperandAccess &access, Value root,
-                                 const Position &position, LaneBuilder &lanes) {
+                              const Position &position, LaneBuilder &lanes) {
   Value offset = index(0);
   int64_t divisor = 0; // What divides every term; 0 while there is none.
   auto addTerm = [&](Value iv, int64_t stride, int64_t ivDivisor = 1) {
@@ -167,7 +166,7 @@ LaneValue RowsBody::getOffset(const PlannedOp &planned, const OperandAccess &acc
 }
 
 LaneValue RowsBody::emitLoad(const PlannedOp &planned, const OperandAccess &access, const Position &position,
-                                LaneBuilder &lanes) {
+                             LaneBuilder &lanes) {
   Value root = access.root;
   if (auto found = registers.find(root); found != registers.end())
     return found->second;
@@ -190,8 +189,7 @@ RowsBody::Values RowsBody::emitInits(const PlannedOp &planned, const Position &p
   return inits;
 }
 
-LaneValue RowsBody::emitInit(const PlannedOp &planned, unsigned output, const Position &position,
-                                LaneBuilder &lanes) {
+LaneValue RowsBody::emitInit(const PlannedOp &planned, unsigned output, const Position &position, LaneBuilder &lanes) {
   return emitLoad(planned, planned.getOutputs()[output], position, lanes);
 }
 
@@ -212,7 +210,7 @@ LaneValue RowsBody::emitExtract(tensor::ExtractOp extract, ArrayRef<LaneValue> i
 
 /// One iteration in all lanes; `outputs` are the values of the output arguments (null if they are not used).
 RowsBody::Values RowsBody::emitBody(const PlannedOp &planned, const Position &position, LaneBuilder &lanes,
-                                          ValueRange outputs) {
+                                    ValueRange outputs) {
   DenseMap<Value, LaneValue> values;
   Block *body = planned.op.getBody();
   for (auto [argument, access] : llvm::zip(body->getArguments(), planned.getInputs()))
@@ -246,8 +244,7 @@ RowsBody::Values RowsBody::emitBody(const PlannedOp &planned, const Position &po
                              [&](Value value) { return lanes.materialize(lookUp(value)); });
 }
 
-void RowsBody::emitStores(const PlannedOp &planned, const Position &position, LaneBuilder &lanes,
-                             ValueRange values) {
+void RowsBody::emitStores(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange values) {
   for (auto [result, access, value] : llvm::zip_equal(planned.op.getResults(), planned.getOutputs(), values)) {
     registers[result] = {value};
     if (plan.kind == RowsPlan::Kind::rows && plan.getRowSize(result) == 1)

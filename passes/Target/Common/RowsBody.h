@@ -45,7 +45,8 @@ protected:
   /// Every op of the nest for one vector of the vectorised loop, which none of them reduces.
   void emitChunk(const PlannedNest &nest, const Position &position, LaneBuilder &lanes);
   /// One op, with its reductions inside the vectorised loop.
-  Values emitReductions(const PlannedOp &planned, Position position, LaneBuilder &lanes, Values partial, unsigned depth);
+  Values emitReductions(const PlannedOp &planned, Position position, LaneBuilder &lanes, Values partial,
+                        unsigned depth);
   /// One iteration in all lanes; `outputs` are the values of the output arguments (null if they are not used).
   Values emitBody(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange outputs);
   void emitStores(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange values);
@@ -60,7 +61,8 @@ protected:
   Value add(Value a, Value b) { return builder.createOrFold<arith::AddIOp>(a, b); }
   Value multiply(Value a, int64_t b) { return builder.createOrFold<arith::MulIOp>(a, index(b)); }
   Value combine(Operation *combiner, Value a, Value b) { return cloneElementwise(builder, combiner, {a, b}); }
-  /// `for` from `lower` to `upper`; `body` gets the induction variable and the carried values and returns the next ones.
+  /// `for` from `lower` to `upper`; `body` gets the induction variable and the carried values and returns the next
+  /// ones.
   Values emitFor(Value lower, Value upper, int64_t step, ValueRange carried,
                  function_ref<Values(Value iv, ValueRange carried)> body);
 

@@ -95,8 +95,8 @@ Value getRoot(Value tensor);
 /// Rows beyond which a CPU needs no more of them to keep its cores busy.
 inline constexpr int64_t kEnoughRows = 64;
 
-/// Plans the kernel for vectors of `vectorWidth` float32 lanes. It is cut into rows by as few leading dimensions as give
-/// `enoughRows` of them. Emits an error if its ops are not of the supported form.
+/// Plans the kernel for vectors of `vectorWidth` float32 lanes. It is cut into rows by as few leading dimensions as
+/// give `enoughRows` of them. Emits an error if its ops are not of the supported form.
 FailureOr<RowsPlan> planRows(moe_kernel::KernelOp kernel, int64_t vectorWidth, int64_t enoughRows = kEnoughRows);
 
 } // namespace mlir::moe::target
