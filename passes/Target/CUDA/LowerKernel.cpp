@@ -85,6 +85,7 @@ static void annotate(gpu::GPUModuleOp module) {
         std::string name = (function.getName() + "$shared").str();
         (void)SymbolTable::replaceAllSymbolUses(global.getSymNameAttr(), StringAttr::get(context, name), module);
         global.setSymName(name);
+        global.setLinkage(LLVM::Linkage::External); // Its size is the launch's.
         global.setAlignment(cuda::kSharedAlignment);
       }
   }
