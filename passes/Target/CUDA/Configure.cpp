@@ -100,7 +100,11 @@ FailureOr<CUDAConfigAttr> Configurator::configureAttention(int64_t headDim, int6
 /// A column per thread; a row of the result is little work unless its index occurs.
 CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
   int64_t columns = cast<ShapedType>(op.getRows().getType()).getShape().back();
-  return make(std::clamp<int64_t>(llvm::PowerOf2Ceil(columns), capabilities.kWarpSize, 256), /*tileM=*/1);
+  int64_t targets = cast<ShapedType>(op.getResult().getType()).getShape().front();
+  int64_t threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(columns), capabilities.kWarpSize, 256);
+  // Every block reads all indices, so it takes as many rows as leave enough blocks.
+  int64_t blocks = targets * llvm::divideCeilSigned(columns, threads);
+  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, 64));
 }
 
 FailureOr<CUDAConfigAttr> Configurator::configureRows() {

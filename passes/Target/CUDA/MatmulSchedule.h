@@ -12,9 +12,10 @@
 /// | kind | blocks |
 /// |---|---|
 /// | dense | row tiles × column tiles |
-/// | ragged_rows | the most row tiles that any routing can need × column tiles; a block finds its expert in `offsets`, and has nothing to do if there are fewer tiles |
+/// | ragged_rows | the most row tiles that any routing can need × column tiles |
 /// | ragged_contraction | row tiles × column tiles × experts |
 ///
+/// A block of ragged_rows finds its expert in `offsets`, and has nothing to do if there are fewer tiles.
 /// Blocks that share columns, and so the larger operand, have neighbouring numbers.
 ///
 //===----------------------------------------------------------------------===//
