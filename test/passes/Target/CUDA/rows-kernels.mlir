@@ -129,19 +129,19 @@ module attributes {moe.target = "cuda"} {
   }
 
   // Tables are globals of their kernel, and double precision works.
-  // TABLE: .global .align 16 .b8 table_$_table0[
+  // TABLE: .global .align 16 .b{{8|64}} table_$_table0[
   // TABLE: ld.global{{.*}}.b64
   // TABLE: mul.rn.f64
   // TABLE: st.global
-  moe_kernel.kernel @table(%x: tensor<128x4xf64>) -> tensor<128x4xf64> {
-    %table = arith.constant dense<[1.0, 0.5, 0.25, 0.125]> : tensor<4xf64>
-    %e = tensor.empty() : tensor<128x4xf64>
+  moe_kernel.kernel @table(%x: tensor<128x32xf64>) -> tensor<128x32xf64> {
+    %table = arith.constant dense<[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 19.0, 20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 26.0, 27.0, 28.0, 29.0, 30.0, 31.0, 32.0]> : tensor<32xf64>
+    %e = tensor.empty() : tensor<128x32xf64>
     %y = linalg.generic {indexing_maps = [#ij, #j_of_ij, #ij], iterator_types = ["parallel", "parallel"]}
-        ins(%x, %table : tensor<128x4xf64>, tensor<4xf64>) outs(%e : tensor<128x4xf64>) {
+        ins(%x, %table : tensor<128x32xf64>, tensor<32xf64>) outs(%e : tensor<128x32xf64>) {
       ^bb0(%a: f64, %b: f64, %o: f64):
         %r = arith.mulf %a, %b : f64
         linalg.yield %r : f64
-    } -> tensor<128x4xf64>
-    moe_kernel.return %y : tensor<128x4xf64>
+    } -> tensor<128x32xf64>
+    moe_kernel.return %y : tensor<128x32xf64>
   }
 }
