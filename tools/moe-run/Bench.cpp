@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Engine/Report/Bench.h"
+#include "lib/Engine/Report/ChromeTrace.h"
 #include "tools/moe-run/Commands.h"
 #include "tools/moe-run/CommonOptions.h"
 
@@ -19,7 +20,7 @@ constexpr const char *kExamples = "  moe-run bench tiny.moe\n"
                                   "  moe-run bench tiny.moe --json | jq '.kernels[0]'\n";
 
 struct BenchOptions {
-  std::string artifact, entry = "train_step";
+  std::string artifact, entry = "train_step", trace;
   int repeat = 20;
   DriverOptions driver;
   bool json = false;
@@ -32,12 +33,16 @@ Status runBench(const BenchOptions &options) {
   Result<std::unique_ptr<Session>> session = Session::create(*artifact, options.driver);
   if (!session)
     return session.status();
-  Result<engine::BenchResult> result = engine::bench(**session, options.entry, options.repeat);
+  Result<std::unique_ptr<engine::ChromeTrace>> trace = engine::ChromeTrace::create(**session, options.trace);
+  if (!trace)
+    return trace.status();
+  Result<engine::BenchResult> result =
+      engine::bench(**session, options.entry, options.repeat, (*trace)->observer());
   if (!result)
     return result.status();
   const std::string text = options.json ? engine::benchJson(*result).dump(2) + "\n" : engine::benchText(*result);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  return {};
+  return (*trace)->finish();
 }
 
 } // namespace
@@ -51,6 +56,7 @@ Command addBench(CLI::App &root) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app->add_option("--threads", options->driver.threads, "worker threads; 0 is one per core")->type_name("N");
+  declareTrace(*app, options->trace);
   app->add_flag("--json", options->json, "the report as JSON");
   return {app, [options] { return runBench(*options); }};
 }

@@ -54,6 +54,13 @@ void OutputOptions::declare(CLI::App &app) {
   app.add_flag("--json", json, "the report on stdout as JSON");
 }
 
+void declareTrace(CLI::App &app, std::string &file) {
+  app.add_option("--trace", file,
+                 "write a Chrome trace (for Perfetto) of every instruction; slower, because tracing waits after each "
+                 "instruction")
+      ->type_name("FILE");
+}
+
 void ConfigOptions::declare(CLI::App &app) {
   flag(app, "artifact", "model.artifact");
   app.add_option("--config", file, "a TOML file of settings")->type_name("FILE");

@@ -31,6 +31,9 @@ struct OutputOptions {
   void declare(CLI::App &app);
 };
 
+/// Declares --trace.
+void declareTrace(CLI::App &app, std::string &file);
+
 /// A configuration and where its values come from.
 class ConfigOptions {
 public:

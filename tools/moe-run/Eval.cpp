@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lib/Engine/Report/ChromeTrace.h"
 #include "lib/Engine/Report/TrainReport.h"
 #include "lib/Engine/Training/TrainRun.h"
 #include "tools/moe-run/Commands.h"
@@ -21,7 +22,7 @@ constexpr const char *kExamples = "  moe-run eval tiny.moe --checkpoint runs/tin
 struct EvalOptions {
   ConfigOptions config;
   OutputOptions output;
-  std::string checkpoint, part = "held-out";
+  std::string checkpoint, part = "held-out", trace;
 };
 
 Result<std::vector<engine::Document>> selectDocuments(const engine::RunConfig &config, const std::string &part) {
@@ -54,13 +55,17 @@ Status runEval(const EvalOptions &options) {
     return model.status();
   if (Status status = restoreModel(**session, options.checkpoint, console); !status)
     return status;
+  Result<std::unique_ptr<engine::ChromeTrace>> trace = engine::ChromeTrace::create(**session, options.trace);
+  if (!trace)
+    return trace.status();
+  (*session)->setObserver((*trace)->observer());
   Result<std::optional<engine::Evaluation>> evaluation = engine::evaluate(**session, *model, *documents, console);
   if (!evaluation)
     return evaluation.status();
   const std::string text = options.output.json ? engine::evaluationToJson(**evaluation, *documents).dump(2) + "\n"
                                                : engine::formatEvaluation(**evaluation, *documents);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  return {};
+  return (*trace)->finish();
 }
 
 } // namespace
@@ -78,6 +83,7 @@ Command addEval(CLI::App &root) {
   config.flag(*app, "--threads", "run.threads");
   app->add_option("--part", options->part, "which documents: held-out (default), training or all")
       ->check(CLI::IsMember({"held-out", "training", "all"}));
+  declareTrace(*app, options->trace);
   options->output.declare(*app);
   return {app, [options] { return runEval(*options); }};
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Engine/Generation/Generator.h"
+#include "lib/Engine/Report/ChromeTrace.h"
 #include "lib/Engine/Support/Files.h"
 #include "lib/Engine/Support/Json.h"
 #include "lib/Engine/Support/Strings.h"
@@ -28,7 +29,7 @@ constexpr int kSchemaVersion = 1;
 struct GenerateOptions {
   ConfigOptions config;
   OutputOptions output;
-  std::string checkpoint, prompt, promptFile, file;
+  std::string checkpoint, prompt, promptFile, file, trace;
   bool noEcho = false;
 };
 
@@ -73,6 +74,10 @@ Status runGenerate(const GenerateOptions &options) {
     return generator.status();
   if (Status status = restoreModel(**session, options.checkpoint, console); !status)
     return status;
+  Result<std::unique_ptr<engine::ChromeTrace>> trace = engine::ChromeTrace::create(**session, options.trace);
+  if (!trace)
+    return trace.status();
+  (*session)->setObserver((*trace)->observer());
 
   std::string text = options.noEcho ? "" : prompt;
   const bool streams = !options.output.json;
@@ -107,7 +112,7 @@ Status runGenerate(const GenerateOptions &options) {
                engine::format("; prompt of %zu tokens in %.3f s, then %.0f tokens/s", prompt.size(),
                               generation->prefillSeconds,
                               static_cast<double>(count) / std::max(generation->decodeSeconds, 1e-9)));
-  return {};
+  return (*trace)->finish();
 }
 
 } // namespace
@@ -130,6 +135,7 @@ Command addGenerate(CLI::App &root) {
   config.flag(*app, "--threads", "run.threads");
   app->add_option("--output", options->file, "write the text to this file too")->type_name("FILE");
   app->add_flag("--no-echo", options->noEcho, "without the prompt in front");
+  declareTrace(*app, options->trace);
   options->output.declare(*app);
   return {app, [options] { return runGenerate(*options); }};
 }

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lib/Engine/Report/ChromeTrace.h"
 #include "lib/Engine/Report/TrainReport.h"
 #include "lib/Engine/Training/TrainRun.h"
 #include "tools/moe-run/Commands.h"
@@ -24,6 +25,7 @@ constexpr const char *kExamples =
 struct TrainOptions {
   ConfigOptions config;
   OutputOptions output;
+  std::string trace;
   bool resume = false, overwrite = false, listKeys = false;
 };
 
@@ -62,6 +64,10 @@ Status runTrain(const TrainOptions &options) {
   Result<std::unique_ptr<Session>> session = openSession(*config);
   if (!session)
     return session.status();
+  Result<std::unique_ptr<engine::ChromeTrace>> trace = engine::ChromeTrace::create(**session, options.trace);
+  if (!trace)
+    return trace.status();
+  (*session)->setObserver((*trace)->observer());
   const engine::ExistingRun existing = options.resume      ? engine::ExistingRun::resume
                                        : options.overwrite ? engine::ExistingRun::overwrite
                                                            : engine::ExistingRun::refuse;
@@ -72,9 +78,12 @@ Status runTrain(const TrainOptions &options) {
   const std::string text =
       options.output.json ? engine::trainReportToJson(*report).dump(2) + "\n" : engine::formatTrainReport(*report);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  if (report->reason == engine::StopReason::interrupted)
-    return Status(ErrorCode::interrupted, "interrupted; everything is saved, continue with --resume");
-  return {};
+  const Status traced = (*trace)->finish();
+  if (report->reason != engine::StopReason::interrupted)
+    return traced;
+  if (!traced)
+    console.warning(traced.message());
+  return Status(ErrorCode::interrupted, "interrupted; everything is saved, continue with --resume");
 }
 
 } // namespace
@@ -101,6 +110,7 @@ Command addTrain(CLI::App &root) {
   CLI::Option *resume = app->add_flag("--resume", options->resume, "continue the run after its newest checkpoint");
   app->add_flag("--overwrite", options->overwrite, "replace an earlier run in the same directory")->excludes(resume);
   app->add_flag("--list-keys", options->listKeys, "print all configuration keys and end");
+  declareTrace(*app, options->trace);
   options->output.declare(*app);
   app->footer("SIGINT or SIGTERM finishes the step, saves and ends with exit code 75; a second one ends at once.\n"
               "SIGUSR1 saves a checkpoint. The time limit counts training only, not evaluation.");

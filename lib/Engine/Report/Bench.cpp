@@ -8,6 +8,7 @@
 #include "lib/Engine/Report/Bench.h"
 
 #include "lib/Engine/Model/ModelInfo.h"
+#include "lib/Engine/Report/ProgramText.h"
 #include "lib/Engine/Report/Table.h"
 #include "lib/Engine/Support/Strings.h"
 #include "runtime/format/DType.h"
@@ -72,7 +73,7 @@ public:
     const format::Instruction &instruction = *timing.entryPoint.table().program()->Get(timing.instruction);
     const format::Launch *launch = instruction.operation_as_Launch();
     const format::Kernel *kernel = launch ? artifact.kernels()->Get(launch->kernel()) : nullptr;
-    KernelTime &entry = run[kernel ? kernel->name()->str() : instruction.operation_as_Copy() ? "copy" : "fill"];
+    KernelTime &entry = run[operationName(artifact, instruction)];
     ++entry.launches;
     entry.seconds += seconds(timing.end - timing.begin);
     entry.flops += kernel ? kernel->flops() : 0;
@@ -111,7 +112,7 @@ std::string rate(std::uint64_t amount, double time) {
 
 } // namespace
 
-Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats) {
+Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats, const Observer &observer) {
   Result<ModelInfo> model = readModelInfo(session.artifact());
   if (!model)
     return model.status();
@@ -133,7 +134,11 @@ Result<BenchResult> bench(Session &session, const std::string &entryPoint, int r
       whole.push_back(*time);
   }
   KernelTimes kernels(session.artifact().table());
-  session.setObserver([&](const InstructionTiming &timing) { kernels.add(timing); });
+  session.setObserver([&](const InstructionTiming &timing) {
+    kernels.add(timing);
+    if (observer)
+      observer(timing);
+  });
   for (int run = 0; run < repeats; ++run) {
     Result<double> time = timedRun(session, **entry);
     if (!time)

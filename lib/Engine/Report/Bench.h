@@ -33,8 +33,8 @@ struct BenchResult {
 };
 
 /// Runs `entryPoint` on initial weights and random tokens: three runs to warm up, `repeats` measured as a whole and as
-/// many measured per instruction. A learning rate of zero keeps the weights what they are.
-Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats);
+/// many measured per instruction. A learning rate of zero keeps the weights what they are. `observer` sees the latter.
+Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats, const Observer &observer = {});
 
 std::string benchText(const BenchResult &result);
 Json benchJson(const BenchResult &result);

@@ -67,6 +67,12 @@ std::vector<std::size_t> countLaunches(const format::Artifact &artifact) {
   return launches;
 }
 
+std::string operationName(const format::Artifact &artifact, const format::Instruction &instruction) {
+  if (const format::Launch *launch = instruction.operation_as_Launch())
+    return artifact.kernels()->Get(launch->kernel())->name()->str();
+  return instruction.operation_as_Copy() ? "copy" : "fill";
+}
+
 std::string instructionText(const format::Artifact &artifact, const format::EntryPoint &entry,
                             const format::Instruction &instruction) {
   std::vector<std::string> buffers;

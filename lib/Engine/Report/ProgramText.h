@@ -20,6 +20,9 @@ std::vector<const format::BufferRef *> referencedBuffers(const format::Instructi
 /// How often each kernel is launched, summed over the entry points.
 std::vector<std::size_t> countLaunches(const format::Artifact &artifact);
 
+/// The kernel's name, "copy" or "fill".
+std::string operationName(const format::Artifact &artifact, const format::Instruction &instruction);
+
 /// "launch @matmul(model.norm.weight, %1024:4096) -> (@logits)": variables by name, ports as @name, the workspace as
 /// %offset:size; a part of a variable or port as name[offset:size].
 std::string instructionText(const format::Artifact &artifact, const format::EntryPoint &entry,
