@@ -11,6 +11,6 @@ module {
                       bias_update_rate = 1.0e-3)
     }
   }
-  moe.training (batch_size = 8, sequence_length = 128)
-  moe.serving (prompt_length = 128, context_length = 512)
+  moe.training (batch_size = 4, sequence_length = 384)
+  moe.serving (prompt_length = 128, context_length = 384)
 }

@@ -3,28 +3,28 @@
 
 // The routed part of a layer is five launches: route, plan, two grouped matmuls and what combines the experts' rows.
 // CHECK-LABEL: func.func private @sparse_layer(
-// CHECK: %[[LOGITS:.*]] = moe_kernel.launch @linear_1024x8x128(%[[X:.*]], %{{.*}})
-// CHECK: %[[ROUTE:.*]]:3 = moe_kernel.launch @router_sigmoid_top2_1024x8(%[[LOGITS]],
-// CHECK: %[[PLAN:.*]]:3 = moe_kernel.launch @plan_routing_1024x2x8(%[[ROUTE]]#2)
-// CHECK: %[[H:.*]] = moe_kernel.launch @grouped_matmul_dispatch_swiglu_2048x128x128(%[[X]], %{{.*}}, %[[PLAN]]#0, %[[PLAN]]#1)
-// CHECK: %[[Y:.*]] = moe_kernel.launch @grouped_matmul_2048x128x64(%[[H]], %{{.*}}, %[[PLAN]]#0)
-// CHECK: moe_kernel.launch @combine_1024x128(%[[Y]], %[[PLAN]]#2, %[[ROUTE]]#1)
+// CHECK: %[[LOGITS:.*]] = moe_kernel.launch @linear_1536x8x128(%[[X:.*]], %{{.*}})
+// CHECK: %[[ROUTE:.*]]:3 = moe_kernel.launch @router_sigmoid_top2_1536x8(%[[LOGITS]],
+// CHECK: %[[PLAN:.*]]:3 = moe_kernel.launch @plan_routing_1536x2x8(%[[ROUTE]]#2)
+// CHECK: %[[H:.*]] = moe_kernel.launch @grouped_matmul_dispatch_swiglu_3072x128x128(%[[X]], %{{.*}}, %[[PLAN]]#0, %[[PLAN]]#1)
+// CHECK: %[[Y:.*]] = moe_kernel.launch @grouped_matmul_3072x128x64(%[[H]], %{{.*}}, %[[PLAN]]#0)
+// CHECK: moe_kernel.launch @combine_1536x128(%[[Y]], %[[PLAN]]#2, %[[ROUTE]]#1)
 
 // The forward pass for training also keeps what goes into the activation.
 // CHECK-LABEL: func.func private @sparse_layer_forward(
-// CHECK: moe_kernel.launch @grouped_matmul_dispatch_swiglu_with_input_2048x128x128
+// CHECK: moe_kernel.launch @grouped_matmul_dispatch_swiglu_with_input_3072x128x128
 
 // Gradients: the activation's in the epilogue, tokens gathered for the experts' weights, sums of matmuls as chains.
 // CHECK-LABEL: func.func private @sparse_layer_backward(
-// CHECK-DAG: moe_kernel.launch @grouped_matmul_swiglu_backward_2048x64x128
-// CHECK-DAG: moe_kernel.launch @grouped_contraction_dispatch_128x128x2048
-// CHECK-DAG: moe_kernel.launch @router_sigmoid_backward_top2_1024x8
-// CHECK-DAG: moe_kernel.launch @matmul_add_1024x128x128
+// CHECK-DAG: moe_kernel.launch @grouped_matmul_swiglu_backward_3072x64x128
+// CHECK-DAG: moe_kernel.launch @grouped_contraction_dispatch_128x128x3072
+// CHECK-DAG: moe_kernel.launch @router_sigmoid_backward_top2_1536x8
+// CHECK-DAG: moe_kernel.launch @matmul_add_1536x128x128
 
 // CHECK-LABEL: func.func @train_step(
 // CHECK-NOT: {{moe\.(add|sum|embedding|adamw|global_norm)}}
 // CHECK: moe.write
 
 // Two sparse layers, one kernel: each symbol once.
-// CHECK: moe_kernel.kernel @router_sigmoid_top2_1024x8(
-// CHECK-NOT: moe_kernel.kernel @router_sigmoid_top2_1024x8
+// CHECK: moe_kernel.kernel @router_sigmoid_top2_1536x8(
+// CHECK-NOT: moe_kernel.kernel @router_sigmoid_top2_1536x8
