@@ -8,6 +8,7 @@
 
 #include "dialects/MoE/IR/MoEOps.h"
 #include "dialects/MoEExec/IR/MoEExecOps.h"
+#include "passes/Layers/ModelInfo.h"
 #include "runtime/format/ArtifactWriter.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -68,7 +69,7 @@ public:
   FailureOr<std::vector<std::byte>> build(StringRef description) {
     artifact.producer = "moe-opt " MOE_VERSION " (LLVM " LLVM_VERSION_STRING ")";
     artifact.description = description.str();
-    auto info = module->getAttrOfType<DictionaryAttr>(kModelInfoAttrName);
+    auto info = module->getAttrOfType<DictionaryAttr>(modelInfoAttrName);
     llvm::raw_string_ostream(artifact.model) << (info ? toJSON(info) : llvm::json::Value(llvm::json::Object()));
 
     for (auto variable : module.getOps<VariableOp>())

@@ -13,9 +13,6 @@
 
 namespace mlir::moe {
 
-/// The module attribute with what the engine must know of a model (a dictionary; `Artifact.model` is its JSON).
-inline constexpr llvm::StringLiteral kModelInfoAttrName = "moe.model_info";
-
 /// Serialises a module after the stage `codegen`: its moe.variables, moe_exec.programs, kernels and objects, as they
 /// stand. `description` is the text that was compiled. Emits an error and fails if the module lacks something or the
 /// result would not load.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/CPUTarget.h"
+#include "passes/Target/Common/KernelInfo.h"
 #include "passes/Target/Common/RowsPlan.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -32,7 +33,6 @@ public:
   FailureOr<CPUConfigAttr> configure();
 
 private:
-  LogicalResult checkTypes(ArrayRef<unsigned> widths);
   CPUConfigAttr make(int64_t blockM, int64_t blockN) {
     return CPUConfigAttr::get(kernel.getContext(), width, tileM, tileN, blockM, blockN);
   }
@@ -50,24 +50,6 @@ private:
 constexpr int64_t kSmallestItem = 1 << 16;
 /// Scratch memory of one thread. Kernels that keep more between their ops are cut badly.
 constexpr int64_t kMostScratchBytes = 64 << 20;
-
-LogicalResult Configurator::checkTypes(ArrayRef<unsigned> widths) {
-  auto check = [&](TypeRange types, StringRef what) -> LogicalResult {
-    for (auto [index, type] : llvm::enumerate(types)) {
-      Type element = getElementTypeOrSelf(type);
-      bool isSupported = (isa<FloatType>(element) || element.isSignlessInteger()) &&
-                         llvm::is_contained(widths, element.getIntOrFloatBitWidth()) && !element.isBF16() &&
-                         !element.isF16();
-      if (!isSupported)
-        return kernel.emitOpError() << what << " " << index << " has elements of type " << element << ", but the CPU "
-                                    << "target has kernels of this kind for f32 and i32"
-                                    << (widths.size() > 1 ? ", f64 and i64" : "") << " only";
-    }
-    return success();
-  };
-  return failure(failed(check(kernel.getArgumentTypes(), "argument")) ||
-                 failed(check(kernel.getResultTypes(), "result")));
-}
 
 /// Blocks start as large as the second-level cache allows, with packed columns in a quarter of it and accumulators in
 /// another, and are halved until there are enough of them: rows first, since consecutive items share packed columns.
@@ -148,7 +130,7 @@ FailureOr<CPUConfigAttr> Configurator::configure() {
   for (Operation &op : kernel.getBody().front().without_terminator())
     if (isa<MoEKernelDialect>(op.getDialect()))
       structured = &op;
-  if (failed(checkTypes(structured ? ArrayRef<unsigned>{32} : ArrayRef<unsigned>{32, 64})))
+  if (failed(target::checkElementTypes(kernel, "CPU", /*allowsDoubles=*/!structured)))
     return failure();
   if (!structured)
     return configureRows();

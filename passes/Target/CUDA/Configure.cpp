@@ -25,7 +25,6 @@ public:
   FailureOr<CUDAConfigAttr> configure();
 
 private:
-  LogicalResult checkTypes(ArrayRef<unsigned> widths);
   CUDAConfigAttr make(int64_t threads, int64_t tileM = 1, int64_t tileN = 1, int64_t tileK = 1, int64_t stages = 1) {
     return CUDAConfigAttr::get(kernel.getContext(), threads, tileM, tileN, tileK, stages);
   }
@@ -37,24 +36,6 @@ private:
   KernelOp kernel;
   const cuda::Capabilities &capabilities;
 };
-
-LogicalResult Configurator::checkTypes(ArrayRef<unsigned> widths) {
-  auto check = [&](TypeRange types, StringRef what) -> LogicalResult {
-    for (auto [index, type] : llvm::enumerate(types)) {
-      Type element = getElementTypeOrSelf(type);
-      bool isSupported = (isa<FloatType>(element) || element.isSignlessInteger()) &&
-                         llvm::is_contained(widths, element.getIntOrFloatBitWidth()) && !element.isBF16() &&
-                         !element.isF16();
-      if (!isSupported)
-        return kernel.emitOpError() << what << " " << index << " has elements of type " << element
-                                    << ", but the CUDA target has kernels of this kind for f32 and i32"
-                                    << (widths.size() > 1 ? ", f64 and i64" : "") << " only";
-    }
-    return success();
-  };
-  return failure(failed(check(kernel.getArgumentTypes(), "argument")) ||
-                 failed(check(kernel.getResultTypes(), "result")));
-}
 
 /// The largest tile that leaves a block for every multiprocessor; the smallest if none does.
 CUDAConfigAttr Configurator::configureMatmul(MatmulOp op) {
@@ -122,7 +103,7 @@ FailureOr<CUDAConfigAttr> Configurator::configureRows() {
 
 FailureOr<CUDAConfigAttr> Configurator::configure() {
   Operation *structured = target::findStructuredOp(kernel);
-  if (failed(checkTypes(structured ? ArrayRef<unsigned>{32} : ArrayRef<unsigned>{32, 64})))
+  if (failed(target::checkElementTypes(kernel, "CUDA", /*allowsDoubles=*/!structured)))
     return failure();
   if (!structured)
     return configureRows();

@@ -5,32 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitStructured.h"
+#include "passes/Target/Common/KernelInfo.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::moe::cuda {
 
-/// What all emitters rely on: operands are buffers of the kernel, and so are results, which they also work in.
-static LogicalResult checkBuffers(Operation *op) {
-  for (auto [number, operand] : llvm::enumerate(op->getOperands()))
-    if (!isa<BlockArgument>(operand))
-      return op->emitError() << "operand " << number << " is not an argument of the kernel";
-  for (auto [number, result] : llvm::enumerate(op->getResults()))
-    if (!result.hasOneUse() || !isa<moe_kernel::ReturnOp>(*result.user_begin()))
-      return op->emitError() << "result " << number << " has " << llvm::range_size(result.getUses())
-                             << " uses; the kernel has to return it once";
-  for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
-    Type element = cast<ShapedType>(type).getElementType();
-    if (!element.isF32() && !element.isInteger(32))
-      return op->emitError() << "has a tensor of " << element
-                             << "; the CUDA target computes in f32 and indexes with i32";
-  }
-  return success();
-}
-
 FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
-  if (failed(checkBuffers(op)))
+  if (failed(target::checkStructuredOp(op, "CUDA")))
     return failure();
   int64_t threads = context.config.getThreads();
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)

@@ -15,6 +15,40 @@ Operation *findStructuredOp(moe_kernel::KernelOp kernel) {
   return nullptr;
 }
 
+LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, bool allowsDoubles) {
+  auto check = [&](TypeRange types, StringRef what) -> LogicalResult {
+    for (auto [index, type] : llvm::enumerate(types)) {
+      Type element = getElementTypeOrSelf(type);
+      bool isSupported = element.isF32() || element.isSignlessInteger(32) ||
+                         (allowsDoubles && (element.isF64() || element.isSignlessInteger(64)));
+      if (!isSupported)
+        return kernel.emitOpError() << what << " " << index << " has elements of type " << element << ", but the "
+                                    << target << " target has kernels of this kind for f32 and i32"
+                                    << (allowsDoubles ? ", f64 and i64" : "") << " only";
+    }
+    return success();
+  };
+  return failure(failed(check(kernel.getArgumentTypes(), "argument")) ||
+                 failed(check(kernel.getResultTypes(), "result")));
+}
+
+LogicalResult checkStructuredOp(Operation *op, StringRef target) {
+  for (auto [number, operand] : llvm::enumerate(op->getOperands()))
+    if (!isa<BlockArgument>(operand))
+      return op->emitError() << "operand " << number << " is not an argument of the kernel";
+  for (auto [number, result] : llvm::enumerate(op->getResults()))
+    if (!result.hasOneUse() || !isa<moe_kernel::ReturnOp>(*result.user_begin()))
+      return op->emitError() << "result " << number << " has " << llvm::range_size(result.getUses())
+                             << " uses; the kernel has to return it once";
+  for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
+    Type element = cast<ShapedType>(type).getElementType();
+    if (!element.isF32() && !element.isInteger(32))
+      return op->emitError() << "has a tensor of " << element << "; the " << target
+                             << " target computes in f32 and indexes with i32";
+  }
+  return success();
+}
+
 static int64_t getBytes(Type type) {
   auto shaped = cast<ShapedType>(type);
   return shaped.getNumElements() * llvm::divideCeil(shaped.getElementTypeBitWidth(), 8);
