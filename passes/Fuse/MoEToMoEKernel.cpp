@@ -62,15 +62,15 @@ static LogicalResult convertGroupedMatmul(GroupedMatmulOp op, PatternRewriter &r
 
 static LogicalResult convertAttention(AttentionOp op, PatternRewriter &rewriter) {
   rewriter.replaceOpWithNewOp<moe_kernel::AttentionOp>(op, op.getResultTypes(), op.getQuery(), op.getKey(),
-                                                       op.getValue(), op.getNumHeads(), op.getNumKvHeads(),
-                                                       op.getSequenceLength());
+                                                       op.getValue(), op.getPositions(), op.getNumHeads(),
+                                                       op.getNumKvHeads(), op.getSequenceLength());
   return success();
 }
 
 static LogicalResult convertAttentionBackward(AttentionBackwardOp op, PatternRewriter &rewriter) {
   rewriter.replaceOpWithNewOp<moe_kernel::AttentionBackwardOp>(
       op, op.getResultTypes(), op.getQuery(), op.getKey(), op.getValue(), op.getResult(), op.getLse(),
-      op.getResultGradient(), op.getNumHeads(), op.getNumKvHeads(), op.getSequenceLength());
+      op.getResultGradient(), op.getPositions(), op.getNumHeads(), op.getNumKvHeads(), op.getSequenceLength());
   return success();
 }
 

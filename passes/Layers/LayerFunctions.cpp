@@ -237,7 +237,8 @@ Value LayerBuilder::attention(Value input) {
     extraResults.append({keys, values});
   } else {
     Type lse = getType({shape.getNumTokens(), static_cast<int64_t>(op.getNumHeads())});
-    result = AttentionOp::create(builder, query.getType(), lse, query, key, value, op.getNumHeads(), op.getNumKvHeads(),
+    result = AttentionOp::create(builder, query.getType(), lse, query, key, value, /*positions=*/Value(), op.getNumHeads(),
+                                 op.getNumKvHeads(),
                                  shape.length)
                  .getResult();
   }

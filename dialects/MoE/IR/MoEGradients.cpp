@@ -53,6 +53,11 @@ LogicalResult DivideOp::buildGradient(OpBuilder &builder, ValueRange resultGradi
   return success();
 }
 
+LogicalResult CastOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
+  operandGradients[0] = CastOp::create(builder, getLoc(), getInput().getType(), resultGradients[0]);
+  return success();
+}
+
 LogicalResult NegateOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
   operandGradients[0] = NegateOp::create(builder, getLoc(), resultGradients[0]);
   return success();
@@ -135,7 +140,7 @@ LogicalResult AttentionOp::buildGradient(OpBuilder &builder, ValueRange resultGr
   auto backward =
       AttentionBackwardOp::create(builder, getLoc(), getQuery().getType(), getKey().getType(), getValue().getType(),
                                   getQuery(), getKey(), getValue(), getResult(), getLse(), resultGradients[0],
-                                  getNumHeadsAttr(), getNumKvHeadsAttr(), getSequenceLengthAttr());
+                                  getPositions(), getNumHeadsAttr(), getNumKvHeadsAttr(), getSequenceLengthAttr());
   llvm::copy(backward.getResults(), operandGradients.begin());
   return success();
 }

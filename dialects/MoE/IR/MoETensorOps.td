@@ -77,6 +77,11 @@ def MoE_NegateOp : MoE_Op<"negate", [Pure, MoE_Gradient, SameOperandsAndResultTy
   let assemblyFormat = "operands attr-dict `:` type($result)";
 }
 
+def MoE_CastOp : MoE_DifferentiableOp<"cast"> {
+  let summary = "the same values in another float type, rounded to nearest even where it is narrower";
+  let arguments = (ins MoE_FloatTensor:$input);
+  let results = (outs MoE_FloatTensor:$result);
+}
 def MoE_SumOp : MoE_DifferentiableOp<"sum"> {
   let summary = "the sum of all elements, in a fixed order";
   let arguments = (ins MoE_FloatTensor:$input);
@@ -184,8 +189,11 @@ def MoE_AttentionOp : MoE_DifferentiableOp<"attention"> {
     `query` [T, H·D], `key` and `value` [T, Hkv·D], T = B·S with S = sequence_length. Query head h uses key head
     h / (H/Hkv). Scores are scaled by 1/√D and a token sees itself and what precedes it in its sequence. `result`
     [T, H·D]; `lse` [T, H] is log Σ exp(scores), kept for the backward pass. lse has no gradient of its own.
+
+    With `positions`, int32 with T elements, a sequence is several documents packed into a row: token t is number
+    positions[t] of its document, which so began at token t − positions[t], and sees nothing before that.
   }];
-  let arguments = (ins MoE_Matrix:$query, MoE_Matrix:$key, MoE_Matrix:$value,
+  let arguments = (ins MoE_Matrix:$query, MoE_Matrix:$key, MoE_Matrix:$value, Optional<MoE_IndexTensor>:$positions,
     I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
   let results = (outs MoE_Matrix:$result, MoE_StatTensor:$lse);
 }
@@ -193,7 +201,8 @@ def MoE_AttentionBackwardOp : MoE_TensorOp<"attention_backward"> {
   let summary = "gradients of attention, recomputing the probabilities from lse";
   let description = [{Standard FlashAttention backward (arXiv:2205.14135, algorithm 4).}];
   let arguments = (ins MoE_Matrix:$query, MoE_Matrix:$key, MoE_Matrix:$value, MoE_Matrix:$result, MoE_StatTensor:$lse,
-    MoE_Matrix:$result_gradient, I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
+    MoE_Matrix:$result_gradient, Optional<MoE_IndexTensor>:$positions, I64Attr:$num_heads, I64Attr:$num_kv_heads,
+    I64Attr:$sequence_length);
   let results = (outs MoE_Matrix:$query_gradient, MoE_Matrix:$key_gradient, MoE_Matrix:$value_gradient);
 }
 

@@ -208,6 +208,9 @@ LogicalResult WriteOp::verifySymbolUses(SymbolTableCollection &symbols) {
 // Elementwise
 //===----------------------------------------------------------------------===//
 
+LogicalResult CastOp::verify() {
+  return Checks(*this).shape({"result", getResult()}, typeOf(getInput()).getShape(), "input");
+}
 LogicalResult SumOp::verify() { return Checks(*this).statistics(getInput(), {{"result", getResult()}}); }
 LogicalResult BroadcastOp::verify() { return Checks(*this).statistics(getResult(), {{"input", getInput()}}); }
 
@@ -330,6 +333,8 @@ template <typename OpT> static Checks &checkAttention(Checks &checks, OpT op) {
   Value query = op.getQuery();
   int64_t tokens = rowsOf(query), heads = op.getNumHeads();
   int64_t kvColumns = op.getNumKvHeads() * quotient(columnsOf(query), heads);
+  if (Value positions = op.getPositions())
+    checks.elements({"positions", positions}, tokens, "T");
   return checkHeads(checks, query, heads, op.getNumKvHeads())
       .multiple("the number of rows of query", tokens, "sequence_length", op.getSequenceLength())
       .shape({"key", op.getKey()}, {tokens, kvColumns}, "[T, Hkv·D]")

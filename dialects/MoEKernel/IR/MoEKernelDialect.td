@@ -67,6 +67,9 @@ def MoEKernel_CPUConfigAttr : AttrDef<MoEKernel_Dialect, "CPUConfig"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def MoEKernel_CUDAUnit : MoEKernel_Enum<"CUDAUnit", "what forms the products of a kernel", [
+  I32EnumCase<"fma", 0>, I32EnumCase<"mma", 1>, I32EnumCase<"wgmma", 2>]>;
+
 /// What `configure` decided for a CUDA kernel.
 def MoEKernel_CUDAConfigAttr : AttrDef<MoEKernel_Dialect, "CUDAConfig"> {
   let mnemonic = "cuda_config";
@@ -76,9 +79,11 @@ def MoEKernel_CUDAConfigAttr : AttrDef<MoEKernel_Dialect, "CUDAConfig"> {
     * `tile_m` × `tile_n`: the accumulator tile of a block (matmul), or rows and columns (elements) that a block covers.
     * `tile_k`: the contraction extent of one pipeline stage.
     * `stages`: how many of them are in flight.
+    * `unit`: `fma` (CUDA cores, exact float32), `mma` (`mma.sync`, sm_80) or `wgmma` (`wgmma.mma_async`, sm_90a).
   }];
   let parameters = (ins "int64_t":$threads, "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$tile_k,
-                    "int64_t":$stages);
+                    "int64_t":$stages,
+                    DefaultValuedParameter<"::mlir::moe_kernel::CUDAUnit", "::mlir::moe_kernel::CUDAUnit::fma">:$unit);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

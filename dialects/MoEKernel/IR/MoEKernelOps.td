@@ -126,7 +126,7 @@ def MoEKernel_YieldOp : MoEKernel_Op<"yield", [Pure, ReturnLike, Terminator, Has
 def MoEKernel_AttentionOp : MoEKernel_StructuredOp<"attention"> {
   let summary = "causal grouped-query attention, no score matrix in memory; see moe.attention";
   let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key, AnyStaticShapeTensor:$value,
-    I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
+    Optional<AnyStaticShapeTensor>:$positions, I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
   let results = (outs AnyStaticShapeTensor:$result, AnyStaticShapeTensor:$lse);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
@@ -134,7 +134,7 @@ def MoEKernel_AttentionBackwardOp : MoEKernel_StructuredOp<"attention_backward">
   let summary = "its gradients; see moe.attention_backward";
   let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key, AnyStaticShapeTensor:$value,
     AnyStaticShapeTensor:$result, AnyStaticShapeTensor:$lse, AnyStaticShapeTensor:$result_gradient,
-    I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
+    Optional<AnyStaticShapeTensor>:$positions, I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
   let results = (outs AnyStaticShapeTensor:$query_gradient, AnyStaticShapeTensor:$key_gradient,
     AnyStaticShapeTensor:$value_gradient);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";

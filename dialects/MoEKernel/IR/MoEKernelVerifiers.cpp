@@ -222,6 +222,10 @@ template <typename OpT> static LogicalResult verifySequences(OpT op) {
   int64_t tokens = shapeOf(op.getQuery())[0], length = op.getSequenceLength();
   if (length < 1 || tokens % length != 0)
     return op.emitOpError() << "query has " << tokens << " rows, not a multiple of sequence_length = " << length;
+  if (Value positions = op.getPositions())
+    if (failed(verifyInt32(op, "positions", positions)) ||
+        failed(verifyShape(op, "positions", positions, {tokens}, Twine(tokens) + " tokens")))
+      return failure();
   std::string who = (Twine(tokens) + " tokens of " + Twine(op.getNumKvHeads()) + " heads of " + Twine(*headSize)).str();
   SmallVector<int64_t> keyShape{tokens, static_cast<int64_t>(op.getNumKvHeads()) * *headSize};
   if (failed(verifyShape(op, "key", op.getKey(), keyShape, who)) ||

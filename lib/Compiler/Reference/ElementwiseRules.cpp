@@ -27,6 +27,7 @@ void mlir::moe::reference::addElementwiseRules(Rules &rules) {
       result = -input;
   });
 
+  rules.add<CastOp>([](CastOp op, Operands operands, Results results) { llvm::copy(operands[0].values, results[0].values.begin()); });
   rules.add<SumOp>([](SumOp op, Operands operands, Results results) {
     for (double value : operands[0].values)
       results[0][0] += value;

@@ -41,6 +41,17 @@ static SmallVector<Value> lowerNegate(NegateOp op, RowsBuilder &b) {
   return lowerElementwise(op, b, [&](ValueRange v) { return b.neg(v[0]); });
 }
 
+static SmallVector<Value> lowerCast(CastOp op, RowsBuilder &b) {
+  Type type = getElementTypeOrSelf(op.getResult());
+  return lowerElementwise(op, b, [&](ValueRange v) -> Value {
+    if (v[0].getType() == type)
+      return v[0];
+    if (v[0].getType().getIntOrFloatBitWidth() < type.getIntOrFloatBitWidth())
+      return arith::ExtFOp::create(b, type, v[0]);
+    return arith::TruncFOp::create(b, type, v[0]);
+  });
+}
+
 static SmallVector<Value> lowerBroadcast(BroadcastOp op, RowsBuilder &b) {
   Value result = op.getResult();
   SmallVector<int64_t> extents = elementwiseExtents(result);
@@ -98,6 +109,7 @@ void populateElementwiseLowerings(RewritePatternSet &patterns) {
   addLowering(patterns, lowerMultiply);
   addLowering(patterns, lowerDivide);
   addLowering(patterns, lowerNegate);
+  addLowering(patterns, lowerCast);
   addLowering(patterns, lowerBroadcast);
   addLowering(patterns, lowerSum);
   addLowering(patterns, lowerGatedActivation);

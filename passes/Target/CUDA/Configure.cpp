@@ -26,7 +26,7 @@ public:
 
 private:
   CUDAConfigAttr make(int64_t threads, int64_t tileM = 1, int64_t tileN = 1, int64_t tileK = 1, int64_t stages = 1) {
-    return CUDAConfigAttr::get(kernel.getContext(), threads, tileM, tileN, tileK, stages);
+    return CUDAConfigAttr::get(kernel.getContext(), threads, tileM, tileN, tileK, stages, CUDAUnit::fma);
   }
   CUDAConfigAttr configureMatmul(MatmulOp op);
   FailureOr<CUDAConfigAttr> configureAttention(int64_t headDim, int64_t queries, int64_t keys);
