@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Configure.h"
 #include "passes/Target/CUDA/CUDATarget.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
@@ -28,7 +29,6 @@ private:
   CUDAConfigAttr make(int64_t threads, int64_t tileM = 1, int64_t tileN = 1, int64_t tileK = 1, int64_t stages = 1) {
     return CUDAConfigAttr::get(kernel.getContext(), threads, tileM, tileN, tileK, stages, CUDAUnit::fma);
   }
-  CUDAConfigAttr configureMatmul(MatmulOp op);
   FailureOr<CUDAConfigAttr> configureAttention(int64_t headDim, int64_t queries, int64_t keys);
   CUDAConfigAttr configureScatter(ScatterAddOp op);
   FailureOr<CUDAConfigAttr> configureRows();
@@ -36,31 +36,6 @@ private:
   KernelOp kernel;
   const cuda::Capabilities &capabilities;
 };
-
-/// The largest tile that leaves a block for every multiprocessor; the smallest if none does.
-CUDAConfigAttr Configurator::configureMatmul(MatmulOp op) {
-  auto lhs = op.getLhs().getType().getShape(), rhs = op.getRhs().getType().getShape();
-  bool isContraction = op.getKind() == MatmulKind::ragged_contraction;
-  int64_t rows = lhs[isContraction || op.getTransposeLhs() ? 1 : 0];
-  int64_t columns = rhs[rhs.size() - (op.getTransposeRhs() ? 2 : 1)];
-  if (op.getRowIndex() && !isContraction)
-    rows = op.getRowIndex().getType().getNumElements();
-  int64_t experts = isContraction ? op.getOffsets().getType().getNumElements() - 1 : 1;
-
-  struct Tile {
-    int64_t threads, rows, columns;
-  };
-  static constexpr Tile kTiles[] = {{256, 128, 128}, {256, 128, 64}, {256, 64, 64}, {128, 64, 32}, {64, 32, 32}};
-  constexpr int64_t kDepth = 16; // Of a stage: two stages of the largest tile are 32 KB.
-  const Tile *tile = kTiles;
-  auto blocks = [&] {
-    return experts * llvm::divideCeilSigned(rows, tile->rows) * llvm::divideCeilSigned(columns, tile->columns);
-  };
-  auto isTooLarge = [&] { return tile->rows > rows || tile->columns > columns; };
-  while (tile != std::prev(std::end(kTiles)) && (blocks() < capabilities.kEnoughBlocks / 2 || isTooLarge()))
-    ++tile;
-  return make(tile->threads, tile->rows, tile->columns, kDepth, /*stages=*/2);
-}
 
 /// Queries × keys of a block. In shared memory lie two vectors of a head for each, and two tiles of scores (the
 /// backward pass has most).
@@ -110,7 +85,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
 
   auto shapeOf = [](Value tensor) { return cast<ShapedType>(tensor.getType()).getShape(); };
   return TypeSwitch<Operation *, FailureOr<CUDAConfigAttr>>(structured)
-      .Case([&](MatmulOp op) { return configureMatmul(op); })
+      .Case([&](MatmulOp op) { return cuda::configureMatmul(op, capabilities); })
       .Case<AttentionOp, AttentionBackwardOp>([&](auto op) {
         int64_t length = op.getSequenceLength();
         return configureAttention(shapeOf(op.getQuery())[1] / op.getNumHeads(), length, length);

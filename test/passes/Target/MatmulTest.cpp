@@ -36,7 +36,11 @@ struct MatmulCase {
 
 struct Arch {
   const char *target;
-  const char *config;
+  const char *config; ///< Empty: what the target chooses.
+  /// Of the operands and of what is as large: the first result, and extras except scalars and those per row.
+  bool isBFloat16 = false;
+
+  const char *element() const { return isBFloat16 ? "bf16" : "f32"; }
 };
 
 std::ostream &operator<<(std::ostream &stream, const MatmulCase &c) { return stream << c.name; }
@@ -56,19 +60,21 @@ struct MatmulTest : testing::TestWithParam<Parameters> {
   const Arch &arch = std::get<1>(GetParam());
 
   std::string lhsType() const {
+    const char *element = arch.element();
     if (c.isContraction())
-      return tensor({c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.depth, c.rows});
+      return tensor({c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.depth, c.rows}, element);
     int64_t rows = c.gatherDivisor ? c.tokens() : c.rows;
-    return c.transposeLhs ? tensor({c.depth, rows}) : tensor({rows, c.depth});
+    return c.transposeLhs ? tensor({c.depth, rows}, element) : tensor({rows, c.depth}, element);
   }
   std::string rhsType() const {
+    const char *element = arch.element();
     if (c.isContraction())
-      return tensor({c.gatherRhs ? c.tokens() : c.depth, c.columns});
+      return tensor({c.gatherRhs ? c.tokens() : c.depth, c.columns}, element);
     int64_t first = c.transposeRhs ? c.columns : c.depth, second = c.transposeRhs ? c.depth : c.columns;
-    return c.isRagged() ? tensor({c.experts(), first, second}) : tensor({first, second});
+    return c.isRagged() ? tensor({c.experts(), first, second}, element) : tensor({first, second}, element);
   }
-  std::string resultType(int64_t columns) const {
-    return c.isContraction() ? tensor({c.experts(), c.rows, columns}) : tensor({c.rows, columns});
+  std::string resultType(int64_t columns, const char *element) const {
+    return c.isContraction() ? tensor({c.experts(), c.rows, columns}, element) : tensor({c.rows, columns}, element);
   }
 
   std::string source() const;
@@ -94,46 +100,68 @@ std::string MatmulTest::source() const {
   if (c.gatherRhs)
     attributes += ", gather_rhs";
 
-  std::string full = resultType(c.outputs()), results, extents, region;
+  // The second result is f32 whatever the operands are.
+  std::string full = resultType(c.outputs(), arch.element()), results, extents, region;
+  // The f32 value of an extra, and what is stored of an f32 value.
+  auto loaded = [&](std::string name) {
+    if (!arch.isBFloat16)
+      return name;
+    region += name + "_loaded = arith.extf " + name + " : bf16 to f32\n";
+    return name + "_loaded";
+  };
+  auto stored = [&](std::string name) {
+    if (!arch.isBFloat16)
+      return name;
+    region += name + "_stored = arith.truncf " + name + " : f32 to bf16\n";
+    return name + "_stored";
+  };
   switch (c.epilogue) {
   case Epilogue::Store:
     results = full;
     extents = "#moe_kernel.extent<full>";
-    region = "^bb0(%x: f32):\n moe_kernel.yield %x : f32";
+    region = "^bb0(%x: f32):\n";
+    region += llvm::formatv("moe_kernel.yield {0} : {1}", stored("%x"), arch.element());
     break;
   case Epilogue::Extras: {
     std::string list = addOperand("tensor<f32>");
     // A weight gradient has neither rows nor columns of tokens: scalars stand for them.
     bool isContraction = c.isContraction();
     list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.rows}));
-    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.outputs()}));
+    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.outputs()}, arch.element()));
     list += ", " + addOperand(full);
     operands += " extras(" + list + ")";
     attributes += ", extra_extents = [#moe_kernel.extent<scalar>, ";
     attributes += isContraction ? "#moe_kernel.extent<scalar>, #moe_kernel.extent<scalar>, "
                                 : "#moe_kernel.extent<row>, #moe_kernel.extent<column>, ";
     attributes += "#moe_kernel.extent<full>]";
-    results = full + ", " + full;
+    results = full + ", " + resultType(c.outputs(), "f32");
     extents = "#moe_kernel.extent<full>, #moe_kernel.extent<full>";
-    region = R"(^bb0(%x: f32, %s: f32, %r: f32, %c: f32, %f: f32):
+    region = llvm::formatv("^bb0(%x: f32, %s: f32, %r: f32, %c: {0}, %f: {1}):\n",
+                           isContraction ? "f32" : arch.element(), arch.element());
+    std::string column = isContraction ? "%c" : loaded("%c"), old = loaded("%f"), first = stored("%x");
+    region += llvm::formatv(R"(
       %0 = arith.mulf %x, %s : f32
       %1 = arith.addf %0, %r : f32
-      %2 = arith.addf %1, %c : f32
-      %3 = arith.addf %2, %f : f32
-      moe_kernel.yield %x, %3 : f32, f32)";
+      %2 = arith.addf %1, {0} : f32
+      %3 = arith.addf %2, {1} : f32
+      moe_kernel.yield {2}, %3 : {3}, f32)",
+                            column, old, first, arch.element());
     break;
   }
   case Epilogue::Pairs: {
-    std::string pair = resultType(c.columns);
+    std::string pair = resultType(c.columns, arch.element());
     operands += " extras(" + addOperand(pair) + ")";
     attributes += ", paired, extra_extents = [#moe_kernel.extent<pair>]";
-    results = full + ", " + pair;
+    results = full + ", " + resultType(c.columns, "f32");
     extents = "#moe_kernel.extent<full>, #moe_kernel.extent<pair>";
-    region = R"(^bb0(%x: f32, %y: f32, %p: f32, %q: f32):
-      %0 = arith.mulf %x, %y : f32
-      %1 = arith.addf %x, %p : f32
-      %2 = arith.addf %y, %q : f32
-      moe_kernel.yield %0, %1, %2 : f32, f32, f32)";
+    region = llvm::formatv("^bb0(%x: f32, %y: f32, %p: {0}, %q: {0}):\n %z = arith.mulf %x, %y : f32\n",
+                           arch.element());
+    std::string left = loaded("%p"), right = loaded("%q"), first = stored("%z");
+    region += llvm::formatv(R"(
+      %1 = arith.addf %x, {0} : f32
+      %2 = arith.addf %y, {1} : f32
+      moe_kernel.yield {2}, %1, %2 : {3}, f32, f32)",
+                            left, right, first, arch.element());
     break;
   }
   }
@@ -145,13 +173,14 @@ std::string MatmulTest::source() const {
   }
   bool two = c.epilogue != Epilogue::Store;
   return llvm::formatv(R"mlir(
-    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = {2}} {{
+    moe_kernel.kernel @matmul({0}) -> ({1}) {2} {{
       %r{3} = moe_kernel.matmul {4} {5} {{result_extents = [{6}]{7}} : ({8}) -> ({1}) {{
         {9}
       }
       moe_kernel.return {10} : {1}
     })mlir",
-                       arguments, results, arch.config, two ? ":2" : "", c.kind, operands, extents, attributes,
+                       arguments, results,
+                       *arch.config ? "attributes {config = " + std::string(arch.config) + "}" : "", two ? ":2" : "", c.kind, operands, extents, attributes,
                        operandTypes, region, two ? "%r#0, %r#1" : "%r");
 }
 
@@ -166,16 +195,19 @@ TEST_P(MatmulTest, AgreesWithLoops) {
   int64_t lhsCount = c.isContraction() ? lhsRows * c.rows : lhsRows * c.depth;
   int64_t rhsCount =
       c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns : c.experts() * c.depth * c.columns;
-  auto lhs = randomBuffer(lhsCount, 1), rhs = randomBuffer(rhsCount, 2);
+  bool isBFloat16 = arch.isBFloat16;
+  FloatBuffer lhs(randomBuffer(lhsCount, 1), isBFloat16), rhs(randomBuffer(rhsCount, 2), isBFloat16);
   Buffer<int32_t> offsets(c.experts() + 1), rowIndex(c.gatheredRows());
   for (int64_t e = 0; e < c.experts(); ++e)
     offsets[e + 1] = offsets[e] + (c.isRagged() ? c.rowsOfExperts[e] : int(c.rows));
   for (int64_t r = 0; r < c.gatheredRows(); ++r)
     rowIndex[r] = (r * 7919 + 3) % c.gatheredRows(); // A permutation unless 7919 divides the number of rows.
   int64_t resultRows = (c.isContraction() ? c.experts() : 1) * c.rows;
-  auto scalar = randomBuffer(1, 3), row = randomBuffer(c.rows, 4), column = randomBuffer(c.outputs(), 5);
-  auto full = randomBuffer(resultRows * c.outputs(), 6), pair = randomBuffer(resultRows * c.columns, 7);
-  auto first = poisonedBuffer(resultRows * c.outputs());
+  auto scalar = randomBuffer(1, 3), row = randomBuffer(c.rows, 4);
+  FloatBuffer column(randomBuffer(c.outputs(), 5), isBFloat16 && !c.isContraction());
+  FloatBuffer full(randomBuffer(resultRows * c.outputs(), 6), isBFloat16);
+  FloatBuffer pair(randomBuffer(resultRows * c.columns, 7), isBFloat16);
+  FloatBuffer first(poisonedBuffer(resultRows * c.outputs()), isBFloat16);
   auto second = poisonedBuffer(resultRows * (c.isPaired() ? c.columns : c.outputs()));
 
   KernelBuffers buffers = {lhs, rhs};
@@ -218,19 +250,24 @@ TEST_P(MatmulTest, AgreesWithLoops) {
   }
 
   // depth roundings in the sum; a few more in the epilogue, of values of at most magnitude + 3.
-  auto bound = [&](double magnitude) { return (c.depth * magnitude + 8 * (magnitude + 3)) * kEpsilon; };
+  double perStep = arch.isBFloat16 ? kTensorCoreEpsilon : kEpsilon;
+  auto bound = [&](double magnitude) { return c.depth * magnitude * perStep + 8 * (magnitude + 3) * kEpsilon; };
+  auto stored = [&](double bound, double value) {
+    return isBFloat16 ? bound + (std::abs(value) + bound) * kBFloat16Epsilon : bound;
+  };
   std::vector<double> expected1, expected2, bound1, bound2;
   for (int64_t r = 0; r < resultRows; ++r)
     for (int64_t n = 0; n < c.outputs(); ++n) {
       int64_t at = r * c.columns + n;
       if (c.isPaired()) {
         expected1.push_back(sum[at] * sum[at + c.outputs()]);
-        bound1.push_back(bound(magnitude[at]) * (magnitude[at + c.outputs()] + 1) +
-                         bound(magnitude[at + c.outputs()]) * magnitude[at]);
+        bound1.push_back(stored(bound(magnitude[at]) * (magnitude[at + c.outputs()] + 1) +
+                                    bound(magnitude[at + c.outputs()]) * magnitude[at],
+                                expected1.back()));
         continue;
       }
       expected1.push_back(sum[at]);
-      bound1.push_back(bound(magnitude[at]));
+      bound1.push_back(stored(bound(magnitude[at]), sum[at]));
       double offset = c.isContraction() ? row[0] + column[0] : row[r] + column[n];
       expected2.push_back(sum[at] * scalar[0] + offset + full[r * c.outputs() + n]);
       bound2.push_back(bound(magnitude[at]));
@@ -319,6 +356,17 @@ const MatmulCase kCases[] = {
      .rowsOfExperts = {30, 20, 0, 40}, .epilogue = Epilogue::Extras},
     {.name = "Contraction", .kind = "ragged_contraction", .rows = 33, .columns = 47, .depth = 100,
      .rowsOfExperts = {13, 0, 50, 1, 36}},
+    {.name = "GatheredAligned", .rows = 150, .columns = 136, .depth = 96, .transposeRhs = true, .gatherDivisor = 4},
+    {.name = "AlignedTN", .rows = 72, .columns = 136, .depth = 104, .transposeLhs = true},
+    {.name = "EvenTN", .rows = 70, .columns = 138, .depth = 102, .transposeLhs = true},
+    {.name = "EvenNT", .rows = 70, .columns = 138, .depth = 102, .transposeRhs = true},
+    {.name = "ByFoursNN", .rows = 68, .columns = 140, .depth = 100},
+    {.name = "RaggedRowsAligned", .kind = "ragged_rows", .rows = 300, .columns = 256, .depth = 192,
+     .rowsOfExperts = {0, 130, 0, 1, 16, 153}, .transposeRhs = true, .gatherDivisor = 2},
+    {.name = "RaggedRowsPairedAligned", .kind = "ragged_rows", .rows = 200, .columns = 384, .depth = 64,
+     .rowsOfExperts = {150, 0, 50}, .transposeRhs = true, .epilogue = Epilogue::Pairs, .gatherDivisor = 2},
+    {.name = "ContractionAligned", .kind = "ragged_contraction", .rows = 136, .columns = 72, .depth = 200,
+     .rowsOfExperts = {0, 77, 0, 122, 1, 0}, .gatherDivisor = 2, .gatherRhs = true},
     {.name = "ContractionOneExpert", .kind = "ragged_contraction", .rows = 16, .columns = 32, .depth = 700,
      .rowsOfExperts = {0, 0, 700}},
     {.name = "ContractionExtras", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
@@ -330,7 +378,18 @@ const MatmulCase kCases[] = {
 };
 // clang-format on
 
+constexpr const char *kSmallMma =
+    "#moe_kernel.cuda_config<threads = 128, tile_m = 64, tile_n = 64, tile_k = 32, stages = 3, unit = mma>";
+constexpr const char *kLargeMma =
+    "#moe_kernel.cuda_config<threads = 256, tile_m = 128, tile_n = 128, tile_k = 64, stages = 3, unit = mma>";
+constexpr const char *kFlatMma =
+    "#moe_kernel.cuda_config<threads = 64, tile_m = 16, tile_n = 64, tile_k = 64, stages = 2, unit = mma>";
+
 const Arch kArchs[] = {
+    {"cuda:sm_80", kSmallMma, /*isBFloat16=*/true},
+    {"cuda:sm_80", kLargeMma, true},
+    {"cuda:sm_80", kFlatMma, true},
+    {"cuda:sm_80", "", true},
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 64, tile_k = 16, stages = 2>"},
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 128, tile_n = 128, tile_k = 8, stages = 2>"},
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 64, tile_m = 32, tile_n = 32, tile_k = 16, stages = 2>"},
@@ -341,8 +400,8 @@ const Arch kArchs[] = {
 
 std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
   std::string config = std::get<1>(info.param).config;
-  bool isCuda = config.find("cuda") != std::string::npos;
-  std::string name = std::string(std::get<0>(info.param).name) + (isCuda ? "_cuda_" : "_");
+  bool isCuda = std::string(std::get<1>(info.param).target).starts_with("cuda");
+  std::string name = std::string(std::get<0>(info.param).name) + (isCuda ? "_cuda" : "") + (std::get<1>(info.param).isBFloat16 ? "_bf16_" : "_");
   for (char character : config)
     if (std::isdigit(character) || character == ',')
       name += character == ',' ? '_' : character;
