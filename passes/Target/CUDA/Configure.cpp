@@ -29,29 +29,12 @@ private:
   CUDAConfigAttr make(int64_t threads, int64_t tileM = 1, int64_t tileN = 1, int64_t tileK = 1, int64_t stages = 1) {
     return CUDAConfigAttr::get(kernel.getContext(), threads, tileM, tileN, tileK, stages, CUDAUnit::fma);
   }
-  FailureOr<CUDAConfigAttr> configureAttention(int64_t headDim, int64_t queries, int64_t keys);
   CUDAConfigAttr configureScatter(ScatterAddOp op);
   FailureOr<CUDAConfigAttr> configureRows();
 
   KernelOp kernel;
   const cuda::Capabilities &capabilities;
 };
-
-/// Queries × keys of a block. In shared memory lie two vectors of a head for each, and two tiles of scores (the
-/// backward pass has most).
-FailureOr<CUDAConfigAttr> Configurator::configureAttention(int64_t headDim, int64_t queries, int64_t keys) {
-  int64_t tileM = 64, tileN = 64;
-  auto getBytes = [&] {
-    return int64_t(sizeof(float)) * (2 * (tileM + tileN) * (headDim + 1) + 2 * tileM * (tileN + 4));
-  };
-  while (getBytes() > capabilities.sharedBytes && tileN > 16)
-    (tileN >= tileM ? tileN : tileM) /= 2;
-  if (getBytes() > capabilities.sharedBytes)
-    return kernel.emitOpError() << "has heads of " << headDim << " elements: tiles of " << tileM << " queries and "
-                                << tileN << " keys need " << getBytes() << " bytes of shared memory, but a block of "
-                                << capabilities.arch << " has " << capabilities.sharedBytes;
-  return make(256, std::min<int64_t>(tileM, queries), std::min<int64_t>(tileN, keys));
-}
 
 /// A column per thread; a row of the result is little work unless its index occurs.
 CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
@@ -83,17 +66,10 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
   if (!structured)
     return configureRows();
 
-  auto shapeOf = [](Value tensor) { return cast<ShapedType>(tensor.getType()).getShape(); };
   return TypeSwitch<Operation *, FailureOr<CUDAConfigAttr>>(structured)
       .Case([&](MatmulOp op) { return cuda::configureMatmul(op, capabilities); })
-      .Case<AttentionOp, AttentionBackwardOp>([&](auto op) {
-        int64_t length = op.getSequenceLength();
-        return configureAttention(shapeOf(op.getQuery())[1] / op.getNumHeads(), length, length);
-      })
-      .Case([&](CachedAttentionOp op) {
-        auto query = shapeOf(op.getQuery()), cache = shapeOf(op.getKeyCache());
-        return configureAttention(query[1] / op.getNumHeads(), query[0] / cache[0], cache[1]);
-      })
+      .Case<AttentionOp, AttentionBackwardOp, CachedAttentionOp>(
+          [&](Operation *op) { return cuda::configureAttention(op, capabilities); })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })
       .Case([&](PlanOp) { return make(capabilities.kMostThreads); })
       .Default([&](Operation *) { return make(256); });

@@ -15,6 +15,9 @@ namespace mlir::moe::cuda {
 /// The largest tile that leaves a block for every multiprocessor; the smallest if none does.
 moe_kernel::CUDAConfigAttr configureMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities);
 
+/// For attention, attention_backward and cached_attention. Fails, with an error on the kernel, if heads do not fit.
+FailureOr<moe_kernel::CUDAConfigAttr> configureAttention(Operation *op, const Capabilities &capabilities);
+
 } // namespace mlir::moe::cuda
 
 #endif // PASSES_TARGET_CUDA_CONFIGURE_H

@@ -24,6 +24,16 @@ static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) 
           return refuse();
         return ampere::emitMatmul(op, context);
       })
+      .Case([&](AttentionOp op) -> FailureOr<LaunchShape> {
+        if (!ampere::canEmitAttention(context.config, op.getQuery().getType().getDimSize(1) / op.getNumHeads()))
+          return refuse();
+        return ampere::emitAttention(op, context);
+      })
+      .Case([&](AttentionBackwardOp op) -> FailureOr<LaunchShape> {
+        if (!ampere::canEmitAttention(context.config, op.getQuery().getType().getDimSize(1) / op.getNumHeads()))
+          return refuse();
+        return ampere::emitAttentionBackward(op, context);
+      })
       .Default([&](Operation *) { return refuse(); });
 }
 

@@ -180,4 +180,8 @@ Expr exp2Fast(BlockBuilder &b, Expr exponent) {
                     .getResult(0));
 }
 
+Expr maxFast(BlockBuilder &b, Expr lhs, Expr rhs) {
+  return b.wrap(LLVM::MaxNumOp::create(b.builder, Value(lhs), Value(rhs)));
+}
+
 } // namespace mlir::moe::cuda::ampere

@@ -133,6 +133,8 @@ private:
 Expr packBF16(BlockBuilder &b, Expr low, Expr high);
 /// 2^x by the special function unit, with a relative error of 2^-22 (PTX ISA, ex2.approx); subnormal results are zero.
 Expr exp2Fast(BlockBuilder &b, Expr exponent);
+/// The larger one by one instruction; of a number and NaN, the number.
+Expr maxFast(BlockBuilder &b, Expr lhs, Expr rhs);
 
 } // namespace mlir::moe::cuda::ampere
 
