@@ -86,7 +86,9 @@ CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
   int64_t threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(columns), capabilities.kWarpSize, 256);
   // Every block reads all indices, so it takes as many rows as leave enough blocks.
   int64_t blocks = targets * llvm::divideCeilSigned(columns, threads);
-  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, 64));
+  // Sums that are rounded in the end wait in shared memory: 32 KB of it.
+  int64_t mostRows = getElementTypeOrSelf(op.getResult().getType()).isBF16() ? 32 : 64;
+  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, mostRows));
 }
 
 /// A block for each multiprocessor, but no slice smaller than the block: every block reads all entries.
