@@ -30,6 +30,7 @@ private:
     return CUDAConfigAttr::get(kernel.getContext(), threads, tileM, tileN, tileK, stages, CUDAUnit::fma);
   }
   CUDAConfigAttr configureScatter(ScatterAddOp op);
+  CUDAConfigAttr configurePlan(PlanOp op);
   FailureOr<CUDAConfigAttr> configureRows();
 
   KernelOp kernel;
@@ -43,7 +44,16 @@ CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
   int64_t threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(columns), capabilities.kWarpSize, 256);
   // Every block reads all indices, so it takes as many rows as leave enough blocks.
   int64_t blocks = targets * llvm::divideCeilSigned(columns, threads);
-  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, 64));
+  // Sums that are rounded in the end wait in shared memory: 32 KB of it.
+  int64_t mostRows = getElementTypeOrSelf(op.getResult().getType()).isBF16() ? 32 : 64;
+  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, mostRows));
+}
+
+/// A block for each multiprocessor, but no slice smaller than the block: every block reads all entries.
+CUDAConfigAttr Configurator::configurePlan(PlanOp op) {
+  int64_t entries = op.getIndices().getType().getNumElements(), threads = capabilities.kMostThreads;
+  int64_t share = llvm::divideCeilSigned(entries, capabilities.kEnoughBlocks / 2);
+  return make(threads, /*tileM=*/llvm::alignTo(share, threads));
 }
 
 FailureOr<CUDAConfigAttr> Configurator::configureRows() {
@@ -71,7 +81,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
       .Case<AttentionOp, AttentionBackwardOp, CachedAttentionOp>(
           [&](Operation *op) { return cuda::configureAttention(op, capabilities); })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })
-      .Case([&](PlanOp) { return make(capabilities.kMostThreads); })
+      .Case([&](PlanOp op) { return configurePlan(op); })
       .Default([&](Operation *) { return make(256); });
 }
 

@@ -37,10 +37,7 @@ struct MatmulCase {
 struct Arch {
   const char *target;
   const char *config; ///< Empty: what the target chooses.
-  /// Of the operands and of what is as large: the first result, and extras except scalars and those per row.
-  bool isBFloat16 = false;
-
-  const char *element() const { return isBFloat16 ? "bf16" : "f32"; }
+  bool isNarrow = false; ///< Operands, some of the extras and the first result are of bf16.
 };
 
 std::ostream &operator<<(std::ostream &stream, const MatmulCase &c) { return stream << c.name; }
@@ -59,15 +56,15 @@ struct MatmulTest : testing::TestWithParam<Parameters> {
   const MatmulCase &c = std::get<0>(GetParam());
   const Arch &arch = std::get<1>(GetParam());
 
+  const char *element = arch.isNarrow ? kTypeName<BFloat16> : kTypeName<float>;
+
   std::string lhsType() const {
-    const char *element = arch.element();
     if (c.isContraction())
       return tensor({c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.depth, c.rows}, element);
     int64_t rows = c.gatherDivisor ? c.tokens() : c.rows;
     return c.transposeLhs ? tensor({c.depth, rows}, element) : tensor({rows, c.depth}, element);
   }
   std::string rhsType() const {
-    const char *element = arch.element();
     if (c.isContraction())
       return tensor({c.gatherRhs ? c.tokens() : c.depth, c.columns}, element);
     int64_t first = c.transposeRhs ? c.columns : c.depth, second = c.transposeRhs ? c.depth : c.columns;
@@ -77,6 +74,14 @@ struct MatmulTest : testing::TestWithParam<Parameters> {
     return c.isContraction() ? tensor({c.experts(), c.rows, columns}, element) : tensor({c.rows, columns}, element);
   }
 
+  /// Epilogues compute in float32: where an extra of bf16 called `name` comes as `name`n, and a result goes as it.
+  std::string extend(std::string name) const {
+    return arch.isNarrow ? name + " = arith.extf " + name + "n : bf16 to f32\n" : "";
+  }
+  std::string round(std::string name) const {
+    return arch.isNarrow ? name + "n = arith.truncf " + name + " : f32 to bf16\n" : "";
+  }
+  template <typename T> void agreesWithLoops();
   std::string source() const;
 };
 
@@ -100,34 +105,20 @@ std::string MatmulTest::source() const {
   if (c.gatherRhs)
     attributes += ", gather_rhs";
 
-  // The second result is f32 whatever the operands are.
-  std::string full = resultType(c.outputs(), arch.element()), results, extents, region;
-  // The f32 value of an extra, and what is stored of an f32 value.
-  auto loaded = [&](std::string name) {
-    if (!arch.isBFloat16)
-      return name;
-    region += name + "_loaded = arith.extf " + name + " : bf16 to f32\n";
-    return name + "_loaded";
-  };
-  auto stored = [&](std::string name) {
-    if (!arch.isBFloat16)
-      return name;
-    region += name + "_stored = arith.truncf " + name + " : f32 to bf16\n";
-    return name + "_stored";
-  };
+  std::string full = resultType(c.outputs(), element), results, extents, region;
+  std::string narrow = arch.isNarrow ? "n" : "", type = element;
   switch (c.epilogue) {
   case Epilogue::Store:
     results = full;
     extents = "#moe_kernel.extent<full>";
-    region = "^bb0(%x: f32):\n";
-    region += llvm::formatv("moe_kernel.yield {0} : {1}", stored("%x"), arch.element());
+    region = "^bb0(%x: f32):\n" + round("%x") + "moe_kernel.yield %x" + narrow + " : " + type;
     break;
   case Epilogue::Extras: {
     std::string list = addOperand("tensor<f32>");
     // A weight gradient has neither rows nor columns of tokens: scalars stand for them.
     bool isContraction = c.isContraction();
     list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.rows}));
-    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.outputs()}, arch.element()));
+    list += ", " + addOperand(isContraction ? "tensor<f32>" : tensor({c.outputs()}));
     list += ", " + addOperand(full);
     operands += " extras(" + list + ")";
     attributes += ", extra_extents = [#moe_kernel.extent<scalar>, ";
@@ -136,32 +127,26 @@ std::string MatmulTest::source() const {
     attributes += "#moe_kernel.extent<full>]";
     results = full + ", " + resultType(c.outputs(), "f32");
     extents = "#moe_kernel.extent<full>, #moe_kernel.extent<full>";
-    region = llvm::formatv("^bb0(%x: f32, %s: f32, %r: f32, %c: {0}, %f: {1}):\n",
-                           isContraction ? "f32" : arch.element(), arch.element());
-    std::string column = isContraction ? "%c" : loaded("%c"), old = loaded("%f"), first = stored("%x");
-    region += llvm::formatv(R"(
+    region = "^bb0(%x: f32, %s: f32, %r: f32, %c: f32, %f" + narrow + ": " + type + "):\n" + extend("%f") + R"(
       %0 = arith.mulf %x, %s : f32
       %1 = arith.addf %0, %r : f32
-      %2 = arith.addf %1, {0} : f32
-      %3 = arith.addf %2, {1} : f32
-      moe_kernel.yield {2}, %3 : {3}, f32)",
-                            column, old, first, arch.element());
+      %2 = arith.addf %1, %c : f32
+      %3 = arith.addf %2, %f : f32
+      )" + round("%x") + "moe_kernel.yield %x" + narrow + ", %3 : " + type + ", f32";
     break;
   }
   case Epilogue::Pairs: {
-    std::string pair = resultType(c.columns, arch.element());
+    std::string pair = resultType(c.columns, element);
     operands += " extras(" + addOperand(pair) + ")";
     attributes += ", paired, extra_extents = [#moe_kernel.extent<pair>]";
-    results = full + ", " + resultType(c.columns, "f32");
     extents = "#moe_kernel.extent<full>, #moe_kernel.extent<pair>";
-    region = llvm::formatv("^bb0(%x: f32, %y: f32, %p: {0}, %q: {0}):\n %z = arith.mulf %x, %y : f32\n",
-                           arch.element());
-    std::string left = loaded("%p"), right = loaded("%q"), first = stored("%z");
-    region += llvm::formatv(R"(
-      %1 = arith.addf %x, {0} : f32
-      %2 = arith.addf %y, {1} : f32
-      moe_kernel.yield {2}, %1, %2 : {3}, f32, f32)",
-                            left, right, first, arch.element());
+    results = full + ", " + resultType(c.columns, "f32");
+    region = "^bb0(%x: f32, %y: f32, %p" + narrow + ": " + type + ", %q" + narrow + ": " + type + "):\n" +
+             extend("%p") + extend("%q") + R"(
+      %z = arith.mulf %x, %y : f32
+      %1 = arith.addf %x, %p : f32
+      %2 = arith.addf %y, %q : f32
+      )" + round("%z") + "moe_kernel.yield %z" + narrow + ", %1, %2 : " + type + ", f32, f32";
     break;
   }
   }
@@ -172,6 +157,7 @@ std::string MatmulTest::source() const {
     operandTypes += (i ? ", " : "") + types[i];
   }
   bool two = c.epilogue != Epilogue::Store;
+  std::string config = *arch.config ? "attributes {config = " + std::string(arch.config) + "}" : "";
   return llvm::formatv(R"mlir(
     moe_kernel.kernel @matmul({0}) -> ({1}) {2} {{
       %r{3} = moe_kernel.matmul {4} {5} {{result_extents = [{6}]{7}} : ({8}) -> ({1}) {{
@@ -179,14 +165,17 @@ std::string MatmulTest::source() const {
       }
       moe_kernel.return {10} : {1}
     })mlir",
-                       arguments, results,
-                       *arch.config ? "attributes {config = " + std::string(arch.config) + "}" : "", two ? ":2" : "", c.kind, operands, extents, attributes,
+                       arguments, results, config, two ? ":2" : "", c.kind, operands, extents, attributes,
                        operandTypes, region, two ? "%r#0, %r#1" : "%r");
 }
 
 TEST_P(MatmulTest, AgreesWithLoops) {
   if (!CompiledKernel::canRun(arch.target))
     GTEST_SKIP() << "this machine cannot run " << arch.target;
+  arch.isNarrow ? agreesWithLoops<BFloat16>() : agreesWithLoops<float>();
+}
+
+template <typename T> void MatmulTest::agreesWithLoops() {
   auto kernel = CompiledKernel::compile(source(), arch.target);
   ASSERT_TRUE(kernel);
   EXPECT_EQ(kernel->flops, 2 * c.rows * c.columns * c.depth);
@@ -195,19 +184,16 @@ TEST_P(MatmulTest, AgreesWithLoops) {
   int64_t lhsCount = c.isContraction() ? lhsRows * c.rows : lhsRows * c.depth;
   int64_t rhsCount =
       c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns : c.experts() * c.depth * c.columns;
-  bool isBFloat16 = arch.isBFloat16;
-  FloatBuffer lhs(randomBuffer(lhsCount, 1), isBFloat16), rhs(randomBuffer(rhsCount, 2), isBFloat16);
+  auto lhs = randomBuffer<T>(lhsCount, 1), rhs = randomBuffer<T>(rhsCount, 2);
   Buffer<int32_t> offsets(c.experts() + 1), rowIndex(c.gatheredRows());
   for (int64_t e = 0; e < c.experts(); ++e)
     offsets[e + 1] = offsets[e] + (c.isRagged() ? c.rowsOfExperts[e] : int(c.rows));
   for (int64_t r = 0; r < c.gatheredRows(); ++r)
     rowIndex[r] = (r * 7919 + 3) % c.gatheredRows(); // A permutation unless 7919 divides the number of rows.
   int64_t resultRows = (c.isContraction() ? c.experts() : 1) * c.rows;
-  auto scalar = randomBuffer(1, 3), row = randomBuffer(c.rows, 4);
-  FloatBuffer column(randomBuffer(c.outputs(), 5), isBFloat16 && !c.isContraction());
-  FloatBuffer full(randomBuffer(resultRows * c.outputs(), 6), isBFloat16);
-  FloatBuffer pair(randomBuffer(resultRows * c.columns, 7), isBFloat16);
-  FloatBuffer first(poisonedBuffer(resultRows * c.outputs()), isBFloat16);
+  auto scalar = randomBuffer(1, 3), row = randomBuffer(c.rows, 4), column = randomBuffer(c.outputs(), 5);
+  auto full = randomBuffer<T>(resultRows * c.outputs(), 6), pair = randomBuffer<T>(resultRows * c.columns, 7);
+  auto first = poisonedBuffer<T>(resultRows * c.outputs());
   auto second = poisonedBuffer(resultRows * (c.isPaired() ? c.columns : c.outputs()));
 
   KernelBuffers buffers = {lhs, rhs};
@@ -250,24 +236,21 @@ TEST_P(MatmulTest, AgreesWithLoops) {
   }
 
   // depth roundings in the sum; a few more in the epilogue, of values of at most magnitude + 3.
-  double perStep = arch.isBFloat16 ? kTensorCoreEpsilon : kEpsilon;
+  bool isMma = kernel->config.find("mma>") != std::string::npos;
+  double perStep = isMma ? kTensorCoreEpsilon : kEpsilon;
   auto bound = [&](double magnitude) { return c.depth * magnitude * perStep + 8 * (magnitude + 3) * kEpsilon; };
-  auto stored = [&](double bound, double value) {
-    return isBFloat16 ? bound + (std::abs(value) + bound) * kBFloat16Epsilon : bound;
-  };
   std::vector<double> expected1, expected2, bound1, bound2;
   for (int64_t r = 0; r < resultRows; ++r)
     for (int64_t n = 0; n < c.outputs(); ++n) {
       int64_t at = r * c.columns + n;
       if (c.isPaired()) {
         expected1.push_back(sum[at] * sum[at + c.outputs()]);
-        bound1.push_back(stored(bound(magnitude[at]) * (magnitude[at + c.outputs()] + 1) +
-                                    bound(magnitude[at + c.outputs()]) * magnitude[at],
-                                expected1.back()));
+        bound1.push_back(bound(magnitude[at]) * (magnitude[at + c.outputs()] + 1) +
+                         bound(magnitude[at + c.outputs()]) * magnitude[at]);
         continue;
       }
       expected1.push_back(sum[at]);
-      bound1.push_back(stored(bound(magnitude[at]), sum[at]));
+      bound1.push_back(bound(magnitude[at]));
       double offset = c.isContraction() ? row[0] + column[0] : row[r] + column[n];
       expected2.push_back(sum[at] * scalar[0] + offset + full[r * c.outputs() + n]);
       bound2.push_back(bound(magnitude[at]));
@@ -386,26 +369,30 @@ constexpr const char *kFlatMma =
     "#moe_kernel.cuda_config<threads = 64, tile_m = 16, tile_n = 64, tile_k = 64, stages = 2, unit = mma>";
 
 const Arch kArchs[] = {
-    {"cuda:sm_80", kSmallMma, /*isBFloat16=*/true},
-    {"cuda:sm_80", kLargeMma, true},
-    {"cuda:sm_80", kFlatMma, true},
-    {"cuda:sm_80", "", true},
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 64, tile_k = 16, stages = 2>"},
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 128, tile_n = 128, tile_k = 8, stages = 2>"},
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 64, tile_m = 32, tile_n = 32, tile_k = 16, stages = 2>"},
     {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64>"},
     {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 6, tile_n = 64, block_m = 20, block_n = 64>"},
     {"cpu:x86-64-v3", "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48>"},
+    {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 64, tile_k = 16, stages = 2>", true},
+    {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64>", true},
+    {"cpu:x86-64-v3", "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48>",
+     true},
+    {"cuda:sm_80", kSmallMma, true},
+    {"cuda:sm_80", kLargeMma, true},
+    {"cuda:sm_80", kFlatMma, true},
+    {"cuda:sm_80", "", true},
 };
 
 std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
   std::string config = std::get<1>(info.param).config;
   bool isCuda = std::string(std::get<1>(info.param).target).starts_with("cuda");
-  std::string name = std::string(std::get<0>(info.param).name) + (isCuda ? "_cuda" : "") + (std::get<1>(info.param).isBFloat16 ? "_bf16_" : "_");
+  std::string name = std::string(std::get<0>(info.param).name) + (isCuda ? "_cuda_" : "_");
   for (char character : config)
     if (std::isdigit(character) || character == ',')
       name += character == ',' ? '_' : character;
-  return name;
+  return std::get<1>(info.param).isNarrow ? name + "_bf16" : name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, MatmulTest, testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(kArchs)),
