@@ -23,6 +23,10 @@ struct AttentionCase {
   int64_t queryColumns() const { return heads * headDim; }
   int64_t keyColumns() const { return keyHeads * headDim; }
   double scale() const { return 1 / std::sqrt(double(headDim)); }
+  bool usesTensorCores() const { return std::string_view(config).find("mma>") != std::string_view::npos; }
+  /// Of one operation, and of P and dS, which tensor cores multiply as bf16.
+  double epsilon() const { return usesTensorCores() ? kTensorCoreEpsilon : kEpsilon; }
+  double weightsEpsilon() const { return usesTensorCores() ? kStorageEpsilon<BFloat16> : 0; }
 };
 
 constexpr const char *kBlocksDiffer = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 48, block_n = 16>";
@@ -117,7 +121,7 @@ Reference attendCausally(const AttentionCase &c, const Buffer<T> &query, const B
 /// block.
 double resultError(const AttentionCase &c, int64_t keys) {
   double root = std::sqrt(double(c.headDim));
-  return (2 * (c.headDim * root + root + 8) + keys + 8) * kEpsilon;
+  return (2 * (c.headDim * root + root + 8) + keys + 8) * c.epsilon();
 }
 
 struct AttentionTest : testing::TestWithParam<AttentionCase> {
@@ -162,7 +166,9 @@ template <typename T> void AttentionTest::testForward() {
 
   Reference expected = attendCausally(c, query, key, value);
   double error = resultError(c, c.length);
-  expectWithin(result, expected.result, std::vector<double>(expected.result.size(), error), "result");
+  // Rounded weights, whose sum is 1, change a result by at most that much: values are below 1.
+  std::vector<double> resultBound(expected.result.size(), error + c.weightsEpsilon());
+  expectWithin(result, expected.result, resultBound, "result");
   std::vector<double> lseBound;
   for (double value : expected.lse)
     lseBound.push_back(error + 2 * std::abs(value) * kEpsilon);
@@ -198,7 +204,7 @@ template <typename T> void AttentionTest::testBackward() {
   // A probability has the relative error of resultError; dP and delta are sums of D terms below 1 (delta of D
   // products of a result, itself rounded); each gradient adds at most S·(H/Hkv) terms.
   int64_t group = c.heads / c.keyHeads;
-  double relative = resultError(c, 0), terms = (c.length * group + 8) * kEpsilon;
+  double relative = resultError(c, 0), terms = (c.length * group + 8) * c.epsilon() + c.weightsEpsilon();
   for (int64_t t = 0; t < c.tokens(); ++t)
     for (int64_t h = 0; h < c.heads; ++h) {
       int64_t at = t * c.queryColumns() + h * c.headDim;
@@ -211,7 +217,7 @@ template <typename T> void AttentionTest::testBackward() {
         for (int64_t d = 0; d < c.headDim; ++d)
           dP += double(gradient[at + d]) * value[keyAt + d];
         double dS = c.scale() * p * (dP - delta);
-        double dSError = std::abs(dS) * (relative + terms) + c.scale() * p * 2 * c.headDim * (c.headDim + 2) * kEpsilon;
+        double dSError = std::abs(dS) * (relative + terms) + c.scale() * p * 2 * c.headDim * (c.headDim + 2) * c.epsilon();
         for (int64_t d = 0; d < c.headDim; ++d) {
           dV[keyAt + d] += p * gradient[at + d];
           dVBound[keyAt + d] += p * std::abs(gradient[at + d]) * (relative + terms);
@@ -287,5 +293,33 @@ INSTANTIATE_TEST_SUITE_P(BFloat16, AttentionTest, testing::ValuesIn(narrow(listO
 INSTANTIATE_TEST_SUITE_P(BFloat16Decode, AttentionTest, testing::ValuesIn(narrow(listOf(kDecodeCases))), nameOf);
 INSTANTIATE_TEST_SUITE_P(CudaBFloat16, AttentionTest, testing::ValuesIn(narrow(forCuda(kCases))), nameOf);
 INSTANTIATE_TEST_SUITE_P(CudaBFloat16Decode, AttentionTest, testing::ValuesIn(narrow(forCuda(kDecodeCases))), nameOf);
+
+// Tensor cores: blocks of one warp to eight, one or two fragments of rows for each, tiles with and without a rest.
+constexpr const char *kOneWarp =
+    "#moe_kernel.cuda_config<threads = 32, tile_m = 16, tile_n = 16, tile_k = 16, stages = 2, unit = mma>";
+constexpr const char *kFourWarps =
+    "#moe_kernel.cuda_config<threads = 128, tile_m = 64, tile_n = 32, tile_k = 16, stages = 2, unit = mma>";
+constexpr const char *kEightWarps =
+    "#moe_kernel.cuda_config<threads = 256, tile_m = 128, tile_n = 64, tile_k = 16, stages = 2, unit = mma>";
+constexpr const char *kTwoFragments =
+    "#moe_kernel.cuda_config<threads = 64, tile_m = 64, tile_n = 32, tile_k = 16, stages = 2, unit = mma>";
+
+const AttentionCase kMmaCases[] = {
+    {1, 1, 1, 1, 16, "cuda:sm_80", kOneWarp, true},
+    {2, 7, 4, 2, 32, "cuda:sm_80", kOneWarp, true},
+    {1, 50, 2, 1, 48, "cuda:sm_80", kOneWarp, true},
+    {2, 64, 4, 2, 64, "cuda:sm_80", kFourWarps, true},
+    {1, 130, 6, 2, 128, "cuda:sm_80", kFourWarps, true},
+    {2, 77, 3, 1, 80, "cuda:sm_80", kFourWarps, true},
+    {1, 300, 2, 2, 64, "cuda:sm_80", kEightWarps, true},
+    {2, 128, 4, 1, 16, "cuda:sm_80", kEightWarps, true},
+    {1, 33, 2, 1, 112, "cuda:sm_80", kTwoFragments, true},
+    {1, 140, 2, 1, 32, "cuda:sm_80", kTwoFragments, true},
+};
+
+struct MmaAttentionTest : AttentionTest {};
+TEST_P(MmaAttentionTest, Forward) { testForward<BFloat16>(); }
+TEST_P(MmaAttentionTest, Backward) { testBackward<BFloat16>(); }
+INSTANTIATE_TEST_SUITE_P(Cuda, MmaAttentionTest, testing::ValuesIn(kMmaCases), nameOf);
 
 } // namespace
