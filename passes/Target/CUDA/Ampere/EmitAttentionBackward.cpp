@@ -185,7 +185,9 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr number) {
   Expr keysHere = b.blockSize(firstKey, warps.owned, shape.keys);
   copyKeys(keyHead, firstKey, keysHere, ownedFirst, ownedSecond, b.index(0), b.index(0));
 
-  Expr firstTile = firstKey / warps.streamed * warps.streamed;
+  Expr firstTile = firstKey;
+  if (warps.owned % warps.streamed != 0)
+    firstTile = firstKey / warps.streamed * warps.streamed;
   Expr endOfQueries = documents.endOfQueries(sequence, firstKey + keysHere - 1);
   Expr firstHead = keyHead * shape.getGroup();
   auto queriesAt = [&](Expr member, Expr first) {
