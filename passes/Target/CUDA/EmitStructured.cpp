@@ -13,7 +13,7 @@ namespace mlir::moe::cuda {
 
 FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
-  if (failed(target::checkStructuredOp(op, "CUDA")))
+  if (failed(target::checkStructuredOp(op)))
     return failure();
   int64_t threads = context.config.getThreads();
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)
