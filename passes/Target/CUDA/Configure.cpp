@@ -31,6 +31,7 @@ private:
   CUDAConfigAttr configureMatmul(MatmulOp op);
   FailureOr<CUDAConfigAttr> configureAttention(int64_t headDim, int64_t queries, int64_t keys);
   CUDAConfigAttr configureScatter(ScatterAddOp op);
+  CUDAConfigAttr configurePlan(PlanOp op);
   FailureOr<CUDAConfigAttr> configureRows();
 
   KernelOp kernel;
@@ -90,6 +91,13 @@ CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
   return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, mostRows));
 }
 
+/// A block for each multiprocessor, but no slice smaller than the block: every block reads all entries.
+CUDAConfigAttr Configurator::configurePlan(PlanOp op) {
+  int64_t entries = op.getIndices().getType().getNumElements(), threads = capabilities.kMostThreads;
+  int64_t share = llvm::divideCeilSigned(entries, capabilities.kEnoughBlocks / 2);
+  return make(threads, /*tileM=*/llvm::alignTo(share, threads));
+}
+
 FailureOr<CUDAConfigAttr> Configurator::configureRows() {
   FailureOr<target::RowsPlan> plan = cuda::planRows(kernel);
   if (failed(plan))
@@ -122,7 +130,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
         return configureAttention(query[1] / op.getNumHeads(), query[0] / cache[0], cache[1]);
       })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })
-      .Case([&](PlanOp) { return make(capabilities.kMostThreads); })
+      .Case([&](PlanOp op) { return configurePlan(op); })
       .Default([&](Operation *) { return make(256); });
 }
 
