@@ -32,6 +32,11 @@ static int64_t chooseTileColumns(const WarpgroupShape &shape) {
   return getCost(128) < getCost(256) ? 128 : 256;
 }
 
+// A gather stays in the kernel that the stage fuse put it in. Rows that threads copy cost 11 to 15 % of it for every
+// column tile (measured on an H100: Qwen3-30B's 6 column tiles 707 µs, against 613 µs and 165 µs for copying the rows
+// first; Mixtral's 112 column tiles 5580 µs, against 5033 µs and 92 µs). Beyond about 20 column tiles a kernel that
+// copies the rows first would be the better choice, and it is the stage fuse that would have to make it.
+
 CUDAConfigAttr configureWarpgroupMatmul(MatmulOp op, const Capabilities &capabilities, std::string &reason) {
   reason = findWarpgroupObstacle(op, capabilities);
   if (!reason.empty())

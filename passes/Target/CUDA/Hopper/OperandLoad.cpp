@@ -21,7 +21,7 @@ OperandLoad::OperandLoad(HopperBuilder &b, EmitterContext &context, MatmulOp op,
       halves(side == rhs ? shape.halves() : 1), halfExtent(extent / halves),
       outerTotal(side == lhs ? shape.rows : shape.columns), depthTotal(shape.depth),
       halfDistance(side == rhs ? shape.outputs : 0), rowDivisor(shape.rowDivisor) {
-  Value tensor = side == lhs ? op.getLhs() : op.getRhs();
+  Value tensor = (side == lhs) != shape.isSwapped ? op.getLhs() : op.getRhs();
   base = b.allocateBytes(stages * tile.getBytes());
   if (side == lhs ? shape.gathersLhs : shape.gathersRhs) {
     memory = b.operand(tensor);

@@ -43,11 +43,17 @@ WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, 
       strides.push_back(stride);
       box.push_back(extent);
     };
-    if (result.halves == 2)
-      add(2, rowBytes, 1);
-    add(shape.rows, result.halves * rowBytes, kWarpgroupRows);
+    if (shape.isSwapped) {
+      rowBytes = shape.rows * elementBytes;
+      dims = {shape.rows};
+      add(shape.outputs, rowBytes, kStepColumns);
+    } else {
+      if (result.halves == 2)
+        add(2, rowBytes, 1);
+      add(shape.rows, result.halves * rowBytes, kWarpgroupRows);
+    }
     if (shape.isContraction())
-      add(shape.experts, shape.rows * rowBytes, 1);
+      add(shape.experts, dims[1] * rowBytes, 1);
     Value memory = context.results[cast<OpResult>(value).getResultNumber()];
     result.map = context.tensorMap(memory, dims, strides, box, kSwizzleBytes);
     results.push_back(result);
@@ -180,10 +186,15 @@ void WarpgroupEpilogue::stage(const Result &result, const Chunk &chunk, int64_t 
     };
     // Lanes 0–7 give the rows of the first matrix, 8–15 those 8 rows below, 16–31 the same 8 columns further.
     Expr row = lane % 8, right = lane / 16, below = lane / 8 % 2;
-    Expr start = buffer + (warp * 16 + below * 8 + row) * kSwizzleBytes;
-    Expr piece = (right ^ row) * kPieceBytes;
+    Expr start = buffer + (warp * 16 + below * 8 + row) * kSwizzleBytes, piece = (right ^ row) * kPieceBytes;
+    if (shape.isSwapped) { // Columns of the accumulator are rows of the buffer.
+      start = buffer + (right * 8 + row) * kSwizzleBytes;
+      piece = ((warp * 2 + below) ^ row) * kPieceBytes;
+    }
     for (int64_t j = 0; j < 8; j += 2)
-      b.storeMatrices({word(j, 0), word(j, 1), word(j + 1, 0), word(j + 1, 1)}, start + (piece ^ (j * kPieceBytes)));
+      b.storeMatrices({word(j, 0), word(j, 1), word(j + 1, 0), word(j + 1, 1)},
+                      start + (shape.isSwapped ? piece + j * 8 * kSwizzleBytes : piece ^ (j * kPieceBytes)),
+                      /*transpose=*/shape.isSwapped);
     return;
   }
   Expr row = warp * 16 + lane / 4, start = buffer + row * kSwizzleBytes + lane % 2 * 8;
@@ -220,6 +231,8 @@ void WarpgroupEpilogue::store(const Result &result, const Place &place, int64_t 
       if (result.halves == 2)
         coordinates.push_back(b.i32(half));
       coordinates.push_back(place.firstRow);
+      if (shape.isSwapped)
+        std::swap(coordinates.front(), coordinates.back());
       if (shape.isContraction())
         coordinates.push_back(place.expert);
       b.copyBoxToGlobal(result.map, coordinates, buffer);

@@ -10,6 +10,14 @@ using namespace mlir::moe_kernel;
 
 namespace mlir::moe::cuda {
 
+/// Results of bf16 are transposed on their way through shared memory; extras are not.
+static bool canSwap(MatmulOp op) {
+  auto isScalar = [](TileExtentAttr extent) { return extent.getValue() == TileExtent::scalar; };
+  auto isNarrow = [](Value result) { return getElementTypeOrSelf(result).isBF16(); };
+  return op.getKind() == MatmulKind::ragged_contraction && llvm::all_of(op.getResults(), isNarrow) &&
+         llvm::all_of(op.getExtraExtents().getAsRange<TileExtentAttr>(), isScalar);
+}
+
 WarpgroupShape::WarpgroupShape(MatmulOp op)
     : kind(op.getKind()), paired(op.getPaired()), gathersLhs(op.getRowIndex() && !op.getGatherRhs()),
       gathersRhs(op.getGatherRhs()), rowDivisor(op.getRowDivisor()) {
@@ -24,6 +32,11 @@ WarpgroupShape::WarpgroupShape(MatmulOp op)
     (isContraction() ? depth : rows) = op.getRowIndex().getType().getNumElements();
   if (op.getOffsets())
     experts = op.getOffsets().getType().getNumElements() - 1;
+  if (gathersRhs && canSwap(op)) {
+    isSwapped = true;
+    std::swap(rows, columns);
+    std::swap(gathersLhs, gathersRhs);
+  }
   outputs = columns / halves();
 }
 

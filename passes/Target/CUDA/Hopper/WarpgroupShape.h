@@ -24,16 +24,20 @@ inline constexpr int64_t kMatmulThreads = (1 + kConsumerGroups) * kWarpgroupSize
 inline constexpr int64_t kTileRows = kConsumerGroups * kWarpgroupRows;
 inline constexpr int64_t kStageDepth = kSwizzleBytes / 2; ///< Contraction elements of a pipeline stage: a row of 128 bytes.
 
+/// A ragged contraction that gathers its rhs is formed the other way round where the epilogue allows it, acc^T = B^T·A:
+/// the gathered operand is then that of 128 rows rather than of 256 columns. Everything here but the op itself, and what
+/// stores the result, sees the swapped operands.
 struct WarpgroupShape {
   explicit WarpgroupShape(moe_kernel::MatmulOp op);
 
   moe_kernel::MatmulKind kind;
   bool paired, gathersLhs, gathersRhs;
+  bool isSwapped = false;
   Major lhsMajor, rhsMajor;
-  int64_t rows, columns, depth;  ///< Of the accumulator; `columns` counts both of a pair.
+  int64_t rows, columns, depth; ///< Of the accumulator; `columns` counts both of a pair.
   int64_t experts = 1;
-  int64_t outputs;               ///< Columns of the epilogue.
-  int64_t rowDivisor;            ///< Of a gathered row's index.
+  int64_t outputs;    ///< Columns of the epilogue.
+  int64_t rowDivisor; ///< Of a gathered row's index.
 
   bool isRaggedRows() const { return kind == moe_kernel::MatmulKind::ragged_rows; }
   bool isContraction() const { return kind == moe_kernel::MatmulKind::ragged_contraction; }
