@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -120,7 +121,12 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
 
   auto shapeOf = [](Value tensor) { return cast<ShapedType>(tensor.getType()).getShape(); };
   return TypeSwitch<Operation *, FailureOr<CUDAConfigAttr>>(structured)
-      .Case([&](MatmulOp op) { return configureMatmul(op); })
+      .Case([&](MatmulOp op) -> FailureOr<CUDAConfigAttr> {
+        std::string reason;
+        if (CUDAConfigAttr config = cuda::configureWarpgroupMatmul(op, capabilities, reason))
+          return config;
+        return configureMatmul(op);
+      })
       .Case<AttentionOp, AttentionBackwardOp>([&](auto op) {
         int64_t length = op.getSequenceLength();
         return configureAttention(shapeOf(op.getQuery())[1] / op.getNumHeads(), length, length);

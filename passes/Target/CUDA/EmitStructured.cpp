@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitStructured.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/Common/KernelInfo.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -15,6 +16,8 @@ FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) 
   using namespace moe_kernel;
   if (failed(target::checkStructuredOp(op)))
     return failure();
+  if (auto matmul = dyn_cast<MatmulOp>(op); matmul && context.config.getUnit() == CUDAUnit::wgmma)
+    return emitWarpgroupMatmul(matmul, context);
   int64_t threads = context.config.getThreads();
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)
     return op->emitError() << "is configured for " << threads
