@@ -33,6 +33,10 @@ inline std::string instantiate(std::string text, std::initializer_list<std::pair
   return text;
 }
 
+/// The relative error of one addition by tensor cores, which drop the bits below those of the largest term instead of
+/// rounding (Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021). Products of bf16 are exact.
+inline constexpr double kTensorCoreEpsilon = 0x1p-22;
+
 /// A number as bf16 tensors hold it: the upper half of a float32, rounded to nearest even.
 class BFloat16 {
 public:
