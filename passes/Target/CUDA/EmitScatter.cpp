@@ -59,7 +59,7 @@ LaunchShape emitCacheAppend(moe_kernel::CacheAppendOp op, EmitterContext &contex
   Expr token = b.block, sequence = token / (tokens / sequences);
   Expr slot = sequence * capacity + b.load(positions, token).toIndex();
   b.forThreads(columns, [&](Expr column) {
-    b.store(b.load(rows.memory, rows.at(token, column)), cache.memory, cache.at(slot, column));
+    b.store(b.loadElement(rows.memory, rows.at(token, column)), cache.memory, cache.at(slot, column));
   });
   return {{tokens, 1, 1}, {b.threads, 1, 1}, 0};
 }
