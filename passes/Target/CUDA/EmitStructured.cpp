@@ -5,17 +5,29 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitStructured.h"
+#include "passes/Target/CUDA/Hopper/EmitAttention.h"
 #include "passes/Target/Common/KernelInfo.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::moe::cuda {
 
+/// Those that configure chooses `wgmma` for.
+static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &context) {
+  using namespace moe_kernel;
+  return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
+      .Case([&](AttentionOp op) { return hopper::emitAttention(op, context); })
+      .Default([](Operation *op) { return op->emitError("has no form on warpgroup matmuls"); });
+}
+
 FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
   if (failed(target::checkStructuredOp(op, "CUDA")))
     return failure();
   int64_t threads = context.config.getThreads();
+  bool usesWarpgroups = context.config.getUnit() == CUDAUnit::wgmma;
+  if (usesWarpgroups)
+    return emitWarpgroupOp(op, context);
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)
     return op->emitError() << "is configured for " << threads
                            << " threads per block; it takes a power of two from 32 to 1024";
