@@ -16,7 +16,8 @@ namespace mlir::moe::cuda {
 static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
   return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
-      .Case([&](AttentionOp op) { return hopper::emitAttention(op, context); })
+      .Case([&](AttentionOp op) { return emitWarpgroupAttention(op, context); })
+      .Case([&](AttentionGradientsOp op) { return emitWarpgroupAttentionGradients(op, context); })
       .Default([](Operation *op) { return op->emitError("has no form on warpgroup matmuls"); });
 }
 

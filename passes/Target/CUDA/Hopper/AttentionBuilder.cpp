@@ -84,6 +84,12 @@ void AttentionBuilder::initRing(const Ring &ring) {
   }
 }
 
+void AttentionBuilder::fill(const Ring &ring, Expr step, Value map, const HeadRows &from, int64_t rows) {
+  waitEmpty(ring, step);
+  arriveExpecting(ring.fullBarrier(step), i32(getBytes(rows)));
+  loadRows(map, from, rows, ring.address(step), ring.fullBarrier(step));
+}
+
 void AttentionBuilder::release(const Ring &ring, Expr step) {
   ifThen(threadInGroup == 0, [&] { arrive(ring.emptyBarrier(step)); });
 }

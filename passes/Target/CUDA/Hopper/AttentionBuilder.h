@@ -56,6 +56,9 @@ struct Ring {
 class AttentionBuilder : public HopperBuilder {
 public:
   AttentionBuilder(EmitterContext &context, const AttentionShape &shape, int64_t sequences);
+  template <typename OpT>
+  AttentionBuilder(EmitterContext &context, OpT op)
+      : AttentionBuilder(context, getShape(op), op.getQuery().getType().getDimSize(0) / op.getSequenceLength()) {}
 
   const AttentionShape shape;
   const int64_t sequences;
@@ -89,6 +92,8 @@ public:
   void initRing(const Ring &ring);
   void waitFull(const Ring &ring, Expr step) { wait(ring.fullBarrier(step), ring.parity(step)); }
   void waitEmpty(const Ring &ring, Expr step) { wait(ring.emptyBarrier(step), 1 - ring.parity(step)); }
+  /// Waits for the slot of `step` and copies `rows` rows to it.
+  void fill(const Ring &ring, Expr step, Value map, const HeadRows &from, int64_t rows);
   /// By all threads of a consumer.
   void release(const Ring &ring, Expr step);
 
@@ -113,7 +118,14 @@ public:
   /// The larger of floats, or the one that is not NaN, in one instruction.
   Expr larger(Expr lhs, Expr rhs);
 
+  /// Null if there is no such operand.
+  Value optionalOperand(Value tensor) { return tensor ? operand(tensor) : Value(); }
+
 private:
+  template <typename OpT> static AttentionShape getShape(OpT op) {
+    int64_t heads = op.getNumHeads(), length = op.getSequenceLength();
+    return {heads, int64_t(op.getNumKvHeads()), op.getQuery().getType().getDimSize(1) / heads, length, length};
+  }
   int64_t getColumnBlocks() const;
 };
 

@@ -24,7 +24,7 @@
 
 #include <numbers>
 
-namespace mlir::moe::cuda::hopper {
+namespace mlir::moe::cuda {
 namespace {
 
 class AttentionEmitter {
@@ -53,16 +53,10 @@ private:
   Ring keys, values;
 };
 
-AttentionShape getShape(moe_kernel::AttentionOp op) {
-  int64_t heads = op.getNumHeads(), length = op.getSequenceLength();
-  return {heads, int64_t(op.getNumKvHeads()), op.getQuery().getType().getDimSize(1) / heads, length, length};
-}
-
 } // namespace
 
 AttentionEmitter::AttentionEmitter(moe_kernel::AttentionOp op, EmitterContext &context)
-    : b(context, getShape(op), op.getQuery().getType().getDimSize(0) / op.getSequenceLength()),
-      block(b, b.block.toI32(), op.getPositions() ? b.operand(op.getPositions()) : Value()) {
+    : b(context, op), block(b, b.block.toI32(), b.optionalOperand(op.getPositions())) {
   const AttentionShape &shape = b.shape;
   queryMap = b.headMap(context.lookup(op.getQuery()), shape.heads, kBlockRows);
   keyMap = b.headMap(context.lookup(op.getKey()), shape.keyHeads, kBlockRows);
@@ -96,16 +90,12 @@ void AttentionEmitter::emitProducer() {
   b.setRegisters(kProducerRegisters, /*increase=*/false);
   b.ifThen(b.warp == 0, [&] {
     b.ifThen(b.elect(), [&] {
-      Expr bytes = b.i32(b.getBytes(kBlockRows));
-      b.arriveExpecting(queryFull, bytes);
+      b.arriveExpecting(queryFull, b.i32(b.getBytes(kBlockRows)));
       b.loadRows(queryMap, block.getQueries(), kBlockRows, query, queryFull);
       b.loop(b.index(0), block.steps.toIndex(), 1, [&](Expr counter) {
         Expr step = counter.toI32();
-        for (auto &[ring, map] : {std::pair(&keys, keyMap), std::pair(&values, valueMap)}) {
-          b.waitEmpty(*ring, step);
-          b.arriveExpecting(ring->fullBarrier(step), bytes);
-          b.loadRows(map, block.getKeys(step), kBlockRows, ring->address(step), ring->fullBarrier(step));
-        }
+        b.fill(keys, step, keyMap, block.getKeys(step), kBlockRows);
+        b.fill(values, step, valueMap, block.getKeys(step), kBlockRows);
       });
     });
   });
@@ -222,8 +212,8 @@ void AttentionEmitter::emitConsumer() {
   b.storeRows(sums, inverse, resultMap, block.getConsumerQueries(), queryPart, kBlockRows);
 }
 
-LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context) {
+LaunchShape emitWarpgroupAttention(moe_kernel::AttentionOp op, EmitterContext &context) {
   return AttentionEmitter(op, context).emit();
 }
 
-} // namespace mlir::moe::cuda::hopper
+} // namespace mlir::moe::cuda

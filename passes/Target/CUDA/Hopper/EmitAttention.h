@@ -9,15 +9,15 @@
 
 #include "passes/Target/CUDA/Emitter.h"
 
-namespace mlir::moe::cuda::hopper {
+namespace mlir::moe::cuda {
 
 /// A block has 128 queries of a head; it takes 128 keys at a time.
-LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);
+LaunchShape emitWarpgroupAttention(moe_kernel::AttentionOp op, EmitterContext &context);
 
 /// A block has 128 keys of a key head, and takes 64 queries at a time, or 128 queries of a head, and takes 128 keys at a
 /// time.
-LaunchShape emitAttentionGradients(moe_kernel::AttentionGradientsOp op, EmitterContext &context);
+LaunchShape emitWarpgroupAttentionGradients(moe_kernel::AttentionGradientsOp op, EmitterContext &context);
 
-} // namespace mlir::moe::cuda::hopper
+} // namespace mlir::moe::cuda
 
 #endif // PASSES_TARGET_CUDA_HOPPER_EMITATTENTION_H

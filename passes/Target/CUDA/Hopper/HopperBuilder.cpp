@@ -105,9 +105,8 @@ Expr HopperBuilder::loadReal(Expr address) {
   return wrap(LLVM::LoadOp::create(builder, builder.getF32Type(), pointer(address), 4));
 }
 
-SmallVector<Expr> HopperBuilder::loadReals(Expr address, int64_t count) {
-  auto type = VectorType::get(count, builder.getF32Type());
-  Expr vector = wrap(LLVM::LoadOp::create(builder, type, pointer(address), 4 * count));
+SmallVector<Expr> HopperBuilder::loadWords(Expr address, int64_t count, Type type) {
+  Expr vector = wrap(LLVM::LoadOp::create(builder, VectorType::get(count, type), pointer(address), 4 * count));
   return llvm::map_to_vector(llvm::seq<int64_t>(count), [&](int64_t i) { return vector.extract(i); });
 }
 

@@ -72,8 +72,8 @@ public:
   void storeWord(Expr value, Expr address);
   void storeVector(ArrayRef<Expr> words, Expr address);
   Expr loadReal(Expr address);
-  /// `count` (a power of two up to 4) consecutive floats; `address` is a multiple of their size.
-  SmallVector<Expr> loadReals(Expr address, int64_t count);
+  /// `count` (a power of two up to 4) consecutive words of `type`; `address` is a multiple of their size.
+  SmallVector<Expr> loadWords(Expr address, int64_t count, Type type);
 
   //===--- Barriers -------------------------------------------------------===//
   /// Transaction barriers, 8 bytes each: barrier i is at the address + 8·i.
