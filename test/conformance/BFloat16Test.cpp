@@ -93,6 +93,8 @@ TEST_F(BFloat16Test, LossAndGradientsAreNearThoseOfFloat32) {
   }
 }
 
+// At a rate at which the loss falls steadily. At four times the rate it plunges within a few steps as the batch is learned by
+// heart, and there the same curves are 1.5 % apart: a fraction of a step sooner or later.
 TEST_F(BFloat16Test, TrainsAsFloat32Does) {
   double first = step(wideDevice, 1).at("loss")[0], wanted = 0, loss = 0;
   step(narrowDevice, 1);
