@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Configure.h"
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -77,7 +78,12 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
     return configureRows();
 
   return TypeSwitch<Operation *, FailureOr<CUDAConfigAttr>>(structured)
-      .Case([&](MatmulOp op) { return cuda::configureMatmul(op, capabilities); })
+      .Case([&](MatmulOp op) -> FailureOr<CUDAConfigAttr> {
+        std::string reason;
+        if (CUDAConfigAttr config = cuda::configureWarpgroupMatmul(op, capabilities, reason))
+          return config;
+        return cuda::configureMatmul(op, capabilities);
+      })
       .Case<AttentionOp, AttentionBackwardOp, CachedAttentionOp>(
           [&](Operation *op) { return cuda::configureAttention(op, capabilities); })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })

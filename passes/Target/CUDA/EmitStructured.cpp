@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitStructured.h"
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
+#include "passes/Target/CUDA/Hopper/EmitAttention.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/Common/KernelInfo.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -37,11 +39,23 @@ static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) 
       .Default([&](Operation *) { return refuse(); });
 }
 
+/// Those that configure chooses `wgmma` for.
+static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &context) {
+  using namespace moe_kernel;
+  return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
+      .Case([&](MatmulOp op) { return emitWarpgroupMatmul(op, context); })
+      .Case([&](AttentionOp op) { return emitWarpgroupAttention(op, context); })
+      .Case([&](AttentionGradientsOp op) { return emitWarpgroupAttentionGradients(op, context); })
+      .Default([](Operation *op) { return op->emitError("has no form on warpgroup matmuls"); });
+}
+
 FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
-  if (failed(target::checkStructuredOp(op, "CUDA")))
+  if (failed(target::checkStructuredOp(op)))
     return failure();
   int64_t threads = context.config.getThreads();
+  if (context.config.getUnit() == CUDAUnit::wgmma)
+    return emitWarpgroupOp(op, context);
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)
     return op->emitError() << "is configured for " << threads
                            << " threads per block; it takes a power of two from 32 to 1024";

@@ -19,6 +19,41 @@ moe.variable @w parameter normal -1.0 : tensor<4xf32>
 
 // -----
 
+// expected-error @+1 {{is initialised as a copy but names no source; write 'copy @variable'}}
+moe.variable @w parameter copy : tensor<4xf32>
+
+// -----
+
+moe.variable @v parameter ones : tensor<4xf32>
+// expected-error @+1 {{has a source, which belongs to 'copy', not to 'zeros'}}
+moe.variable @w parameter zeros @v : tensor<4xf32>
+
+// -----
+
+// expected-error @+1 {{there is no moe.variable @v to copy}}
+moe.variable @w parameter copy @v : tensor<4xf32>
+
+// -----
+
+moe.variable @u parameter ones : tensor<4xbf16>
+moe.variable @v optimizer copy @u : tensor<4xf32>
+// expected-error @+1 {{copies @v, which is a copy itself; name what that copies}}
+moe.variable @w optimizer copy @v : tensor<4xf32>
+
+// -----
+
+moe.variable @v parameter ones : tensor<5xbf16>
+// expected-error @+1 {{of type 'tensor<4xf32>' copies @v of type 'tensor<5xbf16>', which has another shape}}
+moe.variable @w optimizer copy @v : tensor<4xf32>
+
+// -----
+
+moe.variable @v parameter ones : tensor<4xbf16>
+// expected-error @+1 {{of type 'tensor<4xi32>' copies @v of type 'tensor<4xbf16>', but only numbers of a float type are converted}}
+moe.variable @w optimizer copy @v : tensor<4xi32>
+
+// -----
+
 func.func @unknown() {
   // expected-error @+1 {{there is no moe.variable @w}}
   %0 = moe.read @w : tensor<4xf32>
