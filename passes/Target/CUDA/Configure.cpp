@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/Hopper/ConfigureAttention.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -108,6 +109,8 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
   if (!structured)
     return configureRows();
 
+  if (CUDAConfigAttr config = cuda::configureWarpgroupAttention(structured, capabilities))
+    return config;
   auto shapeOf = [](Value tensor) { return cast<ShapedType>(tensor.getType()).getShape(); };
   return TypeSwitch<Operation *, FailureOr<CUDAConfigAttr>>(structured)
       .Case([&](MatmulOp op) { return configureMatmul(op); })
