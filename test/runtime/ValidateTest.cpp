@@ -62,11 +62,31 @@ const Case kCases[] = {
     {"ControlCharacters", "control characters", [](ArtifactT &table) { table.kernels[0]->name = "a\nb"; }},
     {"UnknownRole", "unknown role 4",
      [](ArtifactT &table) { table.variables[0]->role = static_cast<format::VariableRole>(4); }},
-    {"UnknownInitializer", "unknown initializer 3",
-     [](ArtifactT &table) { table.variables[0]->initializer->kind = static_cast<format::InitializerKind>(3); }},
+    {"UnknownInitializer", "unknown initializer 4",
+     [](ArtifactT &table) { table.variables[0]->initializer->kind = static_cast<format::InitializerKind>(4); }},
     {"NegativeStddev", "stddev is -1", [](ArtifactT &table) { table.variables[0]->initializer->stddev = -1; }},
     {"NaNStddev", "stddev is",
      [](ArtifactT &table) { table.variables[0]->initializer->stddev = std::numeric_limits<double>::quiet_NaN(); }},
+    {"CopyOfALaterVariable", "variable 0 ('weight'): it copies variable 1, which does not come before it",
+     [](ArtifactT &table) {
+       table.variables[0]->initializer->kind = format::InitializerKind::copy;
+       table.variables[0]->initializer->source = 1;
+     }},
+    {"CopyOfItself", "it copies variable 1, which does not come before it",
+     [](ArtifactT &table) {
+       table.variables[1]->initializer->kind = format::InitializerKind::copy;
+       table.variables[1]->initializer->source = 1;
+     }},
+    {"CopyOfAnotherShape", "cannot be a copy of f32[10,100]",
+     [](ArtifactT &table) {
+       table.variables[1]->initializer->kind = format::InitializerKind::copy;
+       table.variables[1]->shape = {100, 10};
+     }},
+    {"CopyToIntegers", "i32[10,100] cannot be a copy of f32[10,100]",
+     [](ArtifactT &table) {
+       table.variables[2]->initializer->kind = format::InitializerKind::copy;
+       table.variables[2]->shape = {10, 100};
+     }},
     {"NormalIntegers", "not i32",
      [](ArtifactT &table) { table.variables[2]->initializer->kind = format::InitializerKind::normal; }},
     {"DuplicateKernel", "kernel 1 ('test_add'): the name occurs twice",

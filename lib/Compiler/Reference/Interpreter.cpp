@@ -32,9 +32,18 @@ static Tensor readConstant(DenseElementsAttr elements) {
   return tensor;
 }
 
+/// To nearest even, once.
+static double roundToBFloat16(double number) {
+  APFloat value(number);
+  bool losesInfo;
+  value.convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven, &losesInfo);
+  value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
+  return value.convertToDouble();
+}
+
 Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
   for (auto variable : module.getOps<VariableOp>()) {
-    if (variable.getInitializer() == InitializerKind::normal)
+    if (variable.getInitializer() == InitializerKind::normal || variable.getInitializer() == InitializerKind::copy)
       continue;
     Tensor value(variable.getType().getShape());
     llvm::fill(value.values, variable.getInitializer() == InitializerKind::ones ? 1.0 : 0.0);
@@ -42,9 +51,18 @@ Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(
   }
 }
 
+void Interpreter::setVariable(StringRef name, Tensor value) {
+  if (auto variable = symbols.lookup<VariableOp>(name))
+    store(value, variable.getType());
+  variables[name.str()] = std::move(value);
+}
+
 const Tensor *Interpreter::getVariable(StringRef name) const {
-  auto it = variables.find(name.str());
-  return it == variables.end() ? nullptr : &it->second;
+  if (auto it = variables.find(name.str()); it != variables.end())
+    return &it->second;
+  // A copy that was not set has the value that its source has when it is first read; it is written before that changes.
+  auto variable = symbols.lookup<VariableOp>(name);
+  return variable && variable.getSource() ? getVariable(*variable.getSource()) : nullptr;
 }
 
 LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const {
@@ -53,6 +71,14 @@ LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const 
   InFlightDiagnostic error = where->emitError() << what << " has shape [";
   llvm::interleaveComma(tensor.shape, error);
   return error << "] but the type is " << type;
+}
+
+void Interpreter::store(Tensor &tensor, Type type) const {
+  Type element = getElementTypeOrSelf(type);
+  if (element.isBF16())
+    llvm::transform(tensor.values, tensor.values.begin(), roundToBFloat16);
+  else if (element.isF32() && options.roundToFloat32)
+    llvm::transform(tensor.values, tensor.values.begin(), [](double number) { return static_cast<float>(number); });
 }
 
 LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
@@ -90,9 +116,7 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
       llvm::map_to_vector(op->getResults(), [](Value value) { return Tensor(getShape(value)); });
   (*rule)(op, Operands(operands), results);
   for (auto [value, tensor] : llvm::zip_equal(op->getResults(), results)) {
-    if (options.roundToFloat32 && getElementTypeOrSelf(value.getType()).isF32())
-      for (double &element : tensor.values)
-        element = static_cast<float>(element);
+    store(tensor, value.getType());
     frame[value] = std::move(tensor);
   }
   return success();
@@ -120,7 +144,10 @@ FailureOr<SmallVector<Tensor>> Interpreter::call(StringRef function, ArrayRef<Te
   if (func.getNumArguments() != arguments.size())
     return func.emitError() << "takes " << func.getNumArguments() << " arguments, not " << arguments.size();
   written.clear();
-  FailureOr<SmallVector<Tensor>> results = callFunction(func, arguments);
+  SmallVector<Tensor> stored(arguments);
+  for (auto [tensor, type] : llvm::zip_equal(stored, func.getArgumentTypes()))
+    store(tensor, type);
+  FailureOr<SmallVector<Tensor>> results = callFunction(func, stored);
   if (succeeded(results))
     for (auto &[name, value] : written)
       variables[name] = std::move(value);

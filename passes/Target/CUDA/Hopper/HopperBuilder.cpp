@@ -105,6 +105,16 @@ Expr HopperBuilder::loadReal(Expr address) {
   return wrap(LLVM::LoadOp::create(builder, builder.getF32Type(), pointer(address), 4));
 }
 
+Expr HopperBuilder::loadInteger(Expr address) {
+  return wrap(LLVM::LoadOp::create(builder, builder.getI32Type(), pointer(address), 4));
+}
+
+void HopperBuilder::moveVectorToGlobal(Expr address, Value destination) {
+  constexpr unsigned kBytes = 16;
+  Value words = LLVM::LoadOp::create(builder, VectorType::get(kBytes / 4, builder.getI32Type()), pointer(address), kBytes);
+  LLVM::StoreOp::create(builder, words, destination, kBytes);
+}
+
 SmallVector<Expr> HopperBuilder::loadWords(Expr address, int64_t count, Type type) {
   Expr vector = wrap(LLVM::LoadOp::create(builder, VectorType::get(count, type), pointer(address), 4 * count));
   return llvm::map_to_vector(llvm::seq<int64_t>(count), [&](int64_t i) { return vector.extract(i); });
@@ -358,6 +368,9 @@ void HopperBuilder::storeMatrices(ArrayRef<Expr> words, Expr address, bool trans
 
 Expr HopperBuilder::exp2Fast(Expr x) {
   return wrap(inlineAsm(builder, x.getType(), Value(x), "ex2.approx.ftz.f32 $0, $1;", "=f,f", false));
+}
+Expr HopperBuilder::reciprocalFast(Expr x) {
+  return wrap(inlineAsm(builder, x.getType(), Value(x), "rcp.approx.ftz.f32 $0, $1;", "=f,f", false));
 }
 Expr HopperBuilder::log2Fast(Expr x) {
   return wrap(inlineAsm(builder, x.getType(), Value(x), "lg2.approx.ftz.f32 $0, $1;", "=f,f", false));

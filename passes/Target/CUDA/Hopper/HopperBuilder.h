@@ -68,10 +68,13 @@ public:
   /// `address`, of which the optimiser knows nothing: what is derived from it is computed where it is needed instead of
   /// being kept in registers across a loop.
   Expr opaque(Expr address);
-  /// A 32-bit word, and four of them.
+  /// A 32-bit word, and several of them.
   void storeWord(Expr value, Expr address);
   void storeVector(ArrayRef<Expr> words, Expr address);
   Expr loadReal(Expr address);
+  Expr loadInteger(Expr address);
+  /// 16 bytes from shared memory to `destination`, a pointer in address space 1.
+  void moveVectorToGlobal(Expr address, Value destination);
   /// `count` (a power of two up to 4) consecutive words of `type`; `address` is a multiple of their size.
   SmallVector<Expr> loadWords(Expr address, int64_t count, Type type);
 
@@ -152,6 +155,8 @@ public:
   /// 2^x and log2(x) to about 2^-22, by the special function unit; denormals are zero.
   Expr exp2Fast(Expr x);
   Expr log2Fast(Expr x);
+  /// 1 / x to about 2^-23; 0 for what is larger than 2^126.
+  Expr reciprocalFast(Expr x);
 
 private:
   Expr sharedBase;
