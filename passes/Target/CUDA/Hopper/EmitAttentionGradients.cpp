@@ -131,8 +131,7 @@ LaunchShape GradientsEmitter::emit() {
       [&] {
         emitRoles([&] { return KeyBlock(b, number, positions); },
                   [&](const KeyBlock &block) {
-                    b.ifThen(b.warp == 0, [&] { emitKeyProducer(block); });
-                    b.ifThen(b.warp == 1, [&] { emitStatistics(block); });
+                    b.ifThenElse(b.warp == 0, [&] { emitKeyProducer(block); }, [&] { emitStatistics(block); });
                   },
                   [&](const KeyBlock &block) { emitKeyConsumer(block); });
       },
@@ -168,7 +167,10 @@ void GradientsEmitter::emitKeyProducer(const KeyBlock &block) {
 }
 
 void GradientsEmitter::emitStatistics(const KeyBlock &block) {
-  forSteps(block.steps, [&](Expr step) {
+  // Warp 0 brings tiles; the others take the steps in turn.
+  constexpr int64_t kWarps = kWarpgroupSize / kWarpSize - 1;
+  b.loop(b.warp - 1, block.steps.toIndex(), kWarps, [&](Expr counter) {
+    Expr step = counter.toI32();
     // Loaded before the slot is empty, so that the memory's latency is hidden. Queries that do not exist have no weight.
     HeadRows queryRows = block.getQueries(step);
     SmallVector<SmallVector<Expr>> values;
