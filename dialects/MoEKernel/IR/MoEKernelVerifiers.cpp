@@ -288,10 +288,9 @@ template <typename OpT> static LogicalResult verifyGradients(OpT op) {
 LogicalResult AttentionBackwardOp::verify() { return verifyGradients(*this); }
 
 LogicalResult AttentionGradientsOp::verify() {
-  if (failed(verifyFloat32(*this, "delta", getDelta())) ||
-      failed(verifyShape(*this, "delta", getDelta(), shapeOf(getLse()), "a log-sum-exp of that shape")))
+  if (failed(verifyGradients(*this)) || failed(verifyFloat32(*this, "delta", getDelta())))
     return failure();
-  return verifyGradients(*this);
+  return verifyShape(*this, "delta", getDelta(), shapeOf(getLse()), "the queries and heads of lse");
 }
 
 LogicalResult CachedAttentionOp::verify() {

@@ -60,6 +60,18 @@ moe_kernel.kernel @attention_backward(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>,
   moe_kernel.return %dq, %dk, %dv : tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>
 }
 
+// CHECK-LABEL: moe_kernel.kernel @attention_gradients(
+moe_kernel.kernel @attention_gradients(%q: tensor<8x16xbf16>, %k: tensor<8x8xbf16>, %v: tensor<8x8xbf16>,
+    %lse: tensor<8x4xf32>, %delta: tensor<8x4xf32>, %d: tensor<8x16xbf16>)
+    -> (tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>) {
+  // CHECK: moe_kernel.attention_gradients
+  %dq, %dk, %dv = moe_kernel.attention_gradients %q, %k, %v, %lse, %delta, %d
+      {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x16xbf16>)
+      -> (tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>)
+  moe_kernel.return %dq, %dk, %dv : tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>
+}
+
 // CHECK-LABEL: moe_kernel.kernel @cached_attention(
 moe_kernel.kernel @cached_attention(%q: tensor<6x16xf32>, %k: tensor<2x10x8xf32>, %v: tensor<2x10x8xf32>, %p: tensor<2x3xi32>)
     -> tensor<6x16xf32> {

@@ -170,6 +170,16 @@ func.func @gradient(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %l: tensor<8x4xf3
 
 // -----
 
+func.func @delta_per_token(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %l: tensor<8x4xf32>, %d: tensor<8xf32>) {
+  // expected-error @+1 {{delta has shape [8] but the queries and heads of lse need [8, 4]}}
+  %0:3 = moe_kernel.attention_gradients %q, %k, %k, %l, %d, %q {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x4xf32>, tensor<8xf32>, tensor<8x16xf32>)
+      -> (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>)
+  return
+}
+
+// -----
+
 func.func @cache(%q: tensor<6x16xf32>, %c: tensor<3x10x8xf32>, %p: tensor<2x3xi32>) {
   // expected-error @+1 {{key cache has shape [3, 10, 8] but 2 sequences of 2 heads of 4 need [2, 10, 8]}}
   %0 = moe_kernel.cached_attention %q, %c, %c, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64}
