@@ -225,15 +225,24 @@ Value ModelExpansion::computeLogits(Value x) {
 
 /// train_step or evaluate: every token of whole sequences gets logits. The loss is attached in the stage `objective`.
 void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape) {
-  func::FuncOp entry = beginEntry(kind, {{"tokens", getIndexType({shape.batch, shape.length})}});
+  Type tokensType = getIndexType({shape.batch, shape.length});
+  SmallVector<std::pair<StringRef, Type>> inputs = {{"tokens", tokensType}};
+  if (shape.packedDocuments)
+    inputs.emplace_back("positions", tokensType);
+  func::FuncOp entry = beginEntry(kind, inputs);
   Value x = embed(entry.getArgument(0), shape);
-  Value positions = SequencePositionsOp::create(builder, getIndexType({shape.getNumTokens()}), shape.length);
+  Value positions = shape.packedDocuments
+                        ? Value(entry.getArgument(1))
+                        : SequencePositionsOp::create(builder, getIndexType({shape.getNumTokens()}), shape.length);
 
   Value auxLoss;
   SmallVector<std::pair<std::string, Value>> loads;
   for (auto [index, layer] : llvm::enumerate(layerDescriptions)) {
     ValueRange table = getRopeTable(layer, positions);
-    func::CallOp call = callLayer(index, {x, table[0], table[1]});
+    SmallVector<Value> operands = {x, table[0], table[1]};
+    if (shape.packedDocuments)
+      operands.push_back(positions);
+    func::CallOp call = callLayer(index, operands);
     x = call.getResult(0);
     if (!layer.getSparse())
       continue;

@@ -95,11 +95,15 @@ def MoE_TrainingOp : MoE_LayerOp<"training"> {
   let description = [{
     AdamW (arXiv:1711.05101) with decoupled weight decay on tensors of rank 2 and more, gradients clipped by global
     norm. Learning rate and bias corrections are inputs of the step. At most one; gone after `objective`.
+
+    With `packed_documents` a row of tokens holds several documents one after the other, and a token sees nothing of
+    the documents before its own: both entry points take the input `positions`, int32 [batch_size, sequence_length],
+    the number of each token in its document. A document cut by the end of a row starts anew, at 0, in the next.
   }];
   let arguments = (ins I64Attr:$batch_size, I64Attr:$sequence_length,
     DefaultValuedAttr<F64Attr, "0.9">:$beta1, DefaultValuedAttr<F64Attr, "0.95">:$beta2,
     DefaultValuedAttr<F64Attr, "1.0e-8">:$epsilon, DefaultValuedAttr<F64Attr, "0.1">:$weight_decay,
-    DefaultValuedAttr<F64Attr, "1.0">:$max_grad_norm);
+    DefaultValuedAttr<F64Attr, "1.0">:$max_grad_norm, DefaultValuedAttr<BoolAttr, "false">:$packed_documents);
 }
 
 def MoE_ServingOp : MoE_LayerOp<"serving"> {

@@ -191,7 +191,9 @@ def MoE_AttentionOp : MoE_DifferentiableOp<"attention"> {
     [T, H·D]; `lse` [T, H] is log Σ exp(scores), kept for the backward pass. lse has no gradient of its own.
 
     With `positions`, int32 with T elements, a sequence is several documents packed into a row: token t is number
-    positions[t] of its document, which so began at token t − positions[t], and sees nothing before that.
+    positions[t] of its document, which so began at token t − positions[t], and sees nothing before that. Positions
+    count up from 0 at the first token of each document; a kernel may skip what no token of a block sees. A position
+    that reaches back beyond the sequence sees all of it up to t. positions has no gradient.
   }];
   let arguments = (ins MoE_Matrix:$query, MoE_Matrix:$key, MoE_Matrix:$value, Optional<MoE_IndexTensor>:$positions,
     I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
@@ -199,7 +201,10 @@ def MoE_AttentionOp : MoE_DifferentiableOp<"attention"> {
 }
 def MoE_AttentionBackwardOp : MoE_TensorOp<"attention_backward"> {
   let summary = "gradients of attention, recomputing the probabilities from lse";
-  let description = [{Standard FlashAttention backward (arXiv:2205.14135, algorithm 4).}];
+  let description = [{
+    Standard FlashAttention backward (arXiv:2205.14135, algorithm 4), with the `positions` of the forward pass if it had
+    some.
+  }];
   let arguments = (ins MoE_Matrix:$query, MoE_Matrix:$key, MoE_Matrix:$value, MoE_Matrix:$result, MoE_StatTensor:$lse,
     MoE_Matrix:$result_gradient, Optional<MoE_IndexTensor>:$positions, I64Attr:$num_heads, I64Attr:$num_kv_heads,
     I64Attr:$sequence_length);

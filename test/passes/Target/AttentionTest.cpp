@@ -17,11 +17,27 @@ struct AttentionCase {
   int64_t sequences, length, heads, keyHeads, headDim;
   const char *target = "cpu:host";
   const char *config = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 4, tile_n = 64, block_m = 32, block_n = 64>";
+  /// The mean length of packed documents; 0 if every sequence is one.
+  int64_t documentLength = 0;
 
   int64_t tokens() const { return sequences * length; }
   int64_t queryColumns() const { return heads * headDim; }
   int64_t keyColumns() const { return keyHeads * headDim; }
   double scale() const { return 1 / std::sqrt(double(headDim)); }
+  /// The number of each token in its document. Lengths are drawn; some documents are one token long.
+  std::vector<int32_t> positions() const {
+    std::mt19937 generator(7);
+    std::vector<int32_t> result(tokens());
+    int64_t left = 0;
+    for (int64_t t = 0; t < tokens(); ++t) {
+      bool begins = left == 0 || t % length == 0;
+      if (begins)
+        left = documentLength == 0 ? length : 1 + generator() % (2 * documentLength - 1);
+      result[t] = begins ? 0 : result[t - 1] + 1;
+      --left;
+    }
+    return result;
+  }
 };
 
 constexpr const char *kBlocksDiffer = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 48, block_n = 16>";
@@ -45,6 +61,17 @@ const AttentionCase kCases[] = {
     {1, 33, 2, 2, 24, "cpu:host", kBlocksDiffer},
     {2, 7, 4, 2, 8, "cpu:x86-64-v3", kEightLanes},
     {1, 77, 6, 2, 36, "cpu:x86-64-v3", kEightLanes},
+};
+
+// Blocks whose keys are all hidden from some rows, and blocks that are skipped.
+const AttentionCase kPackedCases[] = {
+    {2, 128, 4, 2, 32, "cpu:host", AttentionCase().config, 20},
+    {1, 200, 2, 1, 64, "cpu:host", AttentionCase().config, 90},
+    {3, 40, 2, 2, 2, "cpu:host", AttentionCase().config, 1},
+    {2, 33, 3, 1, 5, "cpu:host", AttentionCase().config, 4},
+    {2, 100, 4, 1, 32, "cpu:host", kBlocksDiffer, 12},
+    {1, 65, 2, 2, 20, "cpu:host", kBlocksDiffer, 100},
+    {2, 77, 6, 2, 36, "cpu:x86-64-v3", kEightLanes, 30},
 };
 
 /// The shapes of `cases`, each with one of the configurations for GPUs.
@@ -97,11 +124,13 @@ Reference attend(const AttentionCase &c, const Buffer<float> &query, const Buffe
   return r;
 }
 
+/// A token sees the keys from the first of its document to its own.
 Reference attendCausally(const AttentionCase &c, const Buffer<float> &query, const Buffer<float> &key,
                          const Buffer<float> &value) {
+  std::vector<int32_t> positions = c.positions();
   return attend(
-      c, query, key, value, c.length, [&](int64_t t) { return t % c.length + 1; },
-      [&](int64_t t, int64_t j) { return t / c.length * c.length + j; });
+      c, query, key, value, c.length, [&](int64_t t) { return positions[t] + 1; },
+      [&](int64_t t, int64_t j) { return t - positions[t] + j; });
 }
 
 /// |score| ≤ √D for operands in [−1, 1): its D products and the exponential leave a probability with a relative error
@@ -128,20 +157,36 @@ struct AttentionTest : testing::TestWithParam<AttentionCase> {
   std::string attributes() const {
     return llvm::formatv("num_heads = {0} : i64, num_kv_heads = {1} : i64", c.heads, c.keyHeads);
   }
+
+  bool isPacked() const { return c.documentLength > 0; }
+  /// What a kernel says of its last operand, if documents are packed: the argument, the use and the type.
+  std::string positionsArgument() const { return isPacked() ? ", %p: " + positionsType() : ""; }
+  std::string positionsUse() const { return isPacked() ? ", %p" : ""; }
+  std::string positionsOperandType() const { return isPacked() ? ", " + positionsType() : ""; }
+  std::string positionsType() const { return llvm::formatv("tensor<{0}x{1}xi32>", c.sequences, c.length); }
+
+  void checkForward();
+  void checkBackward();
 };
 
-TEST_P(AttentionTest, Forward) {
+void AttentionTest::checkForward() {
   std::string source = llvm::formatv(R"mlir(
-    moe_kernel.kernel @attention(%q: {0}, %k: {1}, %v: {1}) -> ({0}, {2})
+    moe_kernel.kernel @attention(%q: {0}, %k: {1}, %v: {1}{6}) -> ({0}, {2})
         attributes {{config = {3}} {{
-      %r:2 = moe_kernel.attention %q, %k, %v {{{4}, sequence_length = {5} : i64} : ({0}, {1}, {1}) -> ({0}, {2})
+      %r:2 = moe_kernel.attention %q, %k, %v{7} {{{4}, sequence_length = {5} : i64} : ({0}, {1}, {1}{8}) -> ({0}, {2})
       moe_kernel.return %r#0, %r#1 : {0}, {2}
     })mlir",
-                                     queryType(), keyType(), lseType(), c.config, attributes(), c.length);
+                                     queryType(), keyType(), lseType(), c.config, attributes(), c.length,
+                                     positionsArgument(), positionsUse(), positionsOperandType());
   auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
   auto result = poisonedBuffer(c.tokens() * c.queryColumns()), lse = poisonedBuffer(c.tokens() * c.heads);
-  runInAllWays(*kernel, {query, key, value, result, lse}, result, lse);
+  Buffer<int32_t> positions(c.positions());
+  KernelBuffers buffers = {query, key, value};
+  if (isPacked())
+    buffers.push_back(positions);
+  buffers.insert(buffers.end(), {result, lse});
+  runInAllWays(*kernel, buffers, result, lse);
 
   Reference expected = attendCausally(c, query, key, value);
   double error = resultError(c, c.length);
@@ -152,15 +197,16 @@ TEST_P(AttentionTest, Forward) {
   expectWithin(lse, expected.lse, lseBound, "lse");
 }
 
-TEST_P(AttentionTest, Backward) {
+void AttentionTest::checkBackward() {
   std::string source = llvm::formatv(R"mlir(
-    moe_kernel.kernel @attention_backward(%q: {0}, %k: {1}, %v: {1}, %o: {0}, %lse: {2}, %g: {0}) -> ({0}, {1}, {1})
+    moe_kernel.kernel @attention_backward(%q: {0}, %k: {1}, %v: {1}, %o: {0}, %lse: {2}, %g: {0}{6}) -> ({0}, {1}, {1})
         attributes {{config = {3}} {{
-      %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %lse, %g {{{4}, sequence_length = {5} : i64}
-          : ({0}, {1}, {1}, {0}, {2}, {0}) -> ({0}, {1}, {1})
+      %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %lse, %g{7} {{{4}, sequence_length = {5} : i64}
+          : ({0}, {1}, {1}, {0}, {2}, {0}{8}) -> ({0}, {1}, {1})
       moe_kernel.return %r#0, %r#1, %r#2 : {0}, {1}, {1}
     })mlir",
-                                     queryType(), keyType(), lseType(), c.config, attributes(), c.length);
+                                     queryType(), keyType(), lseType(), c.config, attributes(), c.length,
+                                     positionsArgument(), positionsUse(), positionsOperandType());
   auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
   Reference forward = attendCausally(c, query, key, value);
@@ -170,8 +216,12 @@ TEST_P(AttentionTest, Backward) {
   auto queryGradient = poisonedBuffer(c.tokens() * c.queryColumns());
   auto keyGradient = poisonedBuffer(c.tokens() * c.keyColumns());
   auto valueGradient = poisonedBuffer(c.tokens() * c.keyColumns());
-  runInAllWays(*kernel, {query, key, value, result, lse, gradient, queryGradient, keyGradient, valueGradient},
-               queryGradient, keyGradient, valueGradient);
+  Buffer<int32_t> positions(c.positions());
+  KernelBuffers buffers = {query, key, value, result, lse, gradient};
+  if (isPacked())
+    buffers.push_back(positions);
+  buffers.insert(buffers.end(), {queryGradient, keyGradient, valueGradient});
+  runInAllWays(*kernel, buffers, queryGradient, keyGradient, valueGradient);
 
   std::vector<double> dQ(c.tokens() * c.queryColumns()), dK(c.tokens() * c.keyColumns()), dV(dK.size());
   std::vector<double> dQBound(dQ.size(), kEpsilon), dKBound(dK.size(), kEpsilon), dVBound(dV.size(), kEpsilon);
@@ -185,8 +235,8 @@ TEST_P(AttentionTest, Backward) {
       double delta = 0;
       for (int64_t d = 0; d < c.headDim; ++d)
         delta += gradient[at + d] * forward.result[at + d];
-      for (int64_t j = 0; j <= t % c.length; ++j) {
-        int64_t keyAt = (t / c.length * c.length + j) * c.keyColumns() + h / group * c.headDim;
+      for (int64_t j = 0; j <= positions[t]; ++j) {
+        int64_t keyAt = (t - positions[t] + j) * c.keyColumns() + h / group * c.headDim;
         double p = forward.probabilities[(t * c.heads + h) * c.length + j], dP = 0;
         for (int64_t d = 0; d < c.headDim; ++d)
           dP += double(gradient[at + d]) * value[keyAt + d];
@@ -207,18 +257,20 @@ TEST_P(AttentionTest, Backward) {
   expectWithin(valueGradient, dV, dVBound, "value_gradient");
 }
 
+TEST_P(AttentionTest, Forward) { checkForward(); }
+TEST_P(AttentionTest, Backward) { checkBackward(); }
+
 TEST_P(AttentionTest, Cached) {
   // The tokens of a sequence follow one another in a cache with room for more; every sequence starts elsewhere.
   int64_t capacity = c.length + 21;
   std::string cacheType = llvm::formatv("tensor<{0}x{1}x{2}xf32>", c.sequences, capacity, c.keyColumns());
-  std::string positionsType = llvm::formatv("tensor<{0}x{1}xi32>", c.sequences, c.length);
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @cached_attention(%q: {0}, %k: {1}, %v: {1}, %p: {2}) -> {0}
         attributes {{config = {3}} {{
       %r = moe_kernel.cached_attention %q, %k, %v, %p {{{4}} : ({0}, {1}, {1}, {2}) -> {0}
       moe_kernel.return %r : {0}
     })mlir",
-                                     queryType(), cacheType, positionsType, c.config, attributes());
+                                     queryType(), cacheType, positionsType(), c.config, attributes());
   auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
   auto keyCache = randomBuffer(c.sequences * capacity * c.keyColumns(), 5);
@@ -245,6 +297,13 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest, testing::ValuesIn(kCases), nameO
 
 INSTANTIATE_TEST_SUITE_P(Cuda, AttentionTest,
                          testing::ValuesIn(forCuda(kCases)), nameOf);
+
+struct PackedAttentionTest : AttentionTest {};
+TEST_P(PackedAttentionTest, Forward) { checkForward(); }
+TEST_P(PackedAttentionTest, Backward) { checkBackward(); }
+
+INSTANTIATE_TEST_SUITE_P(Documents, PackedAttentionTest, testing::ValuesIn(kPackedCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(CudaDocuments, PackedAttentionTest, testing::ValuesIn(forCuda(kPackedCases)), nameOf);
 
 // A decode step: one new token in each of several sequences, with caches filled to different lengths.
 const AttentionCase kDecodeCases[] = {
