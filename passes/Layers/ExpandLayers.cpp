@@ -322,6 +322,19 @@ template <typename OpT> static OpT getOnly(ModuleOp module) {
   return ops.empty() ? OpT() : *ops.begin();
 }
 
+/// Rotary angles beyond those of training are new to the model.
+static void warnOfLongContext(TrainingOp training, ServingOp serving) {
+  uint64_t length = training.getSequenceLength(), context = serving.getContextLength();
+  if (context <= length)
+    return;
+  InFlightDiagnostic warning = emitWarning(serving.getLoc());
+  warning << "context_length = " << context << " exceeds the sequence_length = " << length
+          << " of moe.training: the model never sees later positions in training and will write badly there; nearest: "
+             "context_length = "
+          << length << ", or a longer sequence_length";
+  warning.attachNote(training.getLoc()) << "trained here";
+}
+
 void ExpandLayersPass::runOnOperation() {
   ModuleOp module = getOperation();
   auto model = getOnly<ModelOp>(module);
@@ -335,6 +348,9 @@ void ExpandLayersPass::runOnOperation() {
                                  "moe.serving (...) to generate from it, or both";
     return signalPassFailure();
   }
+
+  if (training && serving)
+    warnOfLongContext(training, serving);
 
   ModelExpansion expansion(model);
   if ((training && failed(expansion.verifySizes(training, TokenShape::ofTraining(training)))) ||

@@ -70,6 +70,19 @@ const Description descriptions[] = {
       }
       moe.training (batch_size = 1, sequence_length = 3)
     )"},
+    {"PackedDocuments", R"(
+      moe.model @packed (vocab_size = 11, hidden_size = 6) {
+        moe.layers (count = 1) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 1, head_dim = 4)
+          moe.mlp (intermediate_size = 5)
+        }
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 1, head_dim = 2, qk_norm = true)
+          moe.sparse_mlp (num_experts = 3, top_k = 2, moe_intermediate_size = 3, aux_loss_alpha = 0.1)
+        }
+      }
+      moe.training (batch_size = 2, sequence_length = 7, packed_documents = true)
+    )"},
     {"TiedEmbeddings", R"(
       moe.model @tied (vocab_size = 7, hidden_size = 4, tie_word_embeddings = true) {
         moe.layers (count = 1) {

@@ -110,7 +110,8 @@ def MoE_ServingOp : MoE_LayerOp<"serving"> {
   let summary = "asks for the entry points prefill and decode_step";
   let description = [{
     `batch_size` sequences at a time, prompts in chunks of `prompt_length` tokens, caches for `context_length` tokens.
-    Beyond the `sequence_length` of its training a model has never seen the positions, and writes badly there.
+    Beyond the `sequence_length` of its training a model has never seen the positions, and writes badly there: a longer
+    `context_length` gets a warning.
     At most one; gone after `layers`.
   }];
   let arguments = (ins DefaultValuedAttr<I64Attr, "1">:$batch_size, I64Attr:$prompt_length, I64Attr:$context_length);
