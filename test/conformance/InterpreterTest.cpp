@@ -53,6 +53,22 @@ TEST_F(InterpreterTest, TiedScores) {
   EXPECT_EQ((*results)[0].values, Values({1.0, 1.0, 0.5, 0.5}));
 }
 
+// Mixtral's router: norm_topk_prob makes of a softmax over all experts one over the logits of the chosen.
+TEST_F(InterpreterTest, NormalisedTopKIsASoftmaxOfTheChosen) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%logits: tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>) {
+      %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+      %w, %i = moe.topk_gate %scores {top_k = 2, norm_topk_prob = true, routed_scaling_factor = 1.0}
+          : (tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+      return %w, %i : tensor<1x2xf32>, tensor<1x2xi32>
+    })");
+  auto results = interpreter.call("f", {Tensor({1, 4}, {0.5, -1.0, 2.0, 1.25})});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_EQ((*results)[1].values, Values({2, 3}));
+  EXPECT_NEAR((*results)[0][0], 1.0 / (1.0 + std::exp(1.25 - 2.0)), 1e-15);
+  EXPECT_NEAR((*results)[0][1], 1.0 / (1.0 + std::exp(2.0 - 1.25)), 1e-15);
+}
+
 // Rows of an expert keep the order of their tokens; an expert without rows has an empty range.
 TEST_F(InterpreterTest, RoutingPlan) {
   Interpreter interpreter = interpret(R"(

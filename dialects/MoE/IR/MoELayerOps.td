@@ -79,6 +79,15 @@ def MoE_SparseMLPOp : MoE_LayerOp<"sparse_mlp", [HasParent<"LayersOp">]> {
     `scoring_func = sigmoid` and `bias_update_rate > 0` the routing of DeepSeek-V3 (arXiv:2412.19437, section 2.1.2):
     a selection bias, moved by `bias_update_rate` towards equal load after each step, chooses the experts and does not
     weigh them. `aux_loss_alpha` scales the plain auxiliary loss α·E·Σ f_e·P_e (arXiv:2101.03961, equation 4).
+
+    | router | here |
+    |---|---|
+    | Mixtral: softmax over the logits of the chosen | `scoring_func = softmax`, `norm_topk_prob = true`: e^x_i / Σ_chosen e^x_j is s_i / Σ_chosen s_j with the scores s of a softmax over all, which has the same order |
+    | Qwen3-MoE: softmax over all, divided by the sum of the chosen | the same |
+    | Switch, OLMoE: softmax over all, as they are | `scoring_func = softmax`, `norm_topk_prob = false` |
+    | DeepSeek-V3 | `scoring_func = sigmoid`, `norm_topk_prob = true`, `routed_scaling_factor = 2.5`, `bias_update_rate > 0` |
+
+    No token is dropped, whatever the load of its experts. Sizes need not be multiples of anything.
     Gone after `layers`.
   }];
   let arguments = (ins I64Attr:$num_experts, I64Attr:$top_k, I64Attr:$moe_intermediate_size,

@@ -57,6 +57,8 @@ const AttentionCase kCases[] = {
     {2, 128, 4, 2, 32},
     {1, 70, 2, 1, 128},
     {1, 65, 2, 2, 20},
+    {2, 41, 6, 3, 7},
+    {1, 50, 3, 1, 33},
     {2, 100, 4, 1, 32, "cpu:host", kBlocksDiffer},
     {1, 33, 2, 2, 24, "cpu:host", kBlocksDiffer},
     {2, 7, 4, 2, 8, "cpu:x86-64-v3", kEightLanes},
@@ -311,6 +313,7 @@ const AttentionCase kDecodeCases[] = {
     {2, 1, 2, 1, 20},
     {2, 3, 4, 4, 64},
     {1, 1, 2, 1, 300},
+    {2, 1, 6, 2, 13},
     {3, 1, 4, 2, 36, "cpu:x86-64-v3", kEightLanes},
 };
 INSTANTIATE_TEST_SUITE_P(Decode, AttentionTest, testing::ValuesIn(kDecodeCases), nameOf);
