@@ -7,9 +7,9 @@
 // What differs from the real model:
 //  * The auxiliary loss is that of each layer (arXiv:2101.03961, equation 4), summed; Hugging Face's Mixtral takes one over
 //    the tokens of all layers.
-//  * It trains on rows of 4096 tokens rather than 32768, and everything is float32.
+//  * It trains on rows of 4096 tokens rather than 32768.
 module {
-  moe.model @mixtral_8x7b (vocab_size = 32000, hidden_size = 4096) {
+  moe.model @mixtral_8x7b (vocab_size = 32000, hidden_size = 4096, dtype = bf16) {
     moe.layers (count = 32) {
       moe.self_attention (num_heads = 32, num_kv_heads = 8, head_dim = 128, rope_theta = 1000000.0)
       moe.sparse_mlp (num_experts = 8, top_k = 2, moe_intermediate_size = 14336,

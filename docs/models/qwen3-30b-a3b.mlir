@@ -3,9 +3,10 @@
 //
 // The router is a softmax over all experts whose eight best are divided by their sum (`norm_topk_prob`, the default).
 //
-// What differs from the real model: it trains on rows of 4096 tokens rather than 32768, and everything is float32.
+// What differs from the real model: it trains on rows of 4096 tokens rather than 32768.
 module {
-  moe.model @qwen3_30b_a3b (vocab_size = 151936, hidden_size = 2048, rms_norm_eps = 1.0e-6) {
+  moe.model @qwen3_30b_a3b (vocab_size = 151936, hidden_size = 2048, rms_norm_eps = 1.0e-6,
+                            dtype = bf16) {
     moe.layers (count = 48) {
       moe.self_attention (num_heads = 32, num_kv_heads = 4, head_dim = 128, rope_theta = 1000000.0,
                           qk_norm = true)

@@ -254,8 +254,9 @@ void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape)
       auxLoss = auxLoss ? AddOp::create(builder, auxLoss, call.getResult(1)) : call.getResult(1);
     if (kind == EntryKind::train_step && layer.hasSelectionBias()) {
       Value bias = call.getOperands().back(); // as getLayerWeights has it
-      write(UpdateSelectionBiasOp::create(builder, bias.getType(), bias, load, layer.getSparse().getBiasUpdateRate()),
-            getWeightName(index, selectionBiasName));
+      Value moved = UpdateSelectionBiasOp::create(builder, bias.getType(), bias, load, /*grad_norm=*/Value(),
+                                                  layer.getSparse().getBiasUpdateRate());
+      write(moved, getWeightName(index, selectionBiasName));
     }
   }
   if (!auxLoss)

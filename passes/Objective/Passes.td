@@ -60,7 +60,8 @@ def ApplyOptimizerPass : Pass<"moe-apply-optimizer", "::mlir::ModuleOp"> {
     hyperparameters of `moe.training`, which is gone afterwards. Weight decay applies to parameters of rank 2 and more.
     Creates the variables `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`, the scalar inputs `learning_rate`,
     `bias_correction1` and `bias_correction2` (1 − β^t of the two moments), and the output `grad_norm`, the norm of all
-    gradients before clipping.
+    gradients before clipping. A step whose norm is not finite changes neither parameters nor moments, nor selection
+    biases, whose updates get the norm as an operand.
   }];
   let options = [Option<"keepGradients", "keep-gradients", "bool", /*default=*/"false",
     "Leave the gradients among the outputs">];

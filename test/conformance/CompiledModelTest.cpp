@@ -15,6 +15,7 @@
 /// at most 8 sums of at most n = 1536 terms each way: 2 · 3 · 8 · √1536 < 1920 roundings of 2⁻²⁴.
 ///
 //===----------------------------------------------------------------------===//
+#include "dialects/MoE/IR/MoEOps.h"
 #include "test/conformance/CompiledDevice.h"
 #include "test/conformance/Model.h"
 
@@ -114,6 +115,33 @@ TEST_P(CompiledModelTest, BitsDoNotDependOnTheThreads) {
   NamedTensors expected = Expected::get(model).run(*one), actual = Expected::get(model).run(*three);
   for (auto &[name, value] : expected)
     EXPECT_EQ(value.values, actual.at(name).values) << name;
+}
+
+// A step that overflows leaves parameters, moments and selection biases as they were, and the next one trains.
+TEST_P(CompiledModelTest, AStepThatIsNotFiniteChangesNothing) {
+  auto device = load();
+  ASSERT_TRUE(device);
+  const Expected &expected = Expected::get(model);
+  const NamedTensors &inputs = expected.inputs;
+  expected.run(*device);
+  auto readVariables = [&] {
+    NamedTensors values;
+    for (auto variable : expected.model->getTraining().getOps<mlir::moe::VariableOp>())
+      values[variable.getSymName().str()] = device->getVariable(variable.getSymName());
+    return values;
+  };
+  Tensor norm = device->getVariable("model.norm.weight"), huge = norm;
+  huge.values.assign(huge.size(), 0x1p127);
+  device->setVariable("model.norm.weight", huge);
+  NamedTensors before = readVariables();
+  NamedTensors bad = *device->run("train_step", inputs);
+  EXPECT_FALSE(std::isfinite(bad.at("grad_norm")[0]));
+  for (auto &[name, value] : readVariables())
+    EXPECT_EQ(value.values, before.at(name).values) << name;
+
+  device->setVariable("model.norm.weight", norm);
+  EXPECT_TRUE(std::isfinite(device->run("train_step", inputs)->at("grad_norm")[0]));
+  EXPECT_NE(device->getVariable("model.norm.weight").values, norm.values);
 }
 
 std::string nameOf(const testing::TestParamInfo<CompiledModelTest::ParamType> &info) {
