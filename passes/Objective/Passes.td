@@ -61,7 +61,8 @@ def ApplyOptimizerPass : Pass<"moe-apply-optimizer", "::mlir::ModuleOp"> {
     Creates the variables `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`, in float32 also for bf16, the scalar inputs
     `learning_rate`, `bias_correction1` and `bias_correction2` (1 − β^t of the two moments), and the output `grad_norm`,
     the norm of all gradients before clipping. A bf16 parameter gets a master as well, `<parameter>.master_weight`, which
-    starts as its copy: that is what is updated, and the parameter becomes the master rounded.
+    starts as its copy: that is what is updated, and the parameter becomes the master rounded. A step whose norm is not
+    finite changes neither parameters nor their state, nor selection biases, whose updates get the norm as an operand.
   }];
   let options = [Option<"keepGradients", "keep-gradients", "bool", /*default=*/"false",
     "Leave the gradients among the outputs">];

@@ -576,8 +576,10 @@ LogicalResult BalanceLossBackwardOp::verify() {
 
 LogicalResult UpdateSelectionBiasOp::verify() {
   Value bias = getBias();
-  return Checks(*this)
-      .rank({"bias", bias}, 1, "[E]")
+  Checks checks(*this);
+  if (Value norm = getGradNorm())
+    checks.shape({"grad_norm", norm}, {}, "a scalar").sameElementType({{"bias", bias}, {"grad_norm", norm}});
+  return checks.rank({"bias", bias}, 1, "[E]")
       .shape({"load", getLoad()}, typeOf(bias).getShape(), "bias")
       .shape({"result", getResult()}, typeOf(bias).getShape(), "bias")
       .sameElementType({{"bias", bias}, {"result", getResult()}});

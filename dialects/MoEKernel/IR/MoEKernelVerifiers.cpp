@@ -39,6 +39,14 @@ static LogicalResult verifyShape(Operation *op, StringRef name, Value value, Arr
                            << toString(expected);
 }
 
+/// "positions has 6 elements but 8 tokens need 8".
+static LogicalResult verifyElements(Operation *op, StringRef name, Value value, int64_t expected, const Twine &who) {
+  int64_t elements = llvm::product_of(shapeOf(value));
+  if (elements == expected)
+    return success();
+  return op->emitOpError() << name << " has " << elements << " elements but " << who << " need " << expected;
+}
+
 static LogicalResult verifyInt32(Operation *op, StringRef name, Value value) {
   if (getElementTypeOrSelf(value).isInteger(32))
     return success();
@@ -255,7 +263,7 @@ template <typename OpT> static LogicalResult verifySequences(OpT op) {
     return op.emitOpError() << "query has " << tokens << " rows, not a multiple of sequence_length = " << length;
   if (Value positions = op.getPositions())
     if (failed(verifyInt32(op, "positions", positions)) ||
-        failed(verifyShape(op, "positions", positions, {tokens}, Twine(tokens) + " tokens")))
+        failed(verifyElements(op, "positions", positions, tokens, Twine(tokens) + " tokens")))
       return failure();
   std::string who = (Twine(tokens) + " tokens of " + Twine(op.getNumKvHeads()) + " heads of " + Twine(*headSize)).str();
   SmallVector<int64_t> keyShape{tokens, static_cast<int64_t>(op.getNumKvHeads()) * *headSize};

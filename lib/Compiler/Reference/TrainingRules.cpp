@@ -45,6 +45,12 @@ static void adamW(AdamWOp op, Operands operands, Results results) {
   double decay = 1.0 - learningRate * op.getWeightDecay().convertToDouble();
   double clip = std::min(1.0, op.getMaxGradNorm().convertToDouble() / (norm + 1e-6));
   const Tensor &master = op.getMaster() ? operands[8] : parameter;
+  if (!std::isfinite(norm)) {
+    const Tensor *old[] = {&parameter, &expAvg, &expAvgSq, &master};
+    for (auto [result, value] : llvm::zip(results, old))
+      result = *value;
+    return;
+  }
   for (int64_t i : seq(parameter.size())) {
     double g = clip * gradient[i];
     double m = results[1][i] = beta1 * expAvg[i] + (1.0 - beta1) * g;

@@ -78,7 +78,9 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
     double weightDecay = op.getWeightDecay().convertToDouble();
     Value decay = b.sub(constant(1.0), b.mul(learningRate, constant(weightDecay)));
     Value decayed = weightDecay == 0.0 ? parameter : b.mul(parameter, decay);
-    SmallVector<Value> results{b.sub(decayed, step), m, s};
+    Value isFinite = b.isFiniteNorm(gradNorm);
+    SmallVector<Value> results{b.select(isFinite, b.sub(decayed, step), parameter), b.select(isFinite, m, expAvg),
+                               b.select(isFinite, s, expAvgSq)};
     if (op.getMaster())
       results.push_back(results[0]); // The parameter is the master rounded, when it is stored.
     return results;

@@ -46,6 +46,11 @@ moe.serving (batch_size = 1, prompt_length = 128, context_length = 512)
 
 // -----
 
+// CHECK: moe.training (batch_size = 8, sequence_length = 128, packed_documents = true)
+moe.training (packed_documents = true, batch_size = 8, sequence_length = 128)
+
+// -----
+
 // Attributes of other dialects have their place behind the list.
 // CHECK: moe.serving (batch_size = 4, prompt_length = 1, context_length = 2) attributes {test.note = "kept"}
 moe.serving (batch_size = 4, prompt_length = 1, context_length = 2) attributes {test.note = "kept"}

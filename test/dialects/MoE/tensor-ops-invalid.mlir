@@ -383,6 +383,26 @@ func.func @attention(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf3
 
 // -----
 
+func.func @attention(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<2x4xi32>) {
+  // expected-error @+1 {{positions has 8 elements but T is 6}}
+  %r:2 = moe.attention %0, %1, %2, %3 {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<2x4xi32>) -> (tensor<6x8xf32>, tensor<6x4xf32>)
+  return
+}
+
+// -----
+
+func.func @attention_backward(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<6x8xf32>, %4: tensor<6x4xf32>, %5: tensor<6x8xf32>, %6: tensor<3xi32>) {
+  // expected-error @+1 {{positions has 3 elements but T is 6}}
+  %r:3 = moe.attention_backward %0, %1, %2, %3, %4, %5, %6
+    {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<3xi32>)
+    -> (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+  return
+}
+
+// -----
+
 func.func @attention_backward(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<6x8xf32>, %4: tensor<6x4xf32>, %5: tensor<6x8xf32>) {
   // expected-error @+1 {{key_gradient is [6, 8] but key is [6, 4]}}
   %r:3 = moe.attention_backward %0, %1, %2, %3, %4, %5

@@ -94,6 +94,16 @@ func.func @attention(%q: tensor<6x8xf32>, %k: tensor<6x4xf32>, %v: tensor<6x4xf3
     {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
     : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x8xf32>)
     -> (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+  // Documents packed into a row:
+  // CHECK: moe.attention %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64} : ({{.*}}, tensor<2x3xi32>)
+  %packed, %packed_lse = moe.attention %1, %2, %v, %positions
+    {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<2x3xi32>) -> (tensor<6x8xf32>, tensor<6x4xf32>)
+  // CHECK: moe.attention_backward {{.*}} : ({{.*}}, tensor<6x8xf32>, tensor<2x3xi32>)
+  %packed_gradients:3 = moe.attention_backward %1, %2, %v, %packed, %packed_lse, %q, %positions
+    {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x8xf32>,
+       tensor<2x3xi32>) -> (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
   // CHECK: moe.cache_append
   %4 = moe.cache_append %cache, %k, %positions
     : (tensor<2x7x4xf32>, tensor<6x4xf32>, tensor<2x3xi32>) -> tensor<2x7x4xf32>

@@ -160,6 +160,24 @@ func.func @keys(%q: tensor<8x16xf32>, %k: tensor<8x16xf32>) {
 
 // -----
 
+func.func @positions(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %p: tensor<2x3xi32>) {
+  // expected-error @+1 {{positions has 6 elements but 8 tokens need 8}}
+  %0:2 = moe_kernel.attention %q, %k, %k, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<2x3xi32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @positions(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %p: tensor<8xf32>) {
+  // expected-error @+1 {{positions has element type 'f32' but must be i32}}
+  %0:2 = moe_kernel.attention %q, %k, %k, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8xf32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  return
+}
+
+// -----
+
 func.func @gradient(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %l: tensor<8x4xf32>) {
   // expected-error @+1 {{key gradient has shape [8, 4] but gradients of values of that shape need [8, 8]}}
   %0:3 = moe_kernel.attention_backward %q, %k, %k, %q, %l, %q {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
