@@ -73,7 +73,26 @@ def MoEToLinalgPass : Pass<"moe-to-linalg", "::mlir::func::FuncOp"> {
   let description = [{
     In the form that `passes/Fuse/RowsBuilder.h` describes. An op that needs several kernels (a sum over tokens after a
     computation per token) becomes several ops; which of them share a kernel is decided by `moe-outline-kernels`.
+
+    `linear_cross_entropy` and its gradient are computed for one chunk of tokens after the other, with `slice` and `concat`
+    of `moe_kernel` around them, so that the logits of all tokens never exist at once:
+    ```mlir
+    %loss, %dh, %dw = moe.linear_cross_entropy_backward %hidden, %weight, %targets, %weights, %g : ...
+    ```
+    becomes for each chunk c (`%dw` in place, in float32)
+    ```mlir
+    %hidden_c = moe_kernel.slice %hidden[...] : tensor<4096x128xf32> -> tensor<1024x128xf32>
+    %logits_c = moe_kernel.matmul dense(%hidden_c, %weight) {transpose_rhs, ...} : ... -> tensor<1024x50000xf32>
+    %losses_c, %gradient_c = linalg.generic ...   // log-sum-exp, losses, gradient in the memory of the logits
+    %dh_c = moe_kernel.matmul dense(%gradient_c, %weight) : ...
+    %dw_c = moe_kernel.matmul dense(%gradient_c, %hidden_c) extras(%dw_before_c) {transpose_lhs, ...} : ...
+    ```
+    and at the end `%dh = moe_kernel.concat %dh_0, %dh_1, ...`. A chunk has as many tokens as `logits-bytes` hold the logits of,
+    and no fewer than the model is wide: its logits then take as much memory as the weight's gradient, and what a chunk moves
+    to add to that gradient stays small beside its products. All chunks have the same size if the number of tokens allows.
   }];
+  let options = [Option<"logitsBytes", "logits-bytes", "int64_t", /*default=*/"64 << 20",
+    "Memory that the logits of a chunk of tokens may take">];
   let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
