@@ -47,14 +47,15 @@ def DifferentiatePass : Pass<"moe-differentiate", "::mlir::ModuleOp"> {
     func.func private @f_backward(<residuals>, <gradients of results>) -> (<gradients of arguments>)
     ```
     Residuals are the values of @f that its gradients are computed from: first those that are arguments of @f (the caller
-    passes them again), then the others. What is cheap to compute again from those is recomputed: see Residuals.h.
+    passes them again), then the others. What they are, and what @f_backward computes again, is the policy
+    `activation_checkpointing` of `moe.training`: see Residuals.h.
     Other callers of @f keep calling @f; if there are none, it is erased.
 
     It is an error if an op between a parameter and the loss has no gradient, or if a parameter has none because the loss
     does not depend on it.
   }];
-  let options = [Option<"recompute", "recompute", "bool", /*default=*/"true",
-    "Recompute cheap values in the backward pass instead of saving them">];
+  let options = [Option<"checkpointing", "activation-checkpointing", "std::string", /*default=*/"\"\"",
+    "none, selective or full; by default what moe.training says, or selective if there is none">];
   let dependentDialects = ["::mlir::moe::MoEDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
 }
 
