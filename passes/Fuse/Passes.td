@@ -110,7 +110,8 @@ def OutlineKernelsPass : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline structured ops and groups of linalg.generic ops into kernels";
   let description = [{
     Every structured op becomes a kernel. A linalg.generic joins the kernel of another one whose result it reads, if it
-    reads it only in its own row and if no other op lies between them. Reshapes go into the kernels, constants too.
+    reads it only in its own row and if no other op lies between them. Updates of equal parameters share kernels, eight at a
+    time. Reshapes go into the kernels, constants too.
     ```mlir
     %0 = linalg.generic {...} ins(...) ...
     ```

@@ -33,6 +33,14 @@ static SmallVector<Value> lowerGlobalNorm(GlobalNormOp op, RowsBuilder &b) {
   return {b.toModelShape(norm, {})};
 }
 
+/// Parameters that one kernel updates: enough to have few launches, and few enough buffers for any target.
+static constexpr int64_t kUpdatesPerKernel = 8;
+
+/// Whether what `op` computes is written to variables and not needed by any computation.
+static bool isOnlyWritten(AdamWOp op) {
+  return llvm::all_of(op->getUsers(), [](Operation *user) { return isa<WriteOp>(user); });
+}
+
 /// All elements as one flat loop, in place.
 static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
   Type type = getElementTypeOrSelf(op.getParameter());
@@ -62,6 +70,8 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
     return {b.sub(decayed, step), m, s};
   });
   update->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr({0, 2, 3}));
+  if (isOnlyWritten(op))
+    update->setAttr(kBatchAttrName, b.getI64IntegerAttr(kUpdatesPerKernel));
 
   SmallVector<Value> results;
   for (Value result : update.getResults())
