@@ -71,6 +71,9 @@ static SmallVector<std::pair<StringRef, Attribute>> getEnumKeywords(MLIRContext 
     if (std::optional<ActivationCheckpointing> policy = symbolizeActivationCheckpointing(value))
       keywords.emplace_back(stringifyActivationCheckpointing(*policy),
                             ActivationCheckpointingAttr::get(context, *policy));
+  for (uint32_t value = 0; value <= getMaxEnumValForDType(); ++value)
+    if (std::optional<DType> dtype = symbolizeDType(value))
+      keywords.emplace_back(stringifyDType(*dtype), DTypeAttr::get(context, *dtype));
   return keywords;
 }
 

@@ -32,9 +32,18 @@ static Tensor readConstant(DenseElementsAttr elements) {
   return tensor;
 }
 
+/// To nearest even, once.
+static double roundToBFloat16(double number) {
+  APFloat value(number);
+  bool losesInfo;
+  value.convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven, &losesInfo);
+  value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
+  return value.convertToDouble();
+}
+
 Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
   for (auto variable : module.getOps<VariableOp>()) {
-    if (variable.getInitializer() == InitializerKind::normal)
+    if (variable.getInitializer() == InitializerKind::normal || variable.getInitializer() == InitializerKind::copy)
       continue;
     Tensor value(variable.getType().getShape());
     llvm::fill(value.values, variable.getInitializer() == InitializerKind::ones ? 1.0 : 0.0);
@@ -43,8 +52,11 @@ Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(
 }
 
 const Tensor *Interpreter::getVariable(StringRef name) const {
-  auto it = variables.find(name.str());
-  return it == variables.end() ? nullptr : &it->second;
+  if (auto it = variables.find(name.str()); it != variables.end())
+    return &it->second;
+  // A copy that was not set has the value that its source has when it is first read; it is written before that changes.
+  auto variable = symbols.lookup<VariableOp>(name);
+  return variable && variable.getSource() ? getVariable(*variable.getSource()) : nullptr;
 }
 
 LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const {
@@ -90,9 +102,13 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
       llvm::map_to_vector(op->getResults(), [](Value value) { return Tensor(getShape(value)); });
   (*rule)(op, Operands(operands), results);
   for (auto [value, tensor] : llvm::zip_equal(op->getResults(), results)) {
-    if (options.roundToFloat32 && getElementTypeOrSelf(value.getType()).isF32())
-      for (double &element : tensor.values)
-        element = static_cast<float>(element);
+    Type element = getElementTypeOrSelf(value.getType());
+    if (options.roundToFloat32 && element.isF32())
+      for (double &number : tensor.values)
+        number = static_cast<float>(number);
+    if (element.isBF16())
+      for (double &number : tensor.values)
+        number = roundToBFloat16(number);
     frame[value] = std::move(tensor);
   }
   return success();

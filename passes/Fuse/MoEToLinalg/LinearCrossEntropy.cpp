@@ -111,9 +111,8 @@ Value ChunkedLoss::buildMatmul(Value lhs, bool transposeLhs, Value rhs, bool tra
   Value value = epilogue->addArgument(b.getF32Type(), b.getLoc());
   if (sum)
     value = b.add(epilogue->addArgument(elementType, b.getLoc()), value);
-  if (elementType != b.getF32Type())
-    value = arith::TruncFOp::create(b, elementType, value);
-  moe_kernel::YieldOp::create(b, value);
+  Value stored = b.round(value, elementType);
+  moe_kernel::YieldOp::create(b, stored);
   return matmul.getResult(0);
 }
 
@@ -152,7 +151,7 @@ SmallVector<Value> ChunkedLoss::buildBackward(Value lossGradient) {
   }
   if (sumType != elementType)
     weightGradient = b.compute(shapeOf(weightGradient), {{weightGradient, {0, 1}}}, {elementType, {0, 1}},
-                               [&](ValueRange v) -> Value { return arith::TruncFOp::create(b, elementType, v[0]); });
+                               [](ValueRange v) { return v[0]; });
   Value hiddenGradient = concat(hiddenGradients);
   return {sumLosses(losses), hiddenGradient, weightGradient};
 }

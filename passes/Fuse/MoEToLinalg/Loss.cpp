@@ -10,11 +10,6 @@
 
 namespace mlir::moe {
 
-/// A float as float32.
-static Value extend(RowsBuilder &b, Value value) {
-  return value.getType().isBF16() ? arith::ExtFOp::create(b, b.getF32Type(), value).getResult() : value;
-}
-
 TokenLosses buildTokenLosses(RowsBuilder &b, const LabelledLogits &tokens) {
   Value logits = tokens.logits;
   Type type = getElementTypeOrSelf(tokens.weights);
@@ -23,15 +18,14 @@ TokenLosses buildTokenLosses(RowsBuilder &b, const LabelledLogits &tokens) {
   Value targets = b.reshape(tokens.targets, {count}), weights = b.reshape(tokens.weights, {count});
 
   RowsBuilder::Output highest{type, {0}, -std::numeric_limits<double>::infinity()}, perToken{type, {0}};
-  Value max = b.compute(extents, {{logits, {0, 1}}}, highest, [&](ValueRange v) -> Value {
-    return arith::MaximumFOp::create(b, v[1], extend(b, v[0]));
-  });
+  Value max = b.compute(extents, {{logits, {0, 1}}}, highest,
+                        [&](ValueRange v) -> Value { return arith::MaximumFOp::create(b, v[1], v[0]); });
   Value sum = b.compute(extents, {{logits, {0, 1}}, {max, {0}}}, perToken,
-                        [&](ValueRange v) { return b.add(v[2], b.exp(b.sub(extend(b, v[0]), v[1]))); });
+                        [&](ValueRange v) { return b.add(v[2], b.exp(b.sub(v[0], v[1]))); });
   Value lse =
       b.compute({count}, {{max, {0}}, {sum, {0}}}, perToken, [&](ValueRange v) { return b.add(v[0], b.log(v[1])); });
   Value losses = b.compute({count}, {{targets, {0}}, {weights, {0}}, {lse, {0}}}, perToken, [&](ValueRange v) {
-    Value chosen = extend(b, b.extract(logits, {b.loop(0), b.toIndex(v[0])}));
+    Value chosen = b.extract(logits, {b.loop(0), b.toIndex(v[0])});
     return b.mul(v[1], b.sub(v[2], chosen));
   });
   return {losses, lse};
@@ -44,14 +38,11 @@ Value buildLogitsGradient(RowsBuilder &b, const LabelledLogits &tokens, Value ls
   int64_t count = shapeOf(logits)[0];
   Value targets = b.reshape(tokens.targets, {count}), weights = b.reshape(tokens.weights, {count});
   return b.compute(shapeOf(logits), {{logits, {0, 1}}, {targets, {0}}, {weights, {0}}, {lse, {0}}, {lossGradient, {}}},
-                   {elementType, {0, 1}}, [&](ValueRange v) -> Value {
+                   {elementType, {0, 1}}, [&](ValueRange v) {
                      Value isTarget = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loop(1), b.toIndex(v[1]));
                      Value oneHot = arith::SelectOp::create(b, isTarget, b.constant(type, 1.0), b.constant(type, 0.0));
-                     Value probability = b.exp(b.sub(extend(b, v[0]), v[3]));
-                     Value gradient = b.mul(b.mul(v[4], v[2]), b.sub(probability, oneHot));
-                     if (elementType == type)
-                       return gradient;
-                     return arith::TruncFOp::create(b, elementType, gradient);
+                     Value probability = b.exp(b.sub(v[0], v[3]));
+                     return b.mul(b.mul(v[4], v[2]), b.sub(probability, oneHot));
                    });
 }
 
