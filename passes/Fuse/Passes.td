@@ -91,8 +91,9 @@ def MoEToLinalgPass : Pass<"moe-to-linalg", "::mlir::func::FuncOp"> {
     %dw_c = moe_kernel.matmul dense(%gradient_c, %hidden_c) extras(%dw_before_c) {transpose_lhs, ...} : ...
     ```
     and at the end `%dh = moe_kernel.concat %dh_0, %dh_1, ...`. A chunk has as many tokens as `logits-bytes` hold the logits of,
-    and no fewer than the model is wide: its logits then take as much memory as the weight's gradient, and what a chunk moves
-    to add to that gradient stays small beside its products. All chunks have the same size if the number of tokens allows.
+    and no fewer than twice the width of the model: its logits then take twice the memory of the weight's gradient, and what a
+    chunk moves to add to that gradient stays small beside its products. All chunks have the same size if the number of
+    tokens allows.
   }];
   let options = [Option<"logitsBytes", "logits-bytes", "int64_t", /*default=*/"64 << 20",
     "Memory that the logits of a chunk of tokens may take">];

@@ -56,13 +56,13 @@ func.func @bf16(%h: tensor<300x8xbf16>, %w: tensor<64x8xbf16>, %t: tensor<300xi3
 
 // -----
 
-// A chunk is never much shorter than the model is wide: 512 tokens, though 65536 bytes hold the logits of 256.
+// A chunk has twice as many tokens as the model is wide: 512, though 65536 bytes hold the logits of 256.
 // CHECK-LABEL: func.func @wide(
 // CHECK:         moe_kernel.matmul {{.*}} -> tensor<512x64xf32>
 // CHECK:         moe_kernel.matmul {{.*}} -> tensor<512x64xf32>
 // CHECK-NOT:     moe_kernel.matmul
-func.func @wide(%h: tensor<1024x512xf32>, %w: tensor<64x512xf32>, %t: tensor<1024xi32>, %u: tensor<1024xf32>) -> tensor<f32> {
+func.func @wide(%h: tensor<1024x256xf32>, %w: tensor<64x256xf32>, %t: tensor<1024xi32>, %u: tensor<1024xf32>) -> tensor<f32> {
   %loss = moe.linear_cross_entropy %h, %w, %t, %u
-      : (tensor<1024x512xf32>, tensor<64x512xf32>, tensor<1024xi32>, tensor<1024xf32>) -> tensor<f32>
+      : (tensor<1024x256xf32>, tensor<64x256xf32>, tensor<1024xi32>, tensor<1024xf32>) -> tensor<f32>
   return %loss : tensor<f32>
 }
