@@ -69,6 +69,36 @@ TEST_F(InterpreterTest, NormalisedTopKIsASoftmaxOfTheChosen) {
   EXPECT_NEAR((*results)[0][1], 1.0 / (1.0 + std::exp(2.0 - 1.25)), 1e-15);
 }
 
+// The loss of a projection is that of its logits, and so are the gradients: computed in the same order, the same bits.
+TEST_F(InterpreterTest, LinearCrossEntropy) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%h: tensor<2x2xf64>, %w: tensor<3x2xf64>, %t: tensor<2xi32>, %u: tensor<2xf64>, %g: tensor<f64>)
+        -> (tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>, tensor<f64>, tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>) {
+      %logits = moe.linear %h, %w : (tensor<2x2xf64>, tensor<3x2xf64>) -> tensor<2x3xf64>
+      %loss, %lse = moe.cross_entropy %logits, %t, %u
+          : (tensor<2x3xf64>, tensor<2xi32>, tensor<2xf64>) -> (tensor<f64>, tensor<2xf64>)
+      %d = moe.cross_entropy_backward %logits, %t, %u, %lse, %g
+          : (tensor<2x3xf64>, tensor<2xi32>, tensor<2xf64>, tensor<2xf64>, tensor<f64>) -> tensor<2x3xf64>
+      %dh = moe.matmul %d, %w : (tensor<2x3xf64>, tensor<3x2xf64>) -> tensor<2x2xf64>
+      %dw = moe.matmul %d, %h {transpose_lhs} : (tensor<2x3xf64>, tensor<2x2xf64>) -> tensor<3x2xf64>
+      %forward = moe.linear_cross_entropy %h, %w, %t, %u
+          : (tensor<2x2xf64>, tensor<3x2xf64>, tensor<2xi32>, tensor<2xf64>) -> tensor<f64>
+      %backward:3 = moe.linear_cross_entropy_backward %h, %w, %t, %u, %g
+          : (tensor<2x2xf64>, tensor<3x2xf64>, tensor<2xi32>, tensor<2xf64>, tensor<f64>)
+          -> (tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>)
+      return %loss, %dh, %dw, %forward, %backward#0, %backward#1, %backward#2
+          : tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>, tensor<f64>, tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>
+    })");
+  Tensor hidden({2, 2}, {0.5, -1.0, 2.0, 0.25}), weight({3, 2}, {1.0, 0.5, -0.5, 1.5, 0.25, -2.0});
+  Tensor targets({2}, {2, 0}), weights({2}, {0.5, 2.0});
+  auto results = interpreter.call("f", {hidden, weight, targets, weights, Tensor::scalar(0.125)});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_EQ((*results)[3].values, (*results)[0].values);
+  EXPECT_EQ((*results)[4].values, (*results)[0].values);
+  EXPECT_EQ((*results)[5].values, (*results)[1].values);
+  EXPECT_EQ((*results)[6].values, (*results)[2].values);
+}
+
 // Rows of an expert keep the order of their tokens; an expert without rows has an empty range.
 TEST_F(InterpreterTest, RoutingPlan) {
   Interpreter interpreter = interpret(R"(

@@ -89,6 +89,29 @@ const Description descriptions[] = {
         }
       }
       moe.training (batch_size = 1, sequence_length = 5)
+    {"FullCheckpointing", R"(
+      moe.model @full (vocab_size = 11, hidden_size = 6) {
+        moe.layers (count = 1) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 2, head_dim = 2)
+          moe.mlp (intermediate_size = 5)
+        }
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 2, head_dim = 2)
+          moe.sparse_mlp (num_experts = 4, top_k = 2, moe_intermediate_size = 3, num_shared_experts = 1,
+                          scoring_func = sigmoid, routed_scaling_factor = 1.5, aux_loss_alpha = 0.1,
+                          bias_update_rate = 0.01)
+        }
+      }
+      moe.training (batch_size = 2, sequence_length = 4, activation_checkpointing = full)
+    )"},
+    {"NoCheckpointing", R"(
+      moe.model @none (vocab_size = 7, hidden_size = 4) {
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 1, head_dim = 2)
+          moe.sparse_mlp (num_experts = 5, top_k = 3, moe_intermediate_size = 3, aux_loss_alpha = 0.1)
+        }
+      }
+      moe.training (batch_size = 1, sequence_length = 5, activation_checkpointing = none)
     )"},
     {"EveryExpertForEveryToken", R"(
       moe.model @all (vocab_size = 7, hidden_size = 4) {

@@ -113,11 +113,21 @@ def MoE_TrainingOp : MoE_LayerOp<"training"> {
     With `packed_documents` a row of tokens holds several documents one after the other, and a token sees nothing of
     the documents before its own: both entry points take the input `positions`, int32 [batch_size, sequence_length],
     the number of each token in its document. A document cut by the end of a row starts anew, at 0, in the next.
+
+    `activation_checkpointing` says what a layer keeps from its forward pass for its backward pass; what is not kept is
+    computed again, with the same result:
+    * `none`: every value that a gradient is computed from.
+    * `selective`: the results of matrix products, attention and routing, but not what costs a pass over memory at most
+      (norms, rotary embedding, activations, dispatch, casts) to compute from what is kept.
+    * `full`: the inputs of the layer, and the routing of its tokens. The backward pass computes the layer's forward pass
+      a second time.
   }];
   let arguments = (ins I64Attr:$batch_size, I64Attr:$sequence_length,
     DefaultValuedAttr<F64Attr, "0.9">:$beta1, DefaultValuedAttr<F64Attr, "0.95">:$beta2,
     DefaultValuedAttr<F64Attr, "1.0e-8">:$epsilon, DefaultValuedAttr<F64Attr, "0.1">:$weight_decay,
-    DefaultValuedAttr<F64Attr, "1.0">:$max_grad_norm, DefaultValuedAttr<BoolAttr, "false">:$packed_documents);
+    DefaultValuedAttr<F64Attr, "1.0">:$max_grad_norm, DefaultValuedAttr<BoolAttr, "false">:$packed_documents,
+    DefaultValuedAttr<MoE_ActivationCheckpointingAttr,
+                      "::mlir::moe::ActivationCheckpointing::selective">:$activation_checkpointing);
 }
 
 def MoE_ServingOp : MoE_LayerOp<"serving"> {

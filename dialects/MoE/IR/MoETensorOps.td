@@ -384,6 +384,29 @@ def MoE_CrossEntropyBackwardOp : MoE_TensorOp<"cross_entropy_backward"> {
   let results = (outs MoE_Matrix:$logits_gradient);
 }
 
+def MoE_LinearCrossEntropyOp : MoE_DifferentiableOp<"linear_cross_entropy"> {
+  let summary = "cross_entropy of linear, whose logits need never exist all at once";
+  let description = [{
+    `loss_sum` = Σ_t weights[t] · −log softmax(hidden[t] · weightᵀ)[targets[t]] with `hidden` [T, d] and `weight` [V, d],
+    `targets` int32 and `weights` with T elements, any shape; see `cross_entropy` and `linear`. The logits are float32
+    whatever the operands hold. They are computed for some tokens at a time (see `moe-to-linalg`): [T, V] would be the
+    largest tensor of the step. targets and weights have no gradient.
+  }];
+  let arguments = (ins MoE_Matrix:$hidden, MoE_Matrix:$weight, MoE_IndexTensor:$targets, MoE_StatTensor:$weights);
+  let results = (outs MoE_Scalar:$loss_sum);
+}
+def MoE_LinearCrossEntropyBackwardOp : MoE_TensorOp<"linear_cross_entropy_backward"> {
+  let summary = "gradients of linear_cross_entropy, and the loss on the way";
+  let description = [{
+    With p = softmax(hidden · weightᵀ) and D[t, v] = loss_gradient · weights[t] · (p[t, v] − [v = targets[t]]):
+    `hidden_gradient` = D · weight, `weight_gradient` = Dᵀ · hidden, summed in float32 over the tokens in order. Needs the
+    logits and so gives `loss_sum` too: `moe-merge-loss` takes it from here, and no product is computed twice.
+  }];
+  let arguments = (ins MoE_Matrix:$hidden, MoE_Matrix:$weight, MoE_IndexTensor:$targets, MoE_StatTensor:$weights,
+    MoE_Scalar:$loss_gradient);
+  let results = (outs MoE_Scalar:$loss_sum, MoE_Matrix:$hidden_gradient, MoE_Matrix:$weight_gradient);
+}
+
 def MoE_GlobalNormOp : MoE_TensorOp<"global_norm"> {
   let summary = "√Σ x² over all elements of all operands, in a fixed order";
   let description = [{After differentiation only: no gradient.}];

@@ -611,6 +611,31 @@ LogicalResult CrossEntropyBackwardOp::verify() {
       .statistics(logits, {{"weights", getWeights()}, {"lse", getLse()}, {"loss_gradient", getLossGradient()}});
 }
 
+/// What linear_cross_entropy and its gradient have in common.
+template <typename OpT> static Checks checkLinearCrossEntropy(OpT op) {
+  Value hidden = op.getHidden(), weight = op.getWeight();
+  int64_t tokens = rowsOf(hidden);
+  return Checks(op)
+      .shape({"weight", weight}, {rowsOf(weight), columnsOf(hidden)}, "[V, d]")
+      .elements({"targets", op.getTargets()}, tokens, "T")
+      .elements({"weights", op.getWeights()}, tokens, "T")
+      .sameElementType({{"hidden", hidden}, {"weight", weight}})
+      .statistics(hidden, {{"weights", op.getWeights()}, {"loss_sum", op.getLossSum()}});
+}
+
+LogicalResult LinearCrossEntropyOp::verify() { return checkLinearCrossEntropy(*this); }
+
+LogicalResult LinearCrossEntropyBackwardOp::verify() {
+  Value hidden = getHidden(), weight = getWeight();
+  return checkLinearCrossEntropy(*this)
+      .shape({"hidden_gradient", getHiddenGradient()}, typeOf(hidden).getShape(), "hidden")
+      .shape({"weight_gradient", getWeightGradient()}, typeOf(weight).getShape(), "weight")
+      .sameElementType({{"hidden", hidden},
+                        {"hidden_gradient", getHiddenGradient()},
+                        {"weight_gradient", getWeightGradient()}})
+      .statistics(hidden, {{"loss_gradient", getLossGradient()}});
+}
+
 LogicalResult GlobalNormOp::verify() {
   if (getInputs().empty())
     return emitOpError("has no operands; the norm of nothing is not needed");

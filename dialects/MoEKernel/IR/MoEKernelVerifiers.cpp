@@ -234,6 +234,41 @@ LogicalResult MatmulOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
+// Parts of tensors
+//===----------------------------------------------------------------------===//
+
+static int64_t countOf(Value value) { return cast<RankedTensorType>(value.getType()).getNumElements(); }
+
+static LogicalResult verifyPart(Operation *op, const Twine &name, Value part, Value whole, int64_t offset) {
+  Type partType = getElementTypeOrSelf(part), wholeType = getElementTypeOrSelf(whole);
+  if (partType != wholeType)
+    return op->emitOpError() << name << " holds " << partType << " but the whole holds " << wholeType;
+  if (int64_t bytes = offset * wholeType.getIntOrFloatBitWidth() / 8; bytes % kBufferAlignment != 0)
+    return op->emitOpError() << name << " starts at byte " << bytes << ", which is not a multiple of "
+                             << kBufferAlignment;
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  int64_t offset = getOffset(), size = countOf(getResult()), available = countOf(getSource());
+  if (offset < 0 || offset + size > available)
+    return emitOpError() << "takes elements " << offset << " to " << offset + size << " but source has " << available;
+  return verifyPart(*this, "result", getResult(), getSource(), offset);
+}
+
+LogicalResult ConcatOp::verify() {
+  int64_t offset = 0;
+  for (auto [index, input] : llvm::enumerate(getInputs())) {
+    if (failed(verifyPart(*this, "operand " + Twine(index), input, getResult(), offset)))
+      return failure();
+    offset += countOf(input);
+  }
+  if (offset != countOf(getResult()))
+    return emitOpError() << "operands have " << offset << " elements but the result has " << countOf(getResult());
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Attention
 //===----------------------------------------------------------------------===//
 

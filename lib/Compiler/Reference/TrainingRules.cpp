@@ -30,6 +30,36 @@ static void crossEntropyBackward(CrossEntropyBackwardOp op, Operands operands, R
       results[0].row(t)[v] = g * weights[t] * (std::exp(logits.row(t)[v] - lse[t]) - (v == targets[t]));
 }
 
+/// Calls `visit` for each token with its row of logits, its log-sum-exp and its loss.
+static void forEachTokenLoss(Operands operands,
+                             llvm::function_ref<void(int64_t, llvm::ArrayRef<double>, double, double)> visit) {
+  const Tensor &hidden = operands[0], &weight = operands[1], &targets = operands[2], &weights = operands[3];
+  std::vector<double> logits(weight.rows());
+  for (int64_t t : seq(hidden.rows())) {
+    for (int64_t v : seq(weight.rows()))
+      logits[v] = dot(hidden.row(t), weight.row(v));
+    double lse = logSumExp(logits);
+    visit(t, logits, lse, weights[t] * (lse - logits[targets[t]]));
+  }
+}
+
+static void linearCrossEntropy(LinearCrossEntropyOp op, Operands operands, Results results) {
+  forEachTokenLoss(operands, [&](int64_t, llvm::ArrayRef<double>, double, double loss) { results[0][0] += loss; });
+}
+
+static void linearCrossEntropyBackward(LinearCrossEntropyBackwardOp op, Operands operands, Results results) {
+  const Tensor &hidden = operands[0], &weight = operands[1], &targets = operands[2], &weights = operands[3];
+  double g = operands[4][0];
+  forEachTokenLoss(operands, [&](int64_t t, llvm::ArrayRef<double> logits, double lse, double loss) {
+    results[0][0] += loss;
+    for (int64_t v : seq(weight.rows())) {
+      double gradient = g * weights[t] * (std::exp(logits[v] - lse) - (v == targets[t]));
+      addScaled(results[1].row(t), gradient, weight.row(v));
+      addScaled(results[2].row(v), gradient, hidden.row(t));
+    }
+  });
+}
+
 static void globalNorm(GlobalNormOp op, Operands operands, Results results) {
   double sum = 0.0;
   for (unsigned i : seq(operands.size()))
@@ -65,6 +95,8 @@ static void adamW(AdamWOp op, Operands operands, Results results) {
 void mlir::moe::reference::addTrainingRules(Rules &rules) {
   rules.add<CrossEntropyOp>(crossEntropy);
   rules.add<CrossEntropyBackwardOp>(crossEntropyBackward);
+  rules.add<LinearCrossEntropyOp>(linearCrossEntropy);
+  rules.add<LinearCrossEntropyBackwardOp>(linearCrossEntropyBackward);
   rules.add<GlobalNormOp>(globalNorm);
   rules.add<AdamWOp>(adamW);
 }

@@ -803,6 +803,44 @@ func.func @cross_entropy_backward(%0: tensor<6x10xf32>, %1: tensor<6xi32>, %2: t
 
 // -----
 
+func.func @linear_cross_entropy(%0: tensor<6x8xf32>, %1: tensor<10x7xf32>, %2: tensor<6xi32>, %3: tensor<6xf32>) {
+  // expected-error @+1 {{weight is [10, 7] but [V, d] is [10, 8]}}
+  %r = moe.linear_cross_entropy %0, %1, %2, %3
+    : (tensor<6x8xf32>, tensor<10x7xf32>, tensor<6xi32>, tensor<6xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy(%0: tensor<6x8xf32>, %1: tensor<10x8xbf16>, %2: tensor<6xi32>, %3: tensor<6xf32>) {
+  // expected-error @+1 {{weight holds 'bf16' but hidden holds 'f32'}}
+  %r = moe.linear_cross_entropy %0, %1, %2, %3
+    : (tensor<6x8xf32>, tensor<10x8xbf16>, tensor<6xi32>, tensor<6xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy_backward(%0: tensor<6x8xf32>, %1: tensor<10x8xf32>, %2: tensor<5xi32>, %3: tensor<6xf32>, %4: tensor<f32>) {
+  // expected-error @+1 {{targets has 5 elements but T is 6}}
+  %r:3 = moe.linear_cross_entropy_backward %0, %1, %2, %3, %4
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<5xi32>, tensor<6xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<6x8xf32>, tensor<10x8xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy_backward(%0: tensor<6x8xf32>, %1: tensor<10x8xf32>, %2: tensor<6xi32>, %3: tensor<6xf32>, %4: tensor<f32>) {
+  // expected-error @+1 {{weight_gradient is [8, 10] but weight is [10, 8]}}
+  %r:3 = moe.linear_cross_entropy_backward %0, %1, %2, %3, %4
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<6xi32>, tensor<6xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<6x8xf32>, tensor<8x10xf32>)
+  return
+}
+
+// -----
+
 func.func @global_norm() {
   // expected-error @+1 {{has no operands; the norm of nothing is not needed}}
   %r = moe.global_norm : () -> tensor<f32>

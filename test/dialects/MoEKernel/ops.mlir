@@ -179,3 +179,13 @@ func.func @launch(%x: tensor<8x12xf32>) -> tensor<2x4xf32> {
   %0 = moe_kernel.launch @rows(%x) {label = "layers.0/sum"} : (tensor<8x12xf32>) -> tensor<2x4xf32>
   return %0 : tensor<2x4xf32>
 }
+
+// Parts of tensors, with shapes of their own.
+// CHECK-LABEL: func.func @parts(
+func.func @parts(%x: tensor<4x64xi32>, %y: tensor<64xi32>) -> tensor<3x64xi32> {
+  // CHECK: moe_kernel.slice %{{.*}}[128] : tensor<4x64xi32> -> tensor<128xi32>
+  %0 = moe_kernel.slice %x[128] : tensor<4x64xi32> -> tensor<128xi32>
+  // CHECK: moe_kernel.concat %{{.*}}, %{{.*}} : (tensor<128xi32>, tensor<64xi32>) -> tensor<3x64xi32>
+  %1 = moe_kernel.concat %0, %y : (tensor<128xi32>, tensor<64xi32>) -> tensor<3x64xi32>
+  return %1 : tensor<3x64xi32>
+}

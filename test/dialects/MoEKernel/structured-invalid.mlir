@@ -368,3 +368,43 @@ func.func @mixed_squares(%a: tensor<4xf32>, %b: tensor<4xbf16>) {
   %0 = moe_kernel.sum_of_squares %a, %b {chunk = 8 : i64} : (tensor<4xf32>, tensor<4xbf16>) -> tensor<2xf32>
   return
 }
+
+// -----
+
+func.func @slice_beyond(%x: tensor<512x4xf32>) {
+  // expected-error @+1 {{takes elements 1024 to 2176 but source has 2048}}
+  %0 = moe_kernel.slice %x[1024] : tensor<512x4xf32> -> tensor<288x4xf32>
+  return
+}
+
+// -----
+
+func.func @slice_unaligned(%x: tensor<512x4xf32>) {
+  // expected-error @+1 {{result starts at byte 400, which is not a multiple of 256}}
+  %0 = moe_kernel.slice %x[100] : tensor<512x4xf32> -> tensor<64x4xf32>
+  return
+}
+
+// -----
+
+func.func @slice_type(%x: tensor<512x4xf32>) {
+  // expected-error @+1 {{result holds 'i32' but the whole holds 'f32'}}
+  %0 = moe_kernel.slice %x[0] : tensor<512x4xf32> -> tensor<64x4xi32>
+  return
+}
+
+// -----
+
+func.func @concat_unaligned(%x: tensor<10xf32>, %y: tensor<54xf32>) {
+  // expected-error @+1 {{operand 1 starts at byte 40, which is not a multiple of 256}}
+  %0 = moe_kernel.concat %x, %y : (tensor<10xf32>, tensor<54xf32>) -> tensor<64xf32>
+  return
+}
+
+// -----
+
+func.func @concat_size(%x: tensor<64xf32>, %y: tensor<64xf32>) {
+  // expected-error @+1 {{operands have 128 elements but the result has 192}}
+  %0 = moe_kernel.concat %x, %y : (tensor<64xf32>, tensor<64xf32>) -> tensor<192xf32>
+  return
+}
