@@ -167,7 +167,7 @@ TEST(ReferenceCoverage, EveryTensorOpHasARule) {
   MLIRContext context;
   context.loadDialect<MoEDialect>();
   for (StringRef name : findOps(context, [](auto op) { return op.template hasInterface<MemoryEffectOpInterface>(); }))
-    EXPECT_TRUE(Rules::get().lookup(name)) << name.str() << " has no rule in the reference interpreter";
+    EXPECT_TRUE(Rules<double>::get().lookup(name)) << name.str() << " has no rule in the reference interpreter";
 }
 
 } // namespace

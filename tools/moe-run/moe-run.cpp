@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
   const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app),
-                                   run::addBench(app), run::addDoctor(app)};
+                                   run::addBench(app), run::addDoctor(app), run::addConformance(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

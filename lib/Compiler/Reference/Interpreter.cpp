@@ -7,6 +7,7 @@
 #include "lib/Compiler/Reference/Interpreter.h"
 
 #include "dialects/MoE/IR/MoEOps.h"
+#include "lib/Compiler/Reference/Rounding.h"
 #include "lib/Compiler/Reference/Rules.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -18,8 +19,8 @@ static constexpr StringLiteral kNameAttr = "moe.name";
 
 static ArrayRef<int64_t> getShape(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
 
-static Tensor readConstant(DenseElementsAttr elements) {
-  Tensor tensor(elements.getType().getShape());
+template <typename Number> static TensorOf<Number> readConstant(DenseElementsAttr elements) {
+  TensorOf<Number> tensor(elements.getType().getShape());
   if (isa<FloatType>(elements.getElementType()))
     llvm::transform(elements.getValues<APFloat>(), tensor.values.begin(), [](APFloat value) {
       bool losesInfo;
@@ -32,7 +33,8 @@ static Tensor readConstant(DenseElementsAttr elements) {
   return tensor;
 }
 
-Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
+template <typename Number>
+InterpreterOf<Number>::InterpreterOf(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
   for (auto variable : module.getOps<VariableOp>()) {
     if (variable.getInitializer() == InitializerKind::normal)
       continue;
@@ -42,12 +44,14 @@ Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(
   }
 }
 
-const Tensor *Interpreter::getVariable(StringRef name) const {
+template <typename Number>
+auto InterpreterOf<Number>::getVariable(StringRef name) const -> const Tensor * {
   auto it = variables.find(name.str());
   return it == variables.end() ? nullptr : &it->second;
 }
 
-LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const {
+template <typename Number>
+LogicalResult InterpreterOf<Number>::checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const {
   if (cast<RankedTensorType>(type).getShape() == ArrayRef(tensor.shape))
     return success();
   InFlightDiagnostic error = where->emitError() << what << " has shape [";
@@ -55,7 +59,18 @@ LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const 
   return error << "] but the type is " << type;
 }
 
-LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
+/// Rounds a result as it is stored in a tensor of that type.
+template <typename Number> void InterpreterOf<Number>::store(Tensor &tensor, Type elementType) const {
+  if (elementType.isBF16())
+    for (Number &element : tensor.values)
+      element = roundToBF16(element);
+  else if (elementType.isF32() && options.roundToFloat32)
+    for (Number &element : tensor.values)
+      element = reference::roundToFloat32(element);
+}
+
+template <typename Number>
+LogicalResult InterpreterOf<Number>::execute(Operation *op, Frame &frame) {
   if (auto call = dyn_cast<func::CallOp>(op)) {
     auto arguments = llvm::map_to_vector(call.getOperands(), [&](Value operand) { return frame.at(operand); });
     FailureOr<SmallVector<Tensor>> results = callFunction(symbols.lookup<func::FuncOp>(call.getCallee()), arguments);
@@ -66,7 +81,7 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
     return success();
   }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    frame[constant] = readConstant(cast<DenseElementsAttr>(constant.getValue()));
+    frame[constant] = readConstant<Number>(cast<DenseElementsAttr>(constant.getValue()));
     return success();
   }
   if (auto read = dyn_cast<ReadOp>(op)) {
@@ -81,24 +96,23 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
     return success();
   }
 
-  const Rules::Rule *rule = Rules::get().lookup(op->getName().getStringRef());
+  const typename Rules<Number>::Rule *rule = Rules<Number>::get().lookup(op->getName().getStringRef());
   if (!rule)
     return op->emitOpError("has no rule in the reference interpreter");
   SmallVector<const Tensor *> operands =
       llvm::map_to_vector(op->getOperands(), [&](Value operand) -> const Tensor * { return &frame.at(operand); });
   SmallVector<Tensor> results =
       llvm::map_to_vector(op->getResults(), [](Value value) { return Tensor(getShape(value)); });
-  (*rule)(op, Operands(operands), results);
+  (*rule)(op, Operands<Number>(operands), results);
   for (auto [value, tensor] : llvm::zip_equal(op->getResults(), results)) {
-    if (options.roundToFloat32 && getElementTypeOrSelf(value.getType()).isF32())
-      for (double &element : tensor.values)
-        element = static_cast<float>(element);
+    store(tensor, getElementTypeOrSelf(value.getType()));
     frame[value] = std::move(tensor);
   }
   return success();
 }
 
-FailureOr<SmallVector<Tensor>> Interpreter::callFunction(func::FuncOp func, ArrayRef<Tensor> arguments) {
+template <typename Number>
+auto InterpreterOf<Number>::callFunction(func::FuncOp func, ArrayRef<Tensor> arguments) -> FailureOr<SmallVector<Tensor>> {
   if (func.isExternal())
     return func.emitError("has no body to interpret");
   Frame frame;
@@ -113,7 +127,8 @@ FailureOr<SmallVector<Tensor>> Interpreter::callFunction(func::FuncOp func, Arra
   return llvm::map_to_vector(func.front().getTerminator()->getOperands(), [&](Value value) { return frame.at(value); });
 }
 
-FailureOr<SmallVector<Tensor>> Interpreter::call(StringRef function, ArrayRef<Tensor> arguments) {
+template <typename Number>
+auto InterpreterOf<Number>::call(StringRef function, ArrayRef<Tensor> arguments) -> FailureOr<SmallVector<Tensor>> {
   auto func = symbols.lookup<func::FuncOp>(function);
   if (!func)
     return symbols.getOp()->emitError() << "has no function '" << function << "'";
@@ -127,7 +142,8 @@ FailureOr<SmallVector<Tensor>> Interpreter::call(StringRef function, ArrayRef<Te
   return results;
 }
 
-FailureOr<NamedTensors> Interpreter::run(StringRef entry, const NamedTensors &inputs) {
+template <typename Number>
+auto InterpreterOf<Number>::run(StringRef entry, const NamedTensors &inputs) -> FailureOr<NamedTensors> {
   auto func = symbols.lookup<func::FuncOp>(entry);
   if (!func)
     return symbols.getOp()->emitError() << "has no function '" << entry << "'";
@@ -151,3 +167,6 @@ FailureOr<NamedTensors> Interpreter::run(StringRef entry, const NamedTensors &in
       outputs[name.str()] = std::move(result);
   return outputs;
 }
+
+template class mlir::moe::reference::InterpreterOf<double>;
+template class mlir::moe::reference::InterpreterOf<Bounded>;

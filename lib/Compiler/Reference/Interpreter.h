@@ -17,6 +17,7 @@
 #ifndef LIB_COMPILER_REFERENCE_INTERPRETER_H
 #define LIB_COMPILER_REFERENCE_INTERPRETER_H
 
+#include "lib/Compiler/Reference/Bounded.h"
 #include "lib/Compiler/Reference/Tensor.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -29,10 +30,14 @@ struct InterpreterOptions {
   bool roundToFloat32 = false;
 };
 
-class Interpreter {
+/// In float64; with Bounded as Number the same, and with a bound of what a float32 computation may differ by.
+template <typename Number> class InterpreterOf {
 public:
+  using Tensor = TensorOf<Number>;
+  using NamedTensors = std::map<std::string, Tensor>;
+
   /// Variables initialised with zeros or ones have those values; the others have none until set.
-  explicit Interpreter(ModuleOp module, InterpreterOptions options = {});
+  explicit InterpreterOf(ModuleOp module, InterpreterOptions options = {});
 
   void setVariable(StringRef name, Tensor value) { variables[name.str()] = std::move(value); }
   /// Null if the variable has no value.
@@ -50,6 +55,7 @@ private:
 
   FailureOr<SmallVector<Tensor>> callFunction(func::FuncOp func, ArrayRef<Tensor> arguments);
   LogicalResult execute(Operation *op, Frame &frame);
+  void store(Tensor &tensor, Type elementType) const;
   LogicalResult checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const;
 
   SymbolTable symbols;
@@ -58,6 +64,8 @@ private:
   /// What moe.write has written; visible after the call.
   NamedTensors written;
 };
+
+using Interpreter = InterpreterOf<double>;
 
 } // namespace mlir::moe::reference
 
