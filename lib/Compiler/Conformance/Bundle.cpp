@@ -45,7 +45,7 @@ class Recorder {
 public:
   explicit Recorder(ModuleOp module) : interpreter(module) {}
 
-  LogicalResult record(func::FuncOp entry);
+  LogicalResult record(func::FuncOp entry, StringRef inputsOf);
   const TensorFile &getFile() const { return file; }
 
 private:
@@ -54,15 +54,17 @@ private:
 };
 } // namespace
 
-LogicalResult Recorder::record(func::FuncOp entry) {
+/// Inputs that the entry point `inputsOf` has are there already.
+LogicalResult Recorder::record(func::FuncOp entry, StringRef inputsOf) {
   FailureOr<SmallVector<Tensor>> drawn = drawInputs(entry);
   if (failed(drawn))
     return failure();
   SmallVector<BoundedTensor> inputs;
   for (auto [index, tensor] : llvm::enumerate(*drawn)) {
     inputs.emplace_back(tensor.shape, std::vector<Bounded>(tensor.values.begin(), tensor.values.end()));
-    file.add((entry.getName() + "/input/" + getInputName(entry, index)).str(),
-             toFileType(entry.getArgumentTypes()[index]), tensor.shape, tensor.values);
+    std::string name = (inputsOf + "/input/" + getInputName(entry, index)).str();
+    if (!file.contains(name))
+      file.add(name, toFileType(entry.getArgumentTypes()[index]), tensor.shape, tensor.values);
   }
   FailureOr<SmallVector<BoundedTensor>> outputs = interpreter.call(entry.getName(), inputs);
   if (failed(outputs))
@@ -110,13 +112,14 @@ LogicalResult conformance::writeBundle(const BundleOptions &options, MLIRContext
 
   Recorder recorder(list->getModule());
   llvm::json::Array cases;
-  auto record = [&](const Case &listed, func::FuncOp entry) -> LogicalResult {
+  auto record = [&](Case listed, func::FuncOp entry) -> LogicalResult {
     cases.push_back(llvm::json::Object{{"entry", entry.getName()},
                                        {"op", listed.op},
                                        {"case", listed.name},
                                        {"storage", listed.storage},
+                                       {"inputs", listed.forward.getName()},
                                        {"gradient", entry != listed.forward}});
-    return recorder.record(entry);
+    return recorder.record(entry, listed.forward.getName());
   };
   for (const Case &listed : list->cases)
     if (failed(record(listed, listed.forward)) || (listed.gradient && failed(record(listed, listed.gradient))))

@@ -9,7 +9,7 @@
 /// A bundle is a folder that `moe-run conformance` takes: an artifact per target, whose entry points are the cases, and
 /// `cases.safetensors` with, for each entry point and the names of its inputs and outputs,
 ///
-///   <entry>/input/<name>          drawn, in the type of the input
+///   <entry>/input/<name>          drawn, in the type of the input; those of a gradient are at its forward entry
 ///   <entry>/expected/<name>       what the reference computes, F64; I32 for integers, which must be equal
 ///   <entry>/tolerance/<name>      F32: how far each element of a float output may be away, see Bounded.h
 ///

@@ -19,6 +19,7 @@ class TensorFile {
 public:
   enum class Type { I32, BF16, F32, F64 };
 
+  bool contains(StringRef name) const { return header.get(name); }
   /// Values are rounded to `type`, to nearest even.
   void add(StringRef name, Type type, ArrayRef<int64_t> shape, ArrayRef<double> values);
   /// `metadata` becomes the header's `__metadata__.conformance`, as text.

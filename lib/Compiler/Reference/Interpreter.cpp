@@ -64,7 +64,7 @@ template <typename Number> void InterpreterOf<Number>::store(Tensor &tensor, Typ
   if (elementType.isBF16())
     for (Number &element : tensor.values)
       element = roundToBF16(element);
-  else if (elementType.isF32() && options.roundToFloat32)
+  else if (elementType.isF32() && (options.roundToFloat32 || std::is_same_v<Number, Bounded>))
     for (Number &element : tensor.values)
       element = reference::roundToFloat32(element);
 }

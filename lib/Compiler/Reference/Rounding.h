@@ -26,6 +26,7 @@ inline Bounded roundToBF16(const Bounded &number) {
   return rounded.widened(number.error() + 0x1p-7 * std::abs(number.value()));
 }
 
+/// A number that has an error keeps its value.
 inline double roundToFloat32(double value) { return static_cast<float>(value); }
 inline Bounded roundToFloat32(const Bounded &number) {
   return number.widened(Bounded::kUnitRoundoff * std::abs(number.value()));

@@ -94,7 +94,10 @@ template <typename Number> Number logSumExp(ArrayRef<Number> x) {
     sum += exp(value - largest);
   return largest + log(sum);
 }
-template <typename Number> Number sigmoid(const Number &x) { return 1.0 / (1.0 + exp(-x)); }
+template <typename Number> Number sigmoid(const Number &x) {
+  // Of two equal forms the one that cannot overflow.
+  return x < 0.0 ? exp(x) / (1.0 + exp(x)) : 1.0 / (1.0 + exp(-x));
+}
 
 } // namespace mlir::moe::reference
 

@@ -25,7 +25,7 @@ static std::optional<std::vector<ConformanceCase>> readList(const std::string &t
     auto word = [&](const char *key) {
       return entry.is_object() && entry.contains(key) && entry[key].is_string() ? entry[key].get<std::string>() : "";
     };
-    cases.push_back({word("entry"), word("op"), word("case"), word("storage"), false});
+    cases.push_back({word("entry"), word("op"), word("case"), word("storage"), word("inputs"), false});
     if (cases.back().entry.empty())
       return std::nullopt;
     cases.back().gradient = entry.value("gradient", Json(false)) == Json(true);
@@ -56,14 +56,21 @@ Result<ConformanceBundle> ConformanceBundle::open(const std::string &directory) 
   return bundle;
 }
 
-Result<TensorView> ConformanceBundle::find(const ConformanceCase &listed, const char *kind,
-                                           const std::string &name) const {
-  const std::string key = listed.entry + "/" + kind + "/" + name;
+Result<TensorView> ConformanceBundle::find(const std::string &tensor) const {
   const auto &tensors = file.directory().tensors;
-  const auto found = tensors.find(key);
+  const auto found = tensors.find(tensor);
   if (found == tensors.end())
-    return Status(ErrorCode::corruptFile, path + "/cases.safetensors has no tensor '" + key + "'");
+    return Status(ErrorCode::corruptFile, path + "/cases.safetensors has no tensor '" + tensor + "'");
   return found->second;
+}
+
+Result<TensorView> ConformanceBundle::findInput(const ConformanceCase &listed, const std::string &name) const {
+  return find(listed.inputs + "/input/" + name);
+}
+
+Result<TensorView> ConformanceBundle::findOutput(const ConformanceCase &listed, const char *kind,
+                                                 const std::string &name) const {
+  return find(listed.entry + "/" + kind + "/" + name);
 }
 
 std::optional<std::string> findConformanceBundle() {

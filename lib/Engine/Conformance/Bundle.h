@@ -19,6 +19,7 @@ namespace moe::engine {
 struct ConformanceCase {
   std::string entry;             ///< "linear.odd_sizes.f32.gradient"
   std::string op, name, storage; ///< "linear", "odd_sizes", "f32"
+  std::string inputs;            ///< The entry point whose inputs it takes: its own, or that of the forward function.
   bool gradient = false;
 };
 
@@ -33,10 +34,12 @@ public:
   /// The paths of its artifacts, sorted.
   const std::vector<std::string> &artifacts() const { return compiled; }
 
-  /// `kind` is "input", "expected" or "tolerance". Errors: ErrorCode::corruptFile if it is not there.
-  Result<TensorView> find(const ConformanceCase &listed, const char *kind, const std::string &name) const;
+  /// `kind` is "expected" or "tolerance". Errors: ErrorCode::corruptFile if it is not there.
+  Result<TensorView> findInput(const ConformanceCase &listed, const std::string &name) const;
+  Result<TensorView> findOutput(const ConformanceCase &listed, const char *kind, const std::string &name) const;
 
 private:
+  Result<TensorView> find(const std::string &tensor) const;
   ConformanceBundle(std::string path, SafetensorsFile file) : path(std::move(path)), file(std::move(file)) {}
 
   std::string path;

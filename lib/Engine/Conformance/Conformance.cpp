@@ -71,7 +71,7 @@ private:
 Status CaseRun::setInputs(EntryPoint &entry) {
   for (const format::Port *port : *entry.table().inputs()) {
     const std::string name = port->name()->str();
-    Result<TensorView> input = bundle.find(listed, "input", name);
+    Result<TensorView> input = bundle.findInput(listed, name);
     if (!input)
       return input.status();
     if (Status status = entry.setInput(name, input->bytes); !status)
@@ -83,12 +83,12 @@ Status CaseRun::setInputs(EntryPoint &entry) {
 Status CaseRun::compare(const EntryPoint &entry, const Outputs &outputs, WorstElement &worst) {
   for (const format::Port *port : *entry.table().outputs()) {
     const std::string name = port->name()->str();
-    Result<TensorView> expected = bundle.find(listed, "expected", name);
+    Result<TensorView> expected = bundle.findOutput(listed, "expected", name);
     if (!expected)
       return expected.status();
     std::optional<TensorView> tolerance;
     if (format::isFloat(port->dtype())) {
-      Result<TensorView> found = bundle.find(listed, "tolerance", name);
+      Result<TensorView> found = bundle.findOutput(listed, "tolerance", name);
       if (!found)
         return found.status();
       tolerance = *found;

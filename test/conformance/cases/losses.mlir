@@ -3,62 +3,106 @@
 !storage = f32
 !stat = f32
 
-func.func @balance_loss.softmax(%logits: tensor<3x4x!stat>) -> tensor<!stat> {
-  %s = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>} : (tensor<3x4x!stat>) -> tensor<3x4x!stat>
-  %load = arith.constant dense<[2, 0, 1, 3]> : tensor<4xi32>
-  %y = moe.balance_loss %s, %load {alpha = 0.5} : (tensor<3x4x!stat>, tensor<4xi32>) -> tensor<!stat>
-  return %y : tensor<!stat>
+func.func @balance_loss.softmax(%logits: tensor<3x4x!stat>, %load: tensor<4xi32> {moe.draw = "load(6)"})
+    -> tensor<!stat> {
+  %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>}
+      : (tensor<3x4x!stat>) -> tensor<3x4x!stat>
+  %loss = moe.balance_loss %scores, %load {alpha = 0.5} : (tensor<3x4x!stat>, tensor<4xi32>) -> tensor<!stat>
+  return %loss : tensor<!stat>
 }
 
-func.func @balance_loss.sigmoid(%logits: tensor<3x4x!stat>) -> tensor<!stat> {
-  %s = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>} : (tensor<3x4x!stat>) -> tensor<3x4x!stat>
-  %load = arith.constant dense<[2, 0, 1, 3]> : tensor<4xi32>
-  %y = moe.balance_loss %s, %load {alpha = 0.5} : (tensor<3x4x!stat>, tensor<4xi32>) -> tensor<!stat>
-  return %y : tensor<!stat>
+func.func @balance_loss.sigmoid(%logits: tensor<3x4x!stat>, %load: tensor<4xi32> {moe.draw = "load(6)"})
+    -> tensor<!stat> {
+  %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>}
+      : (tensor<3x4x!stat>) -> tensor<3x4x!stat>
+  %loss = moe.balance_loss %scores, %load {alpha = 0.5} : (tensor<3x4x!stat>, tensor<4xi32>) -> tensor<!stat>
+  return %loss : tensor<!stat>
 }
 
-func.func @balance_loss.all_to_one_expert(%logits: tensor<4x3x!stat>) -> tensor<!stat> {
-  %s = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>} : (tensor<4x3x!stat>) -> tensor<4x3x!stat>
-  %load = arith.constant dense<[4, 0, 0]> : tensor<3xi32>
-  %y = moe.balance_loss %s, %load {alpha = 0.5} : (tensor<4x3x!stat>, tensor<3xi32>) -> tensor<!stat>
-  return %y : tensor<!stat>
+// No gradient is left but what rounding makes.
+func.func @balance_loss.even_load(%logits: tensor<5x4x!stat>, %load: tensor<4xi32> {moe.draw = "constant(3)"})
+    -> tensor<!stat> {
+  %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>}
+      : (tensor<5x4x!stat>) -> tensor<5x4x!stat>
+  %loss = moe.balance_loss %scores, %load {alpha = 0.5} : (tensor<5x4x!stat>, tensor<4xi32>) -> tensor<!stat>
+  return %loss : tensor<!stat>
 }
 
-func.func @balance_loss.one_token(%logits: tensor<1x3x!stat>) -> tensor<!stat> {
-  %s = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>} : (tensor<1x3x!stat>) -> tensor<1x3x!stat>
-  %load = arith.constant dense<[1, 0, 1]> : tensor<3xi32>
-  %y = moe.balance_loss %s, %load {alpha = 0.5} : (tensor<1x3x!stat>, tensor<3xi32>) -> tensor<!stat>
-  return %y : tensor<!stat>
+func.func @balance_loss.one_token(%logits: tensor<1x3x!stat>, %load: tensor<3xi32> {moe.draw = "load(2)"})
+    -> tensor<!stat> {
+  %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>}
+      : (tensor<1x3x!stat>) -> tensor<1x3x!stat>
+  %loss = moe.balance_loss %scores, %load {alpha = 0.5} : (tensor<1x3x!stat>, tensor<3xi32>) -> tensor<!stat>
+  return %loss : tensor<!stat>
 }
 
-func.func @cross_entropy.some_weights_zero(%logits: tensor<4x5x!storage>) -> tensor<!stat> {
-  %targets = arith.constant dense<[[0, 4], [2, 2]]> : tensor<2x2xi32>
-  %weights = arith.constant dense<[[1.0, 0.0], [0.5, 2.0]]> : tensor<2x2x!stat>
-  %y, %lse = moe.cross_entropy %logits, %targets, %weights
-      : (tensor<4x5x!storage>, tensor<2x2xi32>, tensor<2x2x!stat>) -> (tensor<!stat>, tensor<4x!stat>)
-  return %y : tensor<!stat>
+func.func @balance_loss.many_experts(%logits: tensor<65x64x!stat>, %load: tensor<64xi32> {moe.draw = "load(260)"})
+    -> tensor<!stat> {
+  %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>}
+      : (tensor<65x64x!stat>) -> tensor<65x64x!stat>
+  %loss = moe.balance_loss %scores, %load {alpha = 0.5} : (tensor<65x64x!stat>, tensor<64xi32>) -> tensor<!stat>
+  return %loss : tensor<!stat>
 }
 
-func.func @cross_entropy.all_weights_zero(%logits: tensor<3x4x!storage>) -> tensor<!stat> {
-  %targets = arith.constant dense<[[0, 1, 2]]> : tensor<1x3xi32>
-  %weights = arith.constant dense<[[0.0, 0.0, 0.0]]> : tensor<1x3x!stat>
-  %y, %lse = moe.cross_entropy %logits, %targets, %weights
+func.func @cross_entropy.some_weights_zero(%logits: tensor<4x5x!storage>,
+    %targets: tensor<1x4xi32> {moe.draw = "index(5)"},
+    %weights: tensor<1x4x!stat> {moe.draw = "weights", moe.no_gradient})
+    -> (tensor<!stat>, tensor<4x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
+      : (tensor<4x5x!storage>, tensor<1x4xi32>, tensor<1x4x!stat>) -> (tensor<!stat>, tensor<4x!stat>)
+  return %loss, %lse : tensor<!stat>, tensor<4x!stat>
+}
+
+func.func @cross_entropy.all_weights_zero(%logits: tensor<3x4x!storage>,
+    %targets: tensor<1x3xi32> {moe.draw = "index(4)"},
+    %weights: tensor<1x3x!stat> {moe.draw = "constant(0)", moe.no_gradient})
+    -> (tensor<!stat>, tensor<3x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
       : (tensor<3x4x!storage>, tensor<1x3xi32>, tensor<1x3x!stat>) -> (tensor<!stat>, tensor<3x!stat>)
-  return %y : tensor<!stat>
+  return %loss, %lse : tensor<!stat>, tensor<3x!stat>
 }
 
-func.func @cross_entropy.one_token(%logits: tensor<1x3x!storage>) -> tensor<!stat> {
-  %targets = arith.constant dense<[[1]]> : tensor<1x1xi32>
-  %weights = arith.constant dense<[[1.0]]> : tensor<1x1x!stat>
-  %y, %lse = moe.cross_entropy %logits, %targets, %weights
+func.func @cross_entropy.one_token(%logits: tensor<1x3x!storage>, %targets: tensor<1x1xi32> {moe.draw = "index(3)"},
+    %weights: tensor<1x1x!stat> {moe.draw = "constant(1)", moe.no_gradient})
+    -> (tensor<!stat>, tensor<1x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
       : (tensor<1x3x!storage>, tensor<1x1xi32>, tensor<1x1x!stat>) -> (tensor<!stat>, tensor<1x!stat>)
-  return %y : tensor<!stat>
+  return %loss, %lse : tensor<!stat>, tensor<1x!stat>
 }
 
-func.func @cross_entropy.vocabulary_of_one(%logits: tensor<2x1x!storage>) -> tensor<!stat> {
-  %targets = arith.constant dense<[[0, 0]]> : tensor<1x2xi32>
-  %weights = arith.constant dense<[[1.0, 1.0]]> : tensor<1x2x!stat>
-  %y, %lse = moe.cross_entropy %logits, %targets, %weights
+func.func @cross_entropy.vocabulary_of_one(%logits: tensor<2x1x!storage>,
+    %targets: tensor<1x2xi32> {moe.draw = "index(1)"},
+    %weights: tensor<1x2x!stat> {moe.draw = "constant(1)", moe.no_gradient})
+    -> (tensor<!stat>, tensor<2x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
       : (tensor<2x1x!storage>, tensor<1x2xi32>, tensor<1x2x!stat>) -> (tensor<!stat>, tensor<2x!stat>)
-  return %y : tensor<!stat>
+  return %loss, %lse : tensor<!stat>, tensor<2x!stat>
+}
+
+func.func @cross_entropy.large_vocabulary(%logits: tensor<33x1003x!storage>,
+    %targets: tensor<1x33xi32> {moe.draw = "index(1003)"},
+    %weights: tensor<1x33x!stat> {moe.draw = "weights", moe.no_gradient})
+    -> (tensor<!stat>, tensor<33x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
+      : (tensor<33x1003x!storage>, tensor<1x33xi32>, tensor<1x33x!stat>) -> (tensor<!stat>, tensor<33x!stat>)
+  return %loss, %lse : tensor<!stat>, tensor<33x!stat>
+}
+
+// Losses of 0 and of 10000.
+func.func @cross_entropy.extreme_logits(%logits: tensor<13x17x!storage> {moe.draw = "extreme(1e4)"},
+    %targets: tensor<1x13xi32> {moe.draw = "index(17)"},
+    %weights: tensor<1x13x!stat> {moe.draw = "weights", moe.no_gradient})
+    -> (tensor<!stat>, tensor<13x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
+      : (tensor<13x17x!storage>, tensor<1x13xi32>, tensor<1x13x!stat>) -> (tensor<!stat>, tensor<13x!stat>)
+  return %loss, %lse : tensor<!stat>, tensor<13x!stat>
+}
+
+func.func @cross_entropy.equal_logits(%logits: tensor<6x40x!storage> {moe.draw = "constant(3)"},
+    %targets: tensor<1x6xi32> {moe.draw = "index(40)"},
+    %weights: tensor<1x6x!stat> {moe.draw = "weights", moe.no_gradient})
+    -> (tensor<!stat>, tensor<6x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
+      : (tensor<6x40x!storage>, tensor<1x6xi32>, tensor<1x6x!stat>) -> (tensor<!stat>, tensor<6x!stat>)
+  return %loss, %lse : tensor<!stat>, tensor<6x!stat>
 }
