@@ -19,16 +19,21 @@ static bool isDifferentiable(Type type, Attribute noGradient) {
   return isa<FloatType>(getElementTypeOrSelf(type)) && !noGradient;
 }
 
+bool conformance::isDifferentiableArgument(func::FuncOp func, unsigned index) {
+  return isDifferentiable(func.getArgumentTypes()[index], func.getArgAttr(index, kNoGradientAttr));
+}
+bool conformance::isDifferentiableResult(func::FuncOp func, unsigned index) {
+  return isDifferentiable(func.getResultTypes()[index], func.getResultAttr(index, kNoGradientAttr));
+}
+
 /// The arguments that a gradient is wanted for, and the results that it comes from, by index.
 static SmallVector<unsigned> differentiableArguments(func::FuncOp func) {
-  return llvm::filter_to_vector(llvm::seq(func.getNumArguments()), [&](unsigned index) {
-    return isDifferentiable(func.getArgumentTypes()[index], func.getArgAttr(index, conformance::kNoGradientAttr));
-  });
+  return llvm::filter_to_vector(llvm::seq(func.getNumArguments()),
+                                [&](unsigned index) { return conformance::isDifferentiableArgument(func, index); });
 }
 static SmallVector<unsigned> differentiableResults(func::FuncOp func) {
-  return llvm::filter_to_vector(llvm::seq(func.getNumResults()), [&](unsigned index) {
-    return isDifferentiable(func.getResultTypes()[index], func.getResultAttr(index, conformance::kNoGradientAttr));
-  });
+  return llvm::filter_to_vector(llvm::seq(func.getNumResults()),
+                                [&](unsigned index) { return conformance::isDifferentiableResult(func, index); });
 }
 
 bool conformance::hasGradient(func::FuncOp func) {

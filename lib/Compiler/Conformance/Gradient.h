@@ -13,8 +13,12 @@ namespace mlir::moe::conformance {
 
 inline constexpr StringLiteral kNoGradientAttr = "moe.no_gradient", kNotSmoothAttr = "moe.not_smooth";
 
-/// Whether a case has a gradient: some argument and some result are floats without `moe.no_gradient`, and so is the
-/// function.
+/// Whether an argument has a gradient, and whether gradients start from a result: floats without `moe.no_gradient`.
+bool isDifferentiableArgument(func::FuncOp func, unsigned index);
+bool isDifferentiableResult(func::FuncOp func, unsigned index);
+
+/// Whether a case has a gradient: some argument and some result are differentiable, and the function is not marked with
+/// `moe.no_gradient`.
 bool hasGradient(func::FuncOp func);
 
 /// Adds, after @f(x) -> y, the function @f.gradient(x, gradient.y) -> gradient.x.
