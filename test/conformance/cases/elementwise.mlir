@@ -96,3 +96,19 @@ func.func @broadcast.odd_size(%a: tensor<!stat>) -> tensor<3x333x!stat> {
   %y = moe.broadcast %a : (tensor<!stat>) -> tensor<3x333x!stat>
   return %y : tensor<3x333x!stat>
 }
+
+// In float32 both types are the same.
+func.func @cast.to_float32(%x: tensor<5x33x!storage>) -> tensor<5x33x!stat> {
+  %y = moe.cast %x : (tensor<5x33x!storage>) -> tensor<5x33x!stat>
+  return %y : tensor<5x33x!stat>
+}
+
+func.func @cast.from_float32(%x: tensor<5x33x!stat>) -> tensor<5x33x!storage> {
+  %y = moe.cast %x : (tensor<5x33x!stat>) -> tensor<5x33x!storage>
+  return %y : tensor<5x33x!storage>
+}
+
+func.func @cast.one_element(%x: tensor<1x!stat>) -> tensor<1x!storage> {
+  %y = moe.cast %x : (tensor<1x!stat>) -> tensor<1x!storage>
+  return %y : tensor<1x!storage>
+}

@@ -21,7 +21,7 @@ func.func @router_scores.softmax_many_experts(%logits: tensor<19x128x!stat>) -> 
 }
 
 func.func @router_scores.softmax_extreme_logits(%logits: tensor<9x13x!stat> {moe.draw = "extreme(1e4)"})
-    -> tensor<9x13x!stat> {
+    -> tensor<9x13x!stat> attributes {moe.not_smooth} {
   %y = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>}
       : (tensor<9x13x!stat>) -> tensor<9x13x!stat>
   return %y : tensor<9x13x!stat>
@@ -50,7 +50,7 @@ func.func @router_scores.sigmoid_many_experts(%logits: tensor<19x128x!stat>) -> 
 }
 
 func.func @router_scores.sigmoid_extreme_logits(%logits: tensor<9x13x!stat> {moe.draw = "extreme(1e4)"})
-    -> tensor<9x13x!stat> {
+    -> tensor<9x13x!stat> attributes {moe.not_smooth} {
   %y = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>}
       : (tensor<9x13x!stat>) -> tensor<9x13x!stat>
   return %y : tensor<9x13x!stat>
