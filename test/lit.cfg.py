@@ -11,6 +11,7 @@
 #             kjv           Debian's bible-kjv packages are installed
 #             torch         Python 3 finds PyTorch
 #             ptxas         NVIDIA's assembler is on the PATH or in /usr/local/cuda/bin
+#             nvtx          the headers of NVTX were found: %nvtx-profiler is a profiler that prints ranges
 #             gpu           there is an NVIDIA GPU and its driver
 #
 # Inputs that are not tests themselves live in folders named Inputs.
@@ -54,5 +55,9 @@ if importlib.util.find_spec("torch"):
     config.available_features.add("torch")
 if shutil.which("ptxas") or os.path.exists("/usr/local/cuda/bin/ptxas"):
     config.available_features.add("ptxas")
+profiler = os.path.join(config.moe_build, "test", "lib", "libMoENvtxProfiler.so")
+if config.moe_nvtx and not config.moe_nvtx.endswith("NOTFOUND"):
+    config.available_features.add("nvtx")
+    config.substitutions.append(("%nvtx-profiler", profiler))
 if os.path.exists("/dev/nvidiactl"):
     config.available_features.add("gpu")

@@ -8,6 +8,7 @@
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/RowsBuilder.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -50,11 +51,22 @@ static LogicalResult fuseElementwiseChain(linalg::GenericOp consumer, PatternRew
   return rewriter.notifyMatchFailure(consumer, "no producer is elementwise over the same loops");
 }
 
+/// extf(truncf(x)) in one body, where nothing stores the rounded value → x.
+static LogicalResult dropRounding(arith::ExtFOp extension, PatternRewriter &rewriter) {
+  auto rounding = extension.getIn().getDefiningOp<arith::TruncFOp>();
+  if (!rounding || rounding.getIn().getType() != extension.getType() || !isa<linalg::GenericOp>(extension->getParentOp()))
+    return rewriter.notifyMatchFailure(extension, "does not extend what was just rounded");
+  if (!llvm::all_of(rounding->getUsers(), llvm::IsaPred<arith::ExtFOp>))
+    return rewriter.notifyMatchFailure(extension, "the rounded value is stored");
+  rewriter.replaceOp(extension, rounding.getIn());
+  return success();
+}
+
 namespace {
 struct FuseElementwisePass : impl::FuseElementwisePassBase<FuseElementwisePass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add(fuseElementwiseChain);
+    patterns.add(fuseElementwiseChain).add(dropRounding);
     // Scalar constants stay where they are used.
     GreedyRewriteConfig config;
     config.enableConstantCSE(false);

@@ -23,8 +23,8 @@ using moe_kernel::MatmulKind;
 using moe_kernel::TileExtent;
 
 namespace {
-/// A matmul with a longer epilogue: gets the values that the old epilogue yielded and the elements of the new extras
-/// and returns what to yield instead.
+/// A matmul with a longer epilogue: gets the values that the old epilogue yielded, before they were rounded, and the
+/// elements of the new extras, extended, and returns what to yield instead, to be rounded.
 using Continue = function_ref<SmallVector<Value>(ScalarBuilder &builder, ValueRange yielded, ValueRange extras)>;
 
 struct Extension {
@@ -83,19 +83,30 @@ static moe_kernel::MatmulOp extendEpilogue(moe_kernel::MatmulOp matmul, const Ex
   Block &old = matmul.getEpilogue().front();
   for (Operation &op : old.without_terminator())
     rewriter.clone(op, mapping);
-  auto yielded = llvm::map_to_vector(old.getTerminator()->getOperands(),
-                                     [&](Value value) { return mapping.lookupOrDefault(value); });
+  auto yielded = llvm::map_to_vector(old.getTerminator()->getOperands(), [&](Value value) {
+    Value mapped = mapping.lookupOrDefault(value);
+    auto rounded = mapped.getDefiningOp<arith::TruncFOp>();
+    return rounded ? rounded.getIn() : mapped;
+  });
   ScalarBuilder builder(location, rewriter);
+  for (Value &extra : added)
+    extra = builder.extend(extra);
   SmallVector<Value> yields = continueEpilogue(builder, yielded, added);
+  SmallVector<Type> yieldTypes;
+  for (auto [type, extent] : extension.results)
+    yieldTypes.append(extent == TileExtent::pair ? 2 : 1, getElementTypeOrSelf(type));
+  for (auto [value, type] : llvm::zip_equal(yields, yieldTypes))
+    value = builder.round(value, type);
   rewriter.setInsertionPointToEnd(epilogue);
   moe_kernel::YieldOp::create(rewriter, location, yields);
   return extended;
 }
 
-/// Whether `matmul` stores its accumulator as it is and nothing else.
+/// Whether `matmul` stores its accumulator, rounded or as it is, and nothing else.
 static bool storesAccumulator(moe_kernel::MatmulOp matmul) {
   Block &epilogue = matmul.getEpilogue().front();
-  return epilogue.getNumArguments() == 1 && epilogue.getOperations().size() == 1 && matmul->getNumResults() == 1;
+  return epilogue.getNumArguments() == 1 && matmul->getNumResults() == 1 &&
+         llvm::all_of(epilogue.without_terminator(), [](Operation &op) { return isa<arith::TruncFOp>(op); });
 }
 
 /// The matmul that computes `value`, if nobody else needs that and it has no other result.
@@ -159,7 +170,8 @@ static Value buildElementwise(Operation *op, ScalarBuilder &b, ValueRange operan
       .Case([&](AddOp) { return b.add(operands[0], operands[1]); })
       .Case([&](MultiplyOp) { return b.mul(operands[0], operands[1]); })
       .Case([&](DivideOp) { return b.div(operands[0], operands[1]); })
-      .Case([&](NegateOp) { return b.neg(operands[0]); });
+      .Case([&](NegateOp) { return b.neg(operands[0]); })
+      .Case([&](CastOp) { return operands[0]; }); // What an epilogue yields is rounded.
 }
 
 /// elementwise(…, matmul, …) → the matmul with the other operands as extras. Of two matmuls the later one takes the
@@ -201,7 +213,8 @@ struct FuseEpiloguePass : impl::FuseEpiloguePassBase<FuseEpiloguePass> {
         .add(fuseElementwise<AddOp>)
         .add(fuseElementwise<MultiplyOp>)
         .add(fuseElementwise<DivideOp>)
-        .add(fuseElementwise<NegateOp>);
+        .add(fuseElementwise<NegateOp>)
+        .add(fuseElementwise<CastOp>);
     // Scalar constants stay where they are used.
     GreedyRewriteConfig config;
     config.enableConstantCSE(false);

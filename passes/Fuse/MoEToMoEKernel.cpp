@@ -7,6 +7,7 @@
 #include "dialects/MoE/IR/MoEOps.h"
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 #include "passes/Fuse/Passes.h"
+#include "passes/Fuse/ScalarBuilder.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
@@ -24,13 +25,13 @@ struct MatmulShape {
 };
 } // namespace
 
-/// Replaces `op` by a matmul that stores its accumulator.
+/// Replaces `op` by a matmul that stores its accumulator, rounded if the result is bf16.
 static LogicalResult replaceWithMatmul(Operation *op, Value lhs, Value rhs, Value offsets, MatmulShape shape,
                                        PatternRewriter &rewriter) {
   Type resultType = op->getResult(0).getType();
   Type elementType = getElementTypeOrSelf(resultType), accumulatorType = rewriter.getF32Type();
-  if (elementType != accumulatorType)
-    return rewriter.notifyMatchFailure(op, "only float32 matmuls become kernels");
+  if (elementType != accumulatorType && !elementType.isBF16())
+    return rewriter.notifyMatchFailure(op, "only matmuls to float32 and bf16 become kernels");
   auto full = moe_kernel::TileExtentAttr::get(op->getContext(), moe_kernel::TileExtent::full);
   auto matmul = moe_kernel::MatmulOp::create(
       rewriter, op->getLoc(), resultType, lhs, rhs, offsets, /*row_index=*/Value(), /*extras=*/ValueRange(), shape.kind,
@@ -39,7 +40,9 @@ static LogicalResult replaceWithMatmul(Operation *op, Value lhs, Value rhs, Valu
   {
     OpBuilder::InsertionGuard guard(rewriter);
     Block *epilogue = rewriter.createBlock(&matmul.getEpilogue(), {}, accumulatorType, op->getLoc());
-    moe_kernel::YieldOp::create(rewriter, op->getLoc(), epilogue->getArguments());
+    ScalarBuilder builder(op->getLoc(), rewriter);
+    Value stored = builder.round(epilogue->getArgument(0), elementType);
+    moe_kernel::YieldOp::create(builder, stored);
   }
   rewriter.replaceOp(op, matmul);
   return success();

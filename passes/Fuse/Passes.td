@@ -61,8 +61,11 @@ def FuseEpiloguePass : Pass<"moe-fuse-epilogue", "::mlir::func::FuncOp"> {
       kernel stores both.
     * `gated_activation_backward` for the gradient that a matmul computes: the epilogue reads the columns of the
       activation's input in pairs and stores its gradient in pairs.
-    * `add`, `multiply`, `divide`, `negate` with a matmul's result that is used nowhere else; the other operand becomes
-      an extra. Sums of several matmuls become a chain, each adding to the one before.
+    * `add`, `multiply`, `divide`, `negate`, `cast` with a matmul's result that is used nowhere else; the other operand
+      becomes an extra. Sums of several matmuls become a chain, each adding to the one before.
+
+    An epilogue computes in float32 to its end: what is fused reads the value before it was rounded to bf16, also where
+    the rounded one is stored beside it.
   }];
   let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
@@ -82,7 +85,7 @@ def FuseElementwisePass : Pass<"moe-fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "Fuse chains of elementwise linalg.generic ops into one";
   let description = [{
     A parallel linalg.generic whose only use is another one over the same loops is computed inside it, so nothing is
-    computed twice.
+    computed twice. What no longer goes through a bf16 tensor is no longer rounded.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }

@@ -46,19 +46,32 @@ linalg::GenericOp RowsBuilder::generic(ArrayRef<int64_t> extents, ArrayRef<Input
     elementTypes.push_back(getElementTypeOrSelf(operand));
   OpBuilder::InsertionGuard guard(*this);
   Block *block = createBlock(&op.getRegion(), {}, elementTypes, SmallVector<Location>(elementTypes.size(), getLoc()));
-  linalg::YieldOp::create(*this, body(block->getArguments()));
+  SmallVector<Value> elements(block->getArguments());
+  for (Value &element : MutableArrayRef(elements).take_front(inputs.size()))
+    element = extend(element);
+  SmallVector<Value> yields;
+  for (auto [value, output] : llvm::zip_equal(body(elements), outputs))
+    yields.push_back(round(value, output.elementType));
+  linalg::YieldOp::create(*this, yields);
   return op;
 }
 
 Value RowsBuilder::compute(ArrayRef<int64_t> extents, ArrayRef<Input> inputs, const Output &output,
                            function_ref<Value(ValueRange)> body) {
+  if (Type sumType = computeType(output.elementType);
+      sumType != output.elementType && output.loops.size() < extents.size()) {
+    Value sum = compute(extents, inputs, {sumType, output.loops, output.init}, body);
+    auto shape = llvm::to_vector(shapeOf(sum));
+    auto loops = llvm::to_vector(llvm::seq<unsigned>(0, shape.size()));
+    return compute(shape, {{sum, loops}}, {output.elementType, loops}, [](ValueRange v) { return v[0]; });
+  }
   return generic(extents, inputs, output, [&](ValueRange arguments) { return SmallVector<Value>{body(arguments)}; })
       .getResult(0);
 }
 
 Value RowsBuilder::sumVector(Value vector) {
   int64_t size = numElements(vector);
-  Value sum = compute({1, size}, {{reshape(vector, {1, size}), {0, 1}}}, {getElementTypeOrSelf(vector), {0}},
+  Value sum = compute({1, size}, {{reshape(vector, {1, size}), {0, 1}}}, {computeType(getElementTypeOrSelf(vector)), {0}},
                       [&](ValueRange v) { return add(v[1], v[0]); });
   return toModelShape(sum, {});
 }
@@ -99,7 +112,7 @@ Value RowsBuilder::toModelShape(Value rows, ArrayRef<int64_t> shape) {
 }
 
 Value RowsBuilder::extract(Value tensor, ValueRange indices) {
-  return tensor::ExtractOp::create(*this, tensor, indices);
+  return extend(tensor::ExtractOp::create(*this, tensor, indices));
 }
 
 } // namespace mlir::moe

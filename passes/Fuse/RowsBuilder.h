@@ -15,6 +15,8 @@
 ///   so that it reads contiguous memory; the other indices are scalars of the row.
 /// * Loops over columns are innermost. Reductions over anything else stand before them.
 /// * Parallel results start from `tensor.empty`, reductions from `linalg.fill`.
+/// * Bodies compute in float32. Elements of bf16 are extended first and results rounded last; a reduction of them has a
+///   float32 result, which another op rounds.
 /// * What cannot be said with loops (halves, heads) is said by reshaping arguments and results.
 ///
 //===----------------------------------------------------------------------===//
@@ -52,16 +54,17 @@ public:
     SmallVector<unsigned> loops;
     double init = 0.0;
   };
-  /// Builds the body; its arguments are the elements of the inputs, then those of the outputs so far.
+  /// Builds the body; its arguments are the elements of the inputs, then those of the outputs so far, as computeType
+  /// gives them, and so are its results.
   using Body = function_ref<SmallVector<Value>(ValueRange arguments)>;
 
   /// A linalg.generic over loops of the extents `extents`.
   linalg::GenericOp generic(ArrayRef<int64_t> extents, ArrayRef<Input> inputs, ArrayRef<Output> outputs, Body body);
-  /// One with a single result.
+  /// One with a single result; if that is a reduction to bf16, two.
   Value compute(ArrayRef<int64_t> extents, ArrayRef<Input> inputs, const Output &output,
                 function_ref<Value(ValueRange arguments)> body);
 
-  /// The sum of a vector as a rank-0 tensor: a kernel of one row.
+  /// The sum of a vector, in computeType, as a rank-0 tensor: a kernel of one row.
   Value sumVector(Value vector);
   /// `tensor` with another shape of as many elements.
   Value reshape(Value tensor, ArrayRef<int64_t> shape);
@@ -74,8 +77,9 @@ public:
   // Indices and gathers, for bodies.
   Value index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }
   Value loop(unsigned number) { return linalg::IndexOp::create(*this, number); }
-  Value toIndex(Value integer) { return arith::IndexCastOp::create(*this, getIndexType(), integer); }
+  /// Extended as the elements of inputs are.
   Value extract(Value tensor, ValueRange indices);
+  Value toIndex(Value integer) { return arith::IndexCastOp::create(*this, getIndexType(), integer); }
 
 private:
   StringRef label;

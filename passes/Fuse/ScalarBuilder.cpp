@@ -10,6 +10,17 @@
 
 namespace mlir::moe {
 
+Value ScalarBuilder::extend(Value element) {
+  Type type = computeType(element.getType());
+  return type == element.getType() ? element : createOrFold<arith::ExtFOp>(type, element);
+}
+
+Value ScalarBuilder::round(Value value, Type type) {
+  if (value.getType() == type)
+    return value;
+  return createOrFold<arith::TruncFOp>(type, value);
+}
+
 Value ScalarBuilder::constant(Type type, double value) {
   if (isa<FloatType>(type))
     return arith::ConstantOp::create(*this, getFloatAttr(type, value));

@@ -17,6 +17,13 @@ class ScalarBuilder : public ImplicitLocOpBuilder {
 public:
   using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
 
+  /// The type that elements of `type` are computed in: f32 for bf16, else the type itself.
+  Type computeType(Type type) { return type.isBF16() ? Type(getF32Type()) : type; }
+  /// An element as it is computed with, and a computed value as it is stored in a tensor of `type`: the nearest bf16,
+  /// ties to even.
+  Value extend(Value element);
+  Value round(Value value, Type type);
+
   /// `value` as a constant of the float or integer type `type`.
   Value constant(Type type, double value);
   Value add(Value a, Value b) { return arith::AddFOp::create(*this, a, b); }

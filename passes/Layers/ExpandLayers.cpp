@@ -44,7 +44,9 @@ public:
   DictionaryAttr getModelInfo(TrainingOp training, ServingOp serving);
 
 private:
-  RankedTensorType getType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getF32Type()); }
+  /// Of parameters and activations; of angles, losses and output logits.
+  RankedTensorType getType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, getStorageType(model)); }
+  RankedTensorType getFloatType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getF32Type()); }
   RankedTensorType getIndexType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getI32Type()); }
   int64_t getHiddenSize() { return model.getHiddenSize(); }
   int64_t getVocabSize() { return model.getVocabSize(); }
@@ -105,7 +107,7 @@ LogicalResult ModelExpansion::verifySizes(Operation *op, const TokenShape &shape
 void ModelExpansion::declareVariable(StringRef name, RankedTensorType type, VariableRole role,
                                      InitializerKind initializer, int64_t activeElements) {
   FloatAttr stddev = initializer == InitializerKind::normal ? model.getInitializerRangeAttr() : FloatAttr();
-  VariableOp::create(builder, name, role, initializer, stddev, type);
+  VariableOp::create(builder, name, role, initializer, stddev, /*source=*/FlatSymbolRefAttr(), type);
   variableTypes[name] = type;
   if (role != VariableRole::parameter)
     return;
@@ -171,7 +173,7 @@ void ModelExpansion::declareLayerFunctions(LayerMode mode, const TokenShape &sha
 ValueRange ModelExpansion::getRopeTable(const LayerDescription &layer, Value positions) {
   SelfAttentionOp attention = layer.attention;
   int64_t tokens = cast<RankedTensorType>(positions.getType()).getNumElements();
-  Type type = getType({tokens, static_cast<int64_t>(attention.getHeadDim() / 2)});
+  Type type = getFloatType({tokens, static_cast<int64_t>(attention.getHeadDim() / 2)});
   RopeTableOp &table = ropeTables[{attention.getRopeThetaAttr(), type}];
   if (!table)
     table = RopeTableOp::create(builder, type, type, positions, attention.getRopeTheta());
@@ -220,7 +222,7 @@ Value ModelExpansion::computeLogits(Value x) {
   int64_t rows = cast<RankedTensorType>(x.getType()).getDimSize(0);
   x = RMSNormOp::create(builder, x.getType(), x, read(finalNormName), model.getRmsNormEps());
   Value head = read(model.getTieWordEmbeddings() ? embeddingName : headName);
-  return LinearOp::create(builder, getType({rows, getVocabSize()}), x, head);
+  return LinearOp::create(builder, getFloatType({rows, getVocabSize()}), x, head);
 }
 
 /// train_step or evaluate: every token of whole sequences gets logits. The loss is attached in the stage `objective`.
@@ -249,7 +251,7 @@ void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape)
   }
   if (!auxLoss)
     auxLoss = arith::ConstantOp::create(builder,
-                                        DenseElementsAttr::get(getType({}), builder.getF32FloatAttr(0.0).getValue()));
+                                        DenseElementsAttr::get(getFloatType({}), builder.getF32FloatAttr(0.0).getValue()));
 
   SmallVector<std::pair<std::string, Value>> outputs = {{"logits", computeLogits(x)}, {"aux_loss", auxLoss}};
   outputs.append(loads);

@@ -28,6 +28,12 @@ TokenShape TokenShape::ofDecode(ServingOp op) {
   return shape;
 }
 
+Type getStorageType(ModelOp model) {
+  if (model.getDtype() == DType::bf16)
+    return BFloat16Type::get(model.getContext());
+  return Float32Type::get(model.getContext());
+}
+
 LayerDescription::LayerDescription(LayersOp layers)
     : model(layers->getParentOfType<ModelOp>()), attention(cast<SelfAttentionOp>(layers.getBody().front().front())),
       feedForward(&layers.getBody().front().back()) {}
@@ -51,13 +57,13 @@ Attribute LayerDescription::getKey() const {
 SmallVector<LayerWeight> getLayerWeights(const LayerDescription &layer) {
   ModelOp model = layer.model;
   SelfAttentionOp attention = layer.attention;
-  Type f32 = Float32Type::get(model.getContext());
+  Type storage = getStorageType(model);
   int64_t hidden = model.getHiddenSize(), headDim = attention.getHeadDim();
   int64_t queries = attention.getNumHeads() * headDim, keys = attention.getNumKvHeads() * headDim;
 
   SmallVector<LayerWeight> weights;
   auto add = [&](StringRef name, ArrayRef<int64_t> shape, InitializerKind initializer = InitializerKind::normal) {
-    auto type = RankedTensorType::get(shape, f32);
+    auto type = RankedTensorType::get(shape, storage);
     weights.push_back({name, type, VariableRole::parameter, initializer, type.getNumElements()});
   };
   auto addNorm = [&](StringRef name, int64_t size) { add(name, {size}, InitializerKind::ones); };
@@ -96,6 +102,7 @@ SmallVector<LayerWeight> getLayerWeights(const LayerDescription &layer) {
   if (layer.hasSelectionBias()) {
     add(selectionBiasName, {experts}, InitializerKind::zeros);
     weights.back().role = VariableRole::buffer;
+    weights.back().type = weights.back().type.clone(Float32Type::get(model.getContext()));
   }
   return weights;
 }
@@ -103,7 +110,7 @@ SmallVector<LayerWeight> getLayerWeights(const LayerDescription &layer) {
 RankedTensorType getCacheType(const LayerDescription &layer, const TokenShape &shape) {
   SelfAttentionOp attention = layer.attention;
   int64_t width = attention.getNumKvHeads() * attention.getHeadDim();
-  return RankedTensorType::get({shape.batch, shape.context, width}, Float32Type::get(attention.getContext()));
+  return RankedTensorType::get({shape.batch, shape.context, width}, getStorageType(layer.model));
 }
 
 //===----------------------------------------------------------------------===//
@@ -118,7 +125,9 @@ public:
   void build();
 
 private:
-  Type getType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getF32Type()); }
+  /// Of activations; of scores, statistics and losses.
+  Type getType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, getStorageType(layer.model)); }
+  Type getFloatType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getF32Type()); }
   Type getIndexType(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, builder.getI32Type()); }
 
   Value norm(Value input, StringRef weight);
@@ -159,7 +168,7 @@ void LayerBuilder::build() {
     return body->addArgument(type, NameLoc::get(builder.getStringAttr(name), builder.getLoc()));
   };
   Value x = addArgument("x", getType({tokens, static_cast<int64_t>(model.getHiddenSize())}));
-  Type angles = getType({tokens, static_cast<int64_t>(attentionOp.getHeadDim() / 2)});
+  Type angles = getFloatType({tokens, static_cast<int64_t>(attentionOp.getHeadDim() / 2)});
   cos = addArgument("cos", angles);
   sin = addArgument("sin", angles);
   if (isCached(mode)) {
@@ -236,7 +245,7 @@ Value LayerBuilder::attention(Value input) {
                                        op.getNumKvHeads());
     extraResults.append({keys, values});
   } else {
-    Type lse = getType({shape.getNumTokens(), static_cast<int64_t>(op.getNumHeads())});
+    Type lse = getFloatType({shape.getNumTokens(), static_cast<int64_t>(op.getNumHeads())});
     result = AttentionOp::create(builder, query.getType(), lse, query, key, value, /*positions=*/Value(), op.getNumHeads(),
                                  op.getNumKvHeads(),
                                  shape.length)
@@ -249,10 +258,10 @@ Value LayerBuilder::sparseMLP(Value input, SparseMLPOp op) {
   int64_t tokens = shape.getNumTokens(), experts = op.getNumExperts(), topK = op.getTopK();
   int64_t hidden = cast<RankedTensorType>(input.getType()).getDimSize(1);
 
-  Value logits = linear(input, "mlp.gate.weight");
+  Value logits = LinearOp::create(builder, getFloatType({tokens, experts}), input, weights.at("mlp.gate.weight"));
   Value scores = RouterScoresOp::create(builder, logits.getType(), logits, op.getScoringFunc());
   auto gate =
-      TopKGateOp::create(builder, getType({tokens, topK}), getIndexType({tokens, topK}), scores,
+      TopKGateOp::create(builder, getFloatType({tokens, topK}), getIndexType({tokens, topK}), scores,
                          weights.lookup(selectionBiasName), topK, op.getNormTopkProb(), op.getRoutedScalingFactor());
   auto plan = PlanRoutingOp::create(builder, getIndexType({experts + 1}), getIndexType({tokens * topK}),
                                     getIndexType({tokens, topK}), gate.getIndices());
@@ -271,7 +280,7 @@ Value LayerBuilder::sparseMLP(Value input, SparseMLPOp op) {
   if (!isCached(mode)) {
     Value load = ExpertLoadOp::create(builder, getIndexType({experts}), plan.getOffsets());
     if (layer.hasBalanceLoss())
-      extraResults.push_back(BalanceLossOp::create(builder, getType({}), scores, load, op.getAuxLossAlpha()));
+      extraResults.push_back(BalanceLossOp::create(builder, getFloatType({}), scores, load, op.getAuxLossAlpha()));
     extraResults.push_back(load);
   }
   return result;

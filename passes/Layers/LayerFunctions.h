@@ -58,6 +58,9 @@ inline constexpr StringRef selectionBiasName = "mlp.gate.e_score_correction_bias
 /// The weights of a layer, in the order in which its function takes them; the selection bias, if any, is the last.
 SmallVector<LayerWeight> getLayerWeights(const LayerDescription &layer);
 
+/// What the parameters, activations and caches of `model` hold (its dtype).
+Type getStorageType(ModelOp model);
+
 /// [batch, context, kv heads · head_dim]: the type of a layer's key cache and of its value cache.
 RankedTensorType getCacheType(const LayerDescription &layer, const TokenShape &shape);
 

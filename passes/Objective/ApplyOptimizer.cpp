@@ -34,8 +34,9 @@ public:
 private:
   LogicalResult collectUpdates();
   void apply(const Update &update);
-  /// Creates a variable for the moment of a parameter, behind all others.
-  VariableOp createMoment(VariableOp parameter, StringRef suffix);
+  /// Creates a float32 variable of the optimizer for a parameter, behind all others: a moment, which starts with zeros,
+  /// or the master, which starts as a copy.
+  VariableOp createState(VariableOp parameter, StringRef suffix, InitializerKind initializer);
   ReadOp read(VariableOp variable);
 
   SymbolTable symbols;
@@ -66,12 +67,17 @@ LogicalResult Optimizer::collectUpdates() {
   return success();
 }
 
-VariableOp Optimizer::createMoment(VariableOp parameter, StringRef suffix) {
+VariableOp Optimizer::createState(VariableOp parameter, StringRef suffix, InitializerKind initializer) {
   OpBuilder moduleBuilder(parameter.getContext());
   moduleBuilder.setInsertionPointAfter(lastVariable);
-  lastVariable =
-      VariableOp::create(moduleBuilder, parameter.getLoc(), (parameter.getSymName() + suffix).str(),
-                         VariableRole::optimizer, InitializerKind::zeros, /*stddev=*/FloatAttr(), parameter.getType());
+  auto type = cast<RankedTensorType>(parameter.getType());
+  // Statistics of bf16 are float32; of a test's float64 they are float64.
+  if (type.getElementType().isBF16())
+    type = type.clone(Float32Type::get(parameter.getContext()));
+  auto source = initializer == InitializerKind::copy ? FlatSymbolRefAttr::get(parameter.getSymNameAttr())
+                                                     : FlatSymbolRefAttr();
+  lastVariable = VariableOp::create(moduleBuilder, parameter.getLoc(), (parameter.getSymName() + suffix).str(),
+                                    VariableRole::optimizer, initializer, /*stddev=*/FloatAttr(), source, type);
   return lastVariable;
 }
 
@@ -87,14 +93,17 @@ void Optimizer::apply(const Update &update) {
   // Norm weights are of rank 1; pulling them to zero would only fight the layers behind them.
   FloatAttr weightDecay =
       parameter.getType().getRank() >= 2 ? training.getWeightDecayAttr() : builder.getF64FloatAttr(0.0);
-  SmallVector<VariableOp> variables = {parameter, createMoment(parameter, ".exp_avg"),
-                                       createMoment(parameter, ".exp_avg_sq")};
+  SmallVector<VariableOp> variables = {parameter, createState(parameter, ".exp_avg", InitializerKind::zeros),
+                                       createState(parameter, ".exp_avg_sq", InitializerKind::zeros)};
+  if (getElementTypeOrSelf(parameter.getType()).isBF16())
+    variables.push_back(createState(parameter, ".master_weight", InitializerKind::copy));
   SmallVector<Value> values =
       llvm::map_to_vector(variables, [&](VariableOp variable) -> Value { return read(variable); });
-  auto step =
-      AdamWOp::create(builder, parameter.getLoc(), TypeRange(values), values[0], update.gradient, values[1], values[2],
-                      gradNorm, learningRate, biasCorrection1, biasCorrection2, training.getBeta1Attr(),
-                      training.getBeta2Attr(), training.getEpsilonAttr(), weightDecay, training.getMaxGradNormAttr());
+  auto step = AdamWOp::create(builder, parameter.getLoc(), TypeRange(values), values[0], update.gradient, values[1],
+                              values[2], gradNorm, learningRate, biasCorrection1, biasCorrection2,
+                              values.size() > 3 ? values[3] : Value(), training.getBeta1Attr(),
+                              training.getBeta2Attr(), training.getEpsilonAttr(), weightDecay,
+                              training.getMaxGradNormAttr());
   for (auto [variable, value] : llvm::zip_equal(variables, step.getResults()))
     WriteOp::create(builder, parameter.getLoc(), value, variable.getSymName());
 }

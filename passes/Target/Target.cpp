@@ -12,7 +12,8 @@
 namespace mlir::moe {
 
 static std::map<std::string, TargetFactory> &registry() {
-  static std::map<std::string, TargetFactory> factories;
+  // Never destroyed: plug-ins, whose code factories are, are gone when static objects go.
+  static auto &factories = *new std::map<std::string, TargetFactory>;
   return factories;
 }
 

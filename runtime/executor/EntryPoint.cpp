@@ -6,8 +6,10 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/executor/EntryPoint.h"
 
+#include "runtime/executor/Ranges.h"
 #include "runtime/format/DType.h"
 
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -35,6 +37,7 @@ CompiledEntryPoint::CompiledEntryPoint(Driver &driver, const format::EntryPoint 
       views.push_back(resolve(*fill->destination()));
     }
     step.numViews = static_cast<std::uint32_t>(views.size()) - step.firstView;
+    step.label = instruction->label() ? instruction->label()->c_str() : "";
   }
 }
 
@@ -68,10 +71,15 @@ Status CompiledEntryPoint::execute(const Step &step) {
   return {};
 }
 
+/// Profilers see a range per run of instructions with the same label: a layer.
 Status CompiledEntryPoint::executeAll() {
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    if (Status status = execute(steps[i]); !status)
-      return describe(i, status);
+  for (std::size_t i = 0; i < steps.size();) {
+    const char *label = steps[i].label;
+    const ProfilerRange range(label);
+    for (; i < steps.size() && std::strcmp(steps[i].label, label) == 0; ++i)
+      if (Status status = execute(steps[i]); !status)
+        return describe(i, status);
+  }
   return {};
 }
 
@@ -87,6 +95,7 @@ Status CompiledEntryPoint::executeAllTimed() {
 }
 
 Status CompiledEntryPoint::run() {
+  const ProfilerRange range(entryPoint.name()->c_str());
   if (observer)
     return executeAllTimed();
   if (recordable && !recording) {

@@ -45,6 +45,7 @@ private:
     std::uint8_t fillValue = 0;
     std::uint32_t firstView = 0, numViews = 0; ///< In `views`.
     LoadedKernel *kernel = nullptr;
+    const char *label = ""; ///< Text of the artifact.
   };
 
   BufferView resolve(const format::BufferRef &ref) const;

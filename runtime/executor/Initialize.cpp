@@ -40,6 +40,8 @@ Status initializeVariable(Driver &driver, const format::Variable &variable, std:
   switch (variable.initializer()->kind()) {
   case format::InitializerKind::zeros:
     return driver.fill(destination, 0);
+  case format::InitializerKind::copy:
+    return {};
 
   case format::InitializerKind::ones:
     return writeChunks(driver, destination, elementSize, [&](std::size_t, std::span<std::byte> chunk) {
@@ -62,6 +64,23 @@ Status initializeVariable(Driver &driver, const format::Variable &variable, std:
   }
   }
   return Status(ErrorCode::corruptFile, "unknown initializer"); // Refused by format::validate.
+}
+
+Status copyVariable(Driver &driver, const format::Variable &source, BufferView from,
+                    const format::Variable &destination, BufferView to) {
+  const std::size_t sourceSize = format::byteSize(source.dtype()), size = format::byteSize(destination.dtype());
+  std::vector<std::byte> chunkRead;
+  Status status;
+  Status written = writeChunks(driver, to, size, [&](std::size_t first, std::span<std::byte> chunk) {
+    const std::size_t count = chunk.size() / size;
+    chunkRead.resize(count * sourceSize);
+    if (status)
+      status = driver.read({from.memory, from.offset + first * sourceSize, chunkRead.size()}, chunkRead);
+    for (std::size_t i = 0; i < count; ++i)
+      format::encode(format::decodeFloat(chunkRead.data() + i * sourceSize, source.dtype()), destination.dtype(),
+                     chunk.data() + i * size);
+  });
+  return status ? written : status;
 }
 
 } // namespace moe

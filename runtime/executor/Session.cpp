@@ -202,7 +202,11 @@ void LocalSession::createEntryPoints() {
 Status LocalSession::initialize(std::uint64_t seed) {
   for (std::size_t i = 0; i < variables.size(); ++i) {
     const format::Variable &variable = *source->table().variables()->Get(static_cast<unsigned>(i));
-    if (Status status = initializeVariable(*device, variable, seed, variables[i]); !status)
+    Status status = initializeVariable(*device, variable, seed, variables[i]);
+    if (const auto &initializer = *variable.initializer(); initializer.kind() == format::InitializerKind::copy)
+      status = copyVariable(*device, *source->table().variables()->Get(initializer.source()),
+                            variables[initializer.source()], variable, variables[i]);
+    if (!status)
       return status.withContext("initial value of '" + variable.name()->str() + "'");
   }
   return {};

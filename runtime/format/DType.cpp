@@ -140,4 +140,34 @@ void encode(double value, DType dtype, std::byte *destination) {
   }
 }
 
+template <typename T> static T load(const std::byte *source) {
+  T value;
+  std::memcpy(&value, source, sizeof(value));
+  return value;
+}
+
+/// The inverse of encode16: exact.
+static double decode16(std::uint16_t bits, int mantissaBits, int minExponent, int maxExponent) {
+  const int field = (bits & 0x7fff) >> mantissaBits, units = bits & ((1 << mantissaBits) - 1);
+  const double sign = bits & 0x8000 ? -1.0 : 1.0;
+  if (field == maxExponent - minExponent + 2)
+    return units ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
+  // Denormals have the smallest exponent and no leading one.
+  const int implied = field ? 1 << mantissaBits : 0;
+  return sign * std::ldexp(implied + units, minExponent + std::max(field - 1, 0) - mantissaBits);
+}
+
+double decodeFloat(const std::byte *source, DType dtype) {
+  switch (dtype) {
+  case DType::f32:
+    return load<float>(source);
+  case DType::bf16:
+    return decode16(load<std::uint16_t>(source), 7, -126, 127);
+  case DType::f16:
+    return decode16(load<std::uint16_t>(source), 10, -14, 15);
+  default:
+    return load<double>(source);
+  }
+}
+
 } // namespace moe::format

@@ -48,6 +48,9 @@ template <typename T> std::string typeString(const T &typed) { return toString(t
 /// saturated (integers).
 void encode(double value, DType dtype, std::byte *destination);
 
+/// The element at `source`, of a floating-point type.
+double decodeFloat(const std::byte *source, DType dtype);
+
 /// Round to nearest even; NaN stays NaN, overflow gives infinity. Rounds once from double.
 std::uint16_t encodeBF16(double value);
 std::uint16_t encodeF16(double value);

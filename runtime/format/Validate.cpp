@@ -83,6 +83,17 @@ private:
     return true;
   }
 
+  bool checkCopy(const std::string &what, const Variable &variable, unsigned index) {
+    const unsigned source = variable.initializer()->source();
+    if (source >= index)
+      return fail(what, "it copies variable " + std::to_string(source) + ", which does not come before it");
+    const Variable &original = *artifact.variables()->Get(source);
+    if (!isFloat(variable.dtype()) || !isFloat(original.dtype()) ||
+        !std::ranges::equal(*variable.shape(), *original.shape()))
+      return fail(what, typeString(variable) + " cannot be a copy of " + typeString(original));
+    return true;
+  }
+
   bool checkVariables() {
     Names names;
     for (unsigned i = 0; i < artifact.variables()->size(); ++i) {
@@ -102,6 +113,8 @@ private:
         if (!(initializer.stddev() >= 0) || std::isinf(initializer.stddev()))
           return fail(what, "stddev is " + std::to_string(initializer.stddev()));
       }
+      if (initializer.kind() == InitializerKind::copy && !checkCopy(what, variable, i))
+        return false;
     }
     return true;
   }

@@ -2,6 +2,9 @@
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/moe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# What a driver reads of an artifact.
+install(DIRECTORY ${PROJECT_BINARY_DIR}/runtime/format DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/moe-mlir/runtime
+        FILES_MATCHING PATTERN "*.h" PATTERN CMakeFiles EXCLUDE)
 if(MOE_BUILD_COMPILER)
   # Include path = repository path, below include/moe-mlir.
   foreach(folder dialects passes)

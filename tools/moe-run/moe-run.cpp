@@ -6,11 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Engine/Support/Console.h"
-#include "moe/Driver.h"
+#include "moe/DriverPlugin.h"
 #include "tools/moe-run/Commands.h"
 
 #include <csignal>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 using namespace moe;
 
@@ -39,6 +41,11 @@ int main(int argc, char **argv) {
   app.footer(kExitCodes);
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
+  std::vector<std::string> plugins;
+  app.add_option("--driver-plugin", plugins, "load a driver from this shared object; before the command")
+      ->type_name("FILE")
+      ->expected(1)
+      ->take_all();
   const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app),
                                    run::addBench(app), run::addDoctor(app), run::addConformance(app)};
   try {
@@ -47,6 +54,11 @@ int main(int argc, char **argv) {
     // --help and --version come this way too, with exit code 0.
     return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorCode::usage);
   }
+  for (const std::string &plugin : plugins)
+    if (Status status = loadDriverPlugin(plugin); !status) {
+      engine::Console().error(status.message());
+      return static_cast<int>(status.code());
+    }
   for (const run::Command &command : commands) {
     if (!command.app->parsed())
       continue;

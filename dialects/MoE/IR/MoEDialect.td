@@ -49,12 +49,17 @@ def MoE_VariableRole : MoE_I32Enum<"VariableRole", "what a variable is for", [
 def MoE_VariableRoleAttr : MoE_EnumAttr<MoE_VariableRole, "role">;
 
 def MoE_InitializerKind : MoE_I32Enum<"InitializerKind", "how a variable starts", [
-  I32EnumCase<"zeros", 0>, I32EnumCase<"ones", 1>, I32EnumCase<"normal", 2>]>;
+  I32EnumCase<"zeros", 0>, I32EnumCase<"ones", 1>, I32EnumCase<"normal", 2>,
+  I32EnumCase<"copy", 3>]>;
 def MoE_InitializerKindAttr : MoE_EnumAttr<MoE_InitializerKind, "initializer">;
 
 def MoE_ScoringFunc : MoE_I32Enum<"ScoringFunc", "router logits to scores", [
   I32EnumCase<"softmax", 0>, I32EnumCase<"sigmoid", 1>]>;
 def MoE_ScoringFuncAttr : MoE_EnumAttr<MoE_ScoringFunc, "scoring_func">;
+
+def MoE_DType : MoE_I32Enum<"DType", "the type that a model's parameters, activations and caches are stored in", [
+  I32EnumCase<"f32", 0>, I32EnumCase<"bf16", 1>]>;
+def MoE_DTypeAttr : MoE_EnumAttr<MoE_DType, "dtype">;
 
 def MoE_RaggedDim : MoE_I32Enum<"RaggedDim", "the dimension of a grouped matmul that offsets divide", [
   I32EnumCase<"rows", 0>, I32EnumCase<"contraction", 1>]>;

@@ -90,8 +90,17 @@ static Value matmul(OpBuilder &builder, Location loc, Type type, Value lhs, bool
 }
 
 // y = x·Wᵀ: ∂x = g·W, ∂W = gᵀ·x.
+/// The gradient of a product's result as the product's operands are stored: float32 sums of bf16 give a bf16 gradient.
+static Value inTypeOf(OpBuilder &builder, Location loc, Value gradient, Value operand) {
+  Type element = getElementTypeOrSelf(operand);
+  auto type = cast<RankedTensorType>(gradient.getType());
+  if (type.getElementType() == element)
+    return gradient;
+  return CastOp::create(builder, loc, type.clone(element), gradient);
+}
+
 LogicalResult LinearOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
-  Value g = resultGradients[0], x = getInput(), weight = getWeight();
+  Value x = getInput(), weight = getWeight(), g = inTypeOf(builder, getLoc(), resultGradients[0], x);
   operandGradients[0] = matmul(builder, getLoc(), x.getType(), g, false, weight, false);
   operandGradients[1] = matmul(builder, getLoc(), weight.getType(), g, true, x, false);
   return success();
@@ -99,7 +108,7 @@ LogicalResult LinearOp::buildGradient(OpBuilder &builder, ValueRange resultGradi
 
 // C = A'·B' where ' transposes if asked: ∂A' = g·B'ᵀ and ∂B' = A'ᵀ·g, transposed as a whole if A or B is.
 LogicalResult MatmulOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
-  Value g = resultGradients[0], a = getLhs(), b = getRhs();
+  Value a = getLhs(), b = getRhs(), g = inTypeOf(builder, getLoc(), resultGradients[0], a);
   bool transposeA = getTransposeLhs(), transposeB = getTransposeRhs();
   operandGradients[0] = transposeA ? matmul(builder, getLoc(), a.getType(), b, transposeB, g, true)
                                    : matmul(builder, getLoc(), a.getType(), g, false, b, !transposeB);
@@ -186,7 +195,7 @@ LogicalResult CombineOp::buildGradient(OpBuilder &builder, ValueRange resultGrad
 // Per expert this is `matmul`: with ragged rows C = A·B or A·Bᵀ, with a ragged contraction C = Aᵀ·B.
 LogicalResult GroupedMatmulOp::buildGradient(OpBuilder &builder, ValueRange resultGradients,
                                              Gradients operandGradients) {
-  Value g = resultGradients[0], a = getLhs(), b = getRhs();
+  Value a = getLhs(), b = getRhs(), g = inTypeOf(builder, getLoc(), resultGradients[0], a);
   auto perRow = [&](Type type, Value rows, Value matrices, bool transpose) -> Value {
     return GroupedMatmulOp::create(builder, getLoc(), type, rows, matrices, getOffsets(), RaggedDim::rows, transpose);
   };

@@ -36,12 +36,17 @@ def MoE_ModelOp : MoE_LayerOp<"model", [Symbol, SingleBlock, NoTerminator, NoReg
       moe.layers (count = 1) { ... }
     }
     ```
+
+    `dtype` is what parameters, activations and caches are stored in. With `bf16` every sum is still float32 and so are
+    the router's logits and scores, softmax statistics, the loss and the output logits; training keeps a float32
+    master of each parameter beside AdamW's moments, and rounds it to the parameter after each update.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$vocab_size, I64Attr:$hidden_size,
     DefaultValuedAttr<F64Attr, "1.0e-5">:$rms_norm_eps,
     /// Standard deviation of the initial weights.
     DefaultValuedAttr<F64Attr, "0.02">:$initializer_range,
-    DefaultValuedAttr<BoolAttr, "false">:$tie_word_embeddings);
+    DefaultValuedAttr<BoolAttr, "false">:$tie_word_embeddings,
+    DefaultValuedAttr<MoE_DTypeAttr, "::mlir::moe::DType::f32">:$dtype);
   let regions = (region SizedRegion<1>:$body);
 }
 

@@ -28,18 +28,21 @@ class MoE_DifferentiableOp<string mnemonic, list<Trait> traits = []>
 // Variables
 //===----------------------------------------------------------------------===//
 
-def MoE_VariableOp : MoE_Op<"variable", [Symbol]> {
+def MoE_VariableOp : MoE_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "memory that outlives a step: a parameter, an optimizer moment, a buffer or a cache";
   let description = [{
     ```mlir
     moe.variable @model.norm.weight parameter ones : tensor<128xf32>
     moe.variable @lm_head.weight parameter normal 0.02 : tensor<256x128xf32>
+    moe.variable @lm_head.weight.master_weight optimizer copy @lm_head.weight : tensor<256x128xf32>
     ```
-    `stddev` belongs to `normal` and only to it.
+    `stddev` belongs to `normal` and only to it. `copy` starts with the value that its `source`, which is no copy itself,
+    starts with: initialised or restored, converted to this variable's element type.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, MoE_VariableRoleAttr:$role, MoE_InitializerKindAttr:$initializer,
-    OptionalAttr<F64Attr>:$stddev, TypeAttrOf<AnyStaticShapeTensor>:$type);
-  let assemblyFormat = "$sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($stddev^)? attr-dict `:` $type";
+    OptionalAttr<F64Attr>:$stddev, OptionalAttr<FlatSymbolRefAttr>:$source, TypeAttrOf<AnyStaticShapeTensor>:$type);
+  let assemblyFormat = [{
+    $sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($stddev^)? ($source^)? attr-dict `:` $type}];
   let hasVerifier = 1;
 }
 
@@ -114,7 +117,11 @@ def MoE_EmbeddingBackwardOp : MoE_TensorOp<"embedding_backward"> {
 
 def MoE_LinearOp : MoE_DifferentiableOp<"linear"> {
   let summary = "input · weightᵀ, with the weight as Hugging Face stores it";
-  let description = [{`input` [T, in], `weight` [out, in], `result` [T, out]. Accumulates in float32.}];
+  let description = [{
+    `input` [T, in], `weight` [out, in], `result` [T, out]. Accumulates in float32; the result has the operands' type or,
+    of bf16 operands, may be float32 (router logits, output logits). A float32 result's gradient is rounded to the
+    operands' type first. The same holds for `matmul` and `grouped_matmul`.
+  }];
   let arguments = (ins MoE_Matrix:$input, MoE_Matrix:$weight);
   let results = (outs MoE_Matrix:$result);
 }
@@ -387,13 +394,16 @@ def MoE_AdamWOp : MoE_TensorOp<"adamw"> {
     v' = β2·v + (1−β2)·g²
     p' = p·(1 − lr·weight_decay) − lr · (m'/bias_correction1) / (√(v'/bias_correction2) + epsilon)
     ```
-    Each result may take its operand's memory. After differentiation only: no gradient.
+    A bf16 parameter has a `master` in float32: the formula holds for the master, and p' is the master rounded. (A bf16
+    weight alone would swallow updates below 2^-9 of it.) Each result may take its operand's memory. After
+    differentiation only: no gradient.
   }];
   let arguments = (ins MoE_FloatTensor:$parameter, MoE_FloatTensor:$gradient, MoE_StatTensor:$exp_avg,
     MoE_StatTensor:$exp_avg_sq, MoE_Scalar:$grad_norm, MoE_Scalar:$learning_rate, MoE_Scalar:$bias_correction1,
-    MoE_Scalar:$bias_correction2, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay,
+    MoE_Scalar:$bias_correction2, Optional<MoE_StatTensor>:$master, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay,
     F64Attr:$max_grad_norm);
-  let results = (outs MoE_FloatTensor:$new_parameter, MoE_StatTensor:$new_exp_avg, MoE_StatTensor:$new_exp_avg_sq);
+  let results = (outs MoE_FloatTensor:$new_parameter, MoE_StatTensor:$new_exp_avg, MoE_StatTensor:$new_exp_avg_sq,
+    Optional<MoE_StatTensor>:$new_master);
 }
 
 #endif // DIALECTS_MOE_IR_MOETENSOROPS_TD

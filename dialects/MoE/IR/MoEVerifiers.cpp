@@ -39,6 +39,8 @@ public:
   Checks &elements(Named tensor, int64_t count, StringRef meaning);
   Checks &offsets(Value offsets, int64_t experts);
   Checks &sameElementType(ArrayRef<Named> tensors);
+  /// Products of `lhs` and `rhs`, which hold one type: `result` holds that too, or float32 sums of bf16.
+  Checks &productType(Named lhs, Named rhs, Named result);
   /// Statistics are float32, or float64 beside float64 data.
   Checks &statistics(Value data, ArrayRef<Named> tensors);
 
@@ -124,6 +126,12 @@ Checks &Checks::sameElementType(ArrayRef<Named> tensors) {
   return *this;
 }
 
+Checks &Checks::productType(Named lhs, Named rhs, Named result) {
+  if (elementOf(lhs.value).isBF16() && elementOf(result.value).isF32())
+    return sameElementType({lhs, rhs});
+  return sameElementType({lhs, rhs, result});
+}
+
 Checks &Checks::statistics(Value data, ArrayRef<Named> tensors) {
   Type wanted = elementOf(data).isF64() ? elementOf(data) : Float32Type::get(op->getContext());
   for (Named tensor : tensors)
@@ -172,9 +180,29 @@ LogicalResult VariableOp::verify() {
   if (!normal && getStddev())
     return emitOpError() << "has a standard deviation, which belongs to 'normal', not to '"
                          << stringifyInitializerKind(getInitializer()) << "'";
+  bool copy = getInitializer() == InitializerKind::copy;
+  if (copy && !getSource())
+    return emitOpError("is initialised as a copy but names no source; write 'copy @variable'");
+  if (!copy && getSource())
+    return emitOpError() << "has a source, which belongs to 'copy', not to '"
+                         << stringifyInitializerKind(getInitializer()) << "'";
   if (normal && (getStddev()->isNegative() || !getStddev()->isFinite()))
     return emitOpError() << "has the standard deviation " << formatNumber(getStddev()->convertToDouble())
                          << " but must have one of at least 0";
+  return success();
+}
+
+LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!getSource())
+    return success();
+  auto source = symbols.lookupNearestSymbolFrom<VariableOp>(*this, getSourceAttr());
+  if (!source)
+    return emitOpError() << "there is no moe.variable " << getSourceAttr() << " to copy";
+  if (source.getSource())
+    return emitOpError() << "copies " << getSourceAttr() << ", which is a copy itself; name what that copies";
+  if (cast<RankedTensorType>(source.getType()).getShape() != cast<RankedTensorType>(getType()).getShape())
+    return emitOpError() << "of type " << getType() << " copies " << getSourceAttr() << " of type " << source.getType()
+                         << ", which has another shape";
   return success();
 }
 
@@ -235,7 +263,7 @@ LogicalResult LinearOp::verify() {
   return Checks(*this)
       .shape({"weight", getWeight()}, {rowsOf(getWeight()), columnsOf(getInput())}, "[out, in]")
       .shape({"result", getResult()}, {rowsOf(getInput()), rowsOf(getWeight())}, "[T, out]")
-      .sameElementType({{"input", getInput()}, {"weight", getWeight()}, {"result", getResult()}});
+      .productType({"input", getInput()}, {"weight", getWeight()}, {"result", getResult()});
 }
 
 LogicalResult MatmulOp::verify() {
@@ -246,7 +274,7 @@ LogicalResult MatmulOp::verify() {
       .shape({"rhs", rhs}, {getTransposeRhs() ? n : k, getTransposeRhs() ? k : n},
              getTransposeRhs() ? "[n, k]" : "[k, n]")
       .shape({"result", getResult()}, {m, n}, "[m, n]")
-      .sameElementType({{"lhs", lhs}, {"rhs", rhs}, {"result", getResult()}});
+      .productType({"lhs", lhs}, {"rhs", rhs}, {"result", getResult()});
 }
 
 LogicalResult RMSNormOp::verify() {
@@ -518,7 +546,7 @@ LogicalResult GroupedMatmulOp::verify() {
         .shape({"rhs", rhs}, {rowsOf(lhs), columnsOf(rhs)}, "[R, n]")
         .shape({"result", result}, {dim(result, 0), columnsOf(lhs), columnsOf(rhs)}, "[E, m, n]");
   }
-  return checks.sameElementType({{"lhs", lhs}, {"rhs", rhs}, {"result", result}});
+  return checks.productType({"lhs", lhs}, {"rhs", rhs}, {"result", result});
 }
 
 LogicalResult ExpertLoadOp::verify() {
@@ -606,6 +634,12 @@ LogicalResult AdamWOp::verify() {
                               {"learning_rate", getLearningRate()},
                               {"bias_correction1", getBiasCorrection1()},
                               {"bias_correction2", getBiasCorrection2()}});
+  if (static_cast<bool>(getMaster()) != static_cast<bool>(getNewMaster()))
+    return emitOpError() << "has " << (getMaster() ? "a master but no new one" : "a new master but none to update");
+  if (getMaster())
+    checks.shape({"master", getMaster()}, shape, "parameter")
+        .shape({"new_master", getNewMaster()}, shape, "parameter")
+        .statistics(parameter, {{"master", getMaster()}, {"new_master", getNewMaster()}});
   return checks.fraction("beta1", getBeta1())
       .fraction("beta2", getBeta2())
       .positive("epsilon", getEpsilon())

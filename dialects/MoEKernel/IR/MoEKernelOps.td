@@ -84,7 +84,8 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     SingleBlockImplicitTerminator<"YieldOp">, NoMemoryEffect]> {
   let summary = "a dense, grouped or ragged matmul with an epilogue";
   let description = [{
-    Accumulates `acc[m, n] = Σ_k A[m, k] · B[k, n]` in float32 and runs the epilogue region once per element.
+    Accumulates `acc[m, n] = Σ_k A[m, k] · B[k, n]` in float32 and runs the epilogue region once per element. A and B are
+    both of f32 or both of bf16.
 
     | kind | lhs | rhs | accumulator |
     |---|---|---|---|
@@ -99,8 +100,9 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
 
     `paired`: N is 2·n, columns j and j + n of the accumulator (gate and up) meet in one epilogue call.
 
-    Epilogue block arguments: the accumulator (two if paired: column j, column j + n), then for each of `extras` one
-    value (two for `pair`). An extra's extent says how it is indexed: `scalar` [], `row` [M], `column` [N or n],
+    Epilogue block arguments: the f32 accumulator (two if paired: column j, column j + n), then for each of `extras` one
+    value of its element type (two for `pair`). What is yielded has the results' element types; an epilogue computes in
+    f32 and truncates last. An extra's extent says how it is indexed: `scalar` [], `row` [M], `column` [N or n],
     `full` [M, n'], `pair` [M, 2n'] (columns j and j + n'), where n' is n if paired and N if not. For
     `ragged_contraction`, `full` is [E, M, N] and the only extent beside `scalar`. The yield gives, for each result, one value (`full`) or two (`pair`), see `result_extents`.
   }];

@@ -45,6 +45,28 @@ static LogicalResult verifyInt32(Operation *op, StringRef name, Value value) {
   return op->emitOpError() << name << " has element type " << getElementTypeOrSelf(value) << " but must be i32";
 }
 
+/// What is not rounded between kernels: statistics, scores, routing weights.
+static LogicalResult verifyFloat32(Operation *op, StringRef name, Value value) {
+  if (getElementTypeOrSelf(value).isF32())
+    return success();
+  return op->emitOpError() << name << " has element type " << getElementTypeOrSelf(value) << " but must be f32";
+}
+
+/// A float type that kernels read and write, computing in float32.
+static LogicalResult verifyFloat(Operation *op, StringRef name, Value value) {
+  if (Type element = getElementTypeOrSelf(value); element.isF32() || element.isBF16())
+    return success();
+  return op->emitOpError() << name << " has element type " << getElementTypeOrSelf(value) << " but must be f32 or bf16";
+}
+
+/// "key has element type f32 but query has bf16".
+static LogicalResult verifySameElement(Operation *op, StringRef name, Value value, StringRef otherName, Value other) {
+  if (getElementTypeOrSelf(value) == getElementTypeOrSelf(other))
+    return success();
+  return op->emitOpError() << name << " has element type " << getElementTypeOrSelf(value) << " but " << otherName
+                           << " has " << getElementTypeOrSelf(other);
+}
+
 //===----------------------------------------------------------------------===//
 // MatmulOp
 //===----------------------------------------------------------------------===//
@@ -102,6 +124,8 @@ static LogicalResult verifyMatmulAttributes(MatmulOp op) {
 
 static FailureOr<MatmulSizes> verifyMatmulOperands(MatmulOp op) {
   bool ragged = op.getKind() != MatmulKind::dense;
+  if (failed(verifyFloat(op, "lhs", op.getLhs())) || failed(verifySameElement(op, "rhs", op.getRhs(), "lhs", op.getLhs())))
+    return failure();
   MatmulSizes sizes;
   sizes.contraction = op.getKind() == MatmulKind::ragged_contraction;
   if (failed(verifyRank(op, "lhs", op.getLhs(), 2)) ||
@@ -164,6 +188,8 @@ static LogicalResult verifyTileOperands(MatmulOp op, StringRef what, ValueRange 
                            Twine("extent ") + stringifyTileExtent(extent) + " and an accumulator of " + Twine(sizes.m) +
                                " x " + Twine(sizes.n))))
       return failure();
+    if (failed(verifyFloat(op, (what + " " + Twine(index)).str(), value)))
+      return failure();
     scalars.append(isPair ? 2 : 1, getElementTypeOrSelf(value));
   }
   return success();
@@ -205,7 +231,7 @@ LogicalResult MatmulOp::verify() {
 
 /// Checks that `num_kv_heads` divides `num_heads`, which divides the columns of `query`; returns the head size.
 static FailureOr<int64_t> verifyHeads(Operation *op, Value query, int64_t numHeads, int64_t numKvHeads) {
-  if (failed(verifyRank(op, "query", query, 2)))
+  if (failed(verifyRank(op, "query", query, 2)) || failed(verifyFloat(op, "query", query)))
     return failure();
   int64_t columns = shapeOf(query)[1];
   if (numHeads < 1 || numKvHeads < 1 || numHeads % numKvHeads != 0)
@@ -218,6 +244,13 @@ static FailureOr<int64_t> verifyHeads(Operation *op, Value query, int64_t numHea
 template <typename OpT> static LogicalResult verifySequences(OpT op) {
   FailureOr<int64_t> headSize = verifyHeads(op, op.getQuery(), op.getNumHeads(), op.getNumKvHeads());
   if (failed(headSize))
+    return failure();
+  for (auto [name, value] : {std::pair<StringRef, Value>("key", op.getKey()),
+                             {"value", op.getValue()},
+                             {"result", op.getResult()}})
+    if (failed(verifySameElement(op, name, value, "query", op.getQuery())))
+      return failure();
+  if (failed(verifyFloat32(op, "lse", op.getLse())))
     return failure();
   int64_t tokens = shapeOf(op.getQuery())[0], length = op.getSequenceLength();
   if (length < 1 || tokens % length != 0)
@@ -243,7 +276,8 @@ LogicalResult AttentionBackwardOp::verify() {
   if (failed(verifySequences(*this)))
     return failure();
   auto same = [&](StringRef name, Value gradient, Value value) {
-    return verifyShape(*this, name, gradient, shapeOf(value), "gradients of values of that shape");
+    return failure(failed(verifyShape(*this, name, gradient, shapeOf(value), "gradients of values of that shape")) ||
+                   failed(verifySameElement(*this, name, gradient, "query", getQuery())));
   };
   return success(succeeded(same("result gradient", getResultGradient(), getQuery())) &&
                  succeeded(same("query gradient", getQueryGradient(), getQuery())) &&
@@ -253,7 +287,10 @@ LogicalResult AttentionBackwardOp::verify() {
 
 LogicalResult CachedAttentionOp::verify() {
   FailureOr<int64_t> headSize = verifyHeads(*this, getQuery(), getNumHeads(), getNumKvHeads());
-  if (failed(headSize) || failed(verifyRank(*this, "key cache", getKeyCache(), 3)) ||
+  if (failed(headSize) || failed(verifySameElement(*this, "key cache", getKeyCache(), "query", getQuery())) ||
+      failed(verifySameElement(*this, "value cache", getValueCache(), "query", getQuery())) ||
+      failed(verifySameElement(*this, "result", getResult(), "query", getQuery())) ||
+      failed(verifyRank(*this, "key cache", getKeyCache(), 3)) ||
       failed(verifyRank(*this, "positions", getPositions(), 2)) ||
       failed(verifyInt32(*this, "positions", getPositions())))
     return failure();
@@ -272,6 +309,9 @@ LogicalResult CachedAttentionOp::verify() {
 }
 
 LogicalResult CacheAppendOp::verify() {
+  if (failed(verifyFloat(*this, "cache", getCache())) ||
+      failed(verifySameElement(*this, "rows", getRows(), "cache", getCache())))
+    return failure();
   if (failed(verifyRank(*this, "cache", getCache(), 3)) || failed(verifyRank(*this, "positions", getPositions(), 2)) ||
       failed(verifyInt32(*this, "positions", getPositions())))
     return failure();
@@ -292,7 +332,9 @@ LogicalResult CacheAppendOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RouteOp::verify() {
-  if (failed(verifyRank(*this, "logits", getLogits(), 2)))
+  if (failed(verifyRank(*this, "logits", getLogits(), 2)) || failed(verifyFloat32(*this, "logits", getLogits())) ||
+      failed(verifyFloat32(*this, "scores", getScores())) || failed(verifyFloat32(*this, "weights", getWeights())) ||
+      (getSelectionBias() && failed(verifyFloat32(*this, "selection bias", getSelectionBias()))))
     return failure();
   int64_t tokens = shapeOf(getLogits())[0], experts = shapeOf(getLogits())[1], topK = getTopK();
   if (topK < 1 || topK > experts)
@@ -309,6 +351,12 @@ LogicalResult RouteOp::verify() {
 }
 
 LogicalResult RouteBackwardOp::verify() {
+  for (auto [name, value] : {std::pair<StringRef, Value>("scores", getScores()),
+                             {"weights gradient", getWeightsGradient()},
+                             {"scores gradient", getScoresGradient()},
+                             {"logits gradient", getLogitsGradient()}})
+    if (value && failed(verifyFloat32(*this, name, value)))
+      return failure();
   if (failed(verifyRank(*this, "scores", getScores(), 2)) || failed(verifyRank(*this, "indices", getIndices(), 2)) ||
       failed(verifyInt32(*this, "indices", getIndices())))
     return failure();
@@ -341,7 +389,9 @@ LogicalResult PlanOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ScatterAddOp::verify() {
-  if (failed(verifyInt32(*this, "indices", getIndices())) || failed(verifyRank(*this, "rows", getRows(), 2)) ||
+  if (failed(verifyInt32(*this, "indices", getIndices())) || failed(verifyFloat(*this, "rows", getRows())) ||
+      failed(verifySameElement(*this, "result", getResult(), "rows", getRows())) ||
+      failed(verifyRank(*this, "rows", getRows(), 2)) ||
       failed(verifyRank(*this, "result", getResult(), 2)))
     return failure();
   int64_t indices = cast<RankedTensorType>(getIndices().getType()).getNumElements();
@@ -357,7 +407,14 @@ LogicalResult SumOfSquaresOp::verify() {
   int64_t chunk = getChunk(), chunks = 0;
   if (chunk < 1)
     return emitOpError() << "chunk is " << chunk << " but must be at least 1";
-  for (Value input : getInputs())
+  for (auto [index, input] : llvm::enumerate(getInputs())) {
+    std::string name = ("operand " + Twine(index)).str();
+    if (failed(verifyFloat(*this, name, input)) ||
+        failed(verifySameElement(*this, name, input, "operand 0", getInputs()[0])))
+      return failure();
     chunks += llvm::divideCeil(cast<RankedTensorType>(input.getType()).getNumElements(), chunk);
+  }
+  if (failed(verifyFloat32(*this, "partial", getPartial())))
+    return failure();
   return verifyShape(*this, "partial", getPartial(), {chunks}, "operands in chunks of " + Twine(chunk));
 }

@@ -107,6 +107,12 @@ private:
     entry->initializer = std::make_unique<format::InitializerT>();
     entry->initializer->kind = static_cast<format::InitializerKind>(variable.getInitializer());
     entry->initializer->stddev = variable.getStddev() ? variable.getStddev()->convertToDouble() : 0.0;
+    if (variable.getSource()) {
+      auto source = variableIndex.find(*variable.getSource());
+      if (source == variableIndex.end())
+        return variable.emitOpError() << "copies " << variable.getSourceAttr() << ", which is declared after it";
+      entry->initializer->source = source->second;
+    }
     variableIndex[variable.getSymName()] = artifact.variables.size();
     artifact.variables.push_back(std::move(entry));
     return success();

@@ -36,7 +36,7 @@ template <typename Number> static TensorOf<Number> readConstant(DenseElementsAtt
 template <typename Number>
 InterpreterOf<Number>::InterpreterOf(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
   for (auto variable : module.getOps<VariableOp>()) {
-    if (variable.getInitializer() == InitializerKind::normal)
+    if (variable.getInitializer() == InitializerKind::normal || variable.getInitializer() == InitializerKind::copy)
       continue;
     Tensor value(variable.getType().getShape());
     llvm::fill(value.values, variable.getInitializer() == InitializerKind::ones ? 1.0 : 0.0);
@@ -46,8 +46,11 @@ InterpreterOf<Number>::InterpreterOf(ModuleOp module, InterpreterOptions options
 
 template <typename Number>
 auto InterpreterOf<Number>::getVariable(StringRef name) const -> const Tensor * {
-  auto it = variables.find(name.str());
-  return it == variables.end() ? nullptr : &it->second;
+  if (auto it = variables.find(name.str()); it != variables.end())
+    return &it->second;
+  // A copy that was not set has the value that its source has when it is first read; it is written before that changes.
+  auto variable = symbols.lookup<VariableOp>(name);
+  return variable && variable.getSource() ? getVariable(*variable.getSource()) : nullptr;
 }
 
 template <typename Number>
@@ -60,7 +63,8 @@ LogicalResult InterpreterOf<Number>::checkType(Operation *where, const Twine &wh
 }
 
 /// Rounds a result as it is stored in a tensor of that type.
-template <typename Number> void InterpreterOf<Number>::store(Tensor &tensor, Type elementType) const {
+template <typename Number> void InterpreterOf<Number>::store(Tensor &tensor, Type type) const {
+  Type elementType = getElementTypeOrSelf(type);
   if (elementType.isBF16())
     for (Number &element : tensor.values)
       element = roundToBF16(element);
@@ -105,7 +109,7 @@ LogicalResult InterpreterOf<Number>::execute(Operation *op, Frame &frame) {
       llvm::map_to_vector(op->getResults(), [](Value value) { return Tensor(getShape(value)); });
   (*rule)(op, Operands<Number>(operands), results);
   for (auto [value, tensor] : llvm::zip_equal(op->getResults(), results)) {
-    store(tensor, getElementTypeOrSelf(value.getType()));
+    store(tensor, value.getType());
     frame[value] = std::move(tensor);
   }
   return success();

@@ -55,7 +55,7 @@ private:
 
   FailureOr<SmallVector<Tensor>> callFunction(func::FuncOp func, ArrayRef<Tensor> arguments);
   LogicalResult execute(Operation *op, Frame &frame);
-  void store(Tensor &tensor, Type elementType) const;
+  void store(Tensor &tensor, Type type) const;
   LogicalResult checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const;
 
   SymbolTable symbols;

@@ -20,15 +20,19 @@ inline double roundToBF16(double value) {
 }
 
 /// A target that fuses does not round what it does not store, and what it computes a little differently may be rounded
-/// the other way: it differs by one unit in the last place, 2⁻⁷.
+/// the other way: it differs by one unit in the last place, 2⁻⁷. What is exact and fits stays exact.
 inline Bounded roundToBF16(const Bounded &number) {
-  Bounded rounded = roundToBF16(number.value());
-  return rounded.widened(number.error() + 0x1p-7 * std::abs(number.value()));
+  double rounded = roundToBF16(number.value());
+  if (number.error() == 0.0 && rounded == number.value())
+    return number;
+  return Bounded(rounded).widened(number.error() + 0x1p-7 * std::abs(number.value()));
 }
 
-/// A number that has an error keeps its value.
 inline double roundToFloat32(double value) { return static_cast<float>(value); }
+/// Keeps its value, which the error is relative to.
 inline Bounded roundToFloat32(const Bounded &number) {
+  if (number.error() == 0.0 && roundToFloat32(number.value()) == number.value())
+    return number;
   return number.widened(Bounded::kUnitRoundoff * std::abs(number.value()));
 }
 

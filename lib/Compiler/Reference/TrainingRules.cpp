@@ -46,12 +46,15 @@ static void adamW(AdamWOp op, Operands<Number> operands, Results<Number> results
   Number beta1 = op.getBeta1().convertToDouble(), beta2 = op.getBeta2().convertToDouble();
   Number decay = 1.0 - learningRate * op.getWeightDecay().convertToDouble();
   Number clip = std::min<Number>(1.0, op.getMaxGradNorm().convertToDouble() / (norm + 1e-6));
+  const TensorOf<Number> &master = op.getMaster() ? operands[8] : parameter;
   for (int64_t i : seq(parameter.size())) {
     Number g = clip * gradient[i];
     Number m = results[1][i] = beta1 * expAvg[i] + (1.0 - beta1) * g;
     Number v = results[2][i] = beta2 * expAvgSq[i] + (1.0 - beta2) * g * g;
-    results[0][i] = parameter[i] * decay - learningRate * (m / biasCorrection1) /
+    results[0][i] = master[i] * decay - learningRate * (m / biasCorrection1) /
                                                (sqrt(v / biasCorrection2) + op.getEpsilon().convertToDouble());
+    if (op.getMaster())
+      results[3][i] = results[0][i];
   }
 }
 

@@ -8,6 +8,7 @@
 #include "lib/Engine/Report/Doctor.h"
 
 #include "lib/Engine/Support/Strings.h"
+#include "runtime/executor/Ranges.h"
 
 #include <chrono>
 #include <dlfcn.h>
@@ -37,7 +38,8 @@ std::vector<DeviceFact> describeBuild() {
 #else
   const std::string compiler = "gcc " __VERSION__;
 #endif
-  return {{"drivers", drivers}, {"compiler", compiler.substr(0, compiler.find(" ("))}, {"checks", checks}};
+  return {{"drivers", drivers}, {"compiler", compiler.substr(0, compiler.find(" ("))}, {"checks", checks},
+          {"profiler_ranges", std::string(hasProfilerRanges() ? "NVTX" : "none")}};
 }
 
 /// A value of /proc/meminfo in bytes.

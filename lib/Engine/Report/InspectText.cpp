@@ -98,7 +98,9 @@ std::string kernelsSection(const Artifact &artifact) {
   return table.text();
 }
 
-std::string initializerText(const format::Initializer &initializer) {
+std::string initializerText(const format::Initializer &initializer, const Artifact &artifact) {
+  if (initializer.kind() == format::InitializerKind::copy)
+    return "copy of " + artifact.table().variables()->Get(initializer.source())->name()->str();
   if (initializer.kind() == format::InitializerKind::normal)
     return format("normal(%g)", initializer.stddev());
   return format::EnumNameInitializerKind(initializer.kind());
@@ -108,7 +110,7 @@ std::string variablesSection(const Artifact &artifact) {
   Table table({"variable", "role", "type", "initial", "bytes"}, "llllr");
   for (const format::Variable *variable : *artifact.table().variables())
     table.add({variable->name()->str(), format::EnumNameVariableRole(variable->role()), format::typeString(*variable),
-               initializerText(*variable->initializer()), formatBytes(format::byteSize(*variable))});
+               initializerText(*variable->initializer(), artifact), formatBytes(format::byteSize(*variable))});
   return table.text();
 }
 

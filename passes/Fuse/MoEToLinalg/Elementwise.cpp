@@ -44,11 +44,9 @@ static SmallVector<Value> lowerNegate(NegateOp op, RowsBuilder &b) {
 static SmallVector<Value> lowerCast(CastOp op, RowsBuilder &b) {
   Type type = getElementTypeOrSelf(op.getResult());
   return lowerElementwise(op, b, [&](ValueRange v) -> Value {
-    if (v[0].getType() == type)
-      return v[0];
     if (v[0].getType().getIntOrFloatBitWidth() < type.getIntOrFloatBitWidth())
       return arith::ExtFOp::create(b, type, v[0]);
-    return arith::TruncFOp::create(b, type, v[0]);
+    return v[0]; // What is computed is rounded.
   });
 }
 
@@ -64,9 +62,9 @@ static SmallVector<Value> lowerBroadcast(BroadcastOp op, RowsBuilder &b) {
 /// Rows in parallel, then the rows' sums in order.
 static SmallVector<Value> lowerSum(SumOp op, RowsBuilder &b) {
   Value input = op.getInput();
-  Type type = getElementTypeOrSelf(input);
   if (shapeOf(input).empty())
     return {input};
+  Type type = b.computeType(getElementTypeOrSelf(input));
   if (shapeOf(input).size() > 1) {
     int64_t rows = shapeOf(input)[0], columns = numElements(input) / rows;
     input = b.compute({rows, columns}, {{b.reshape(input, {rows, columns}), {0, 1}}}, {type, {0}},

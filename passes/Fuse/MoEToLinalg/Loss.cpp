@@ -36,14 +36,15 @@ static SmallVector<Value> lowerCrossEntropy(CrossEntropyOp op, RowsBuilder &b) {
 /// gradient · weight · (softmax − one-hot target).
 static SmallVector<Value> lowerCrossEntropyBackward(CrossEntropyBackwardOp op, RowsBuilder &b) {
   Value logits = op.getLogits();
-  Type type = getElementTypeOrSelf(logits);
+  Type type = getElementTypeOrSelf(logits), computed = b.computeType(type);
   int64_t tokens = shapeOf(logits)[0];
   Value targets = b.reshape(op.getTargets(), {tokens}), weights = b.reshape(op.getWeights(), {tokens});
   return {b.compute(shapeOf(logits),
                     {{logits, {0, 1}}, {targets, {0}}, {weights, {0}}, {op.getLse(), {0}}, {op.getLossGradient(), {}}},
                     {type, {0, 1}}, [&](ValueRange v) {
                       Value isTarget = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loop(1), b.toIndex(v[1]));
-                      Value oneHot = arith::SelectOp::create(b, isTarget, b.constant(type, 1.0), b.constant(type, 0.0));
+                      Value oneHot = arith::SelectOp::create(b, isTarget, b.constant(computed, 1.0),
+                                                             b.constant(computed, 0.0));
                       Value probability = b.exp(b.sub(v[0], v[3]));
                       return b.mul(b.mul(v[4], v[2]), b.sub(probability, oneHot));
                     })};

@@ -14,9 +14,11 @@ struct NormRows {
   SmallVector<int64_t> extents;
   SmallVector<unsigned> all, groups; ///< Loops over elements; over rows (and groups).
   unsigned column;                   ///< The loop over the columns of a group.
-  Type type;
+  Type type;     ///< Of elements.
+  Type computed; ///< Of sums and what is formed of them.
 
-  NormRows(Value input, Value weight) : type(getElementTypeOrSelf(input)) {
+  NormRows(Value input, Value weight, RowsBuilder &b)
+      : type(getElementTypeOrSelf(input)), computed(b.computeType(type)) {
     int64_t columns = shapeOf(weight)[0], numGroups = shapeOf(input)[1] / columns;
     extents.push_back(shapeOf(input)[0]);
     if (numGroups > 1)
@@ -34,17 +36,17 @@ struct NormRows {
 
 /// 1 / √(mean(x²) + eps), one per row and group.
 static Value buildReciprocalRoot(const NormRows &rows, Value input, const APFloat &eps, RowsBuilder &b) {
-  Value sum = b.compute(rows.extents, {{input, rows.all}}, {rows.type, rows.groups},
+  Value sum = b.compute(rows.extents, {{input, rows.all}}, {rows.computed, rows.groups},
                         [&](ValueRange v) { return b.add(v[1], b.mul(v[0], v[0])); });
-  return b.compute(rows.groupExtents(), {{sum, rows.groups}}, {rows.type, rows.groups}, [&](ValueRange v) {
-    Value mean = b.mul(v[0], b.constant(rows.type, 1.0 / rows.columns()));
-    Value root = b.sqrt(b.add(mean, b.constant(rows.type, eps.convertToDouble())));
-    return b.div(b.constant(rows.type, 1.0), root);
+  return b.compute(rows.groupExtents(), {{sum, rows.groups}}, {rows.computed, rows.groups}, [&](ValueRange v) {
+    Value mean = b.mul(v[0], b.constant(rows.computed, 1.0 / rows.columns()));
+    Value root = b.sqrt(b.add(mean, b.constant(rows.computed, eps.convertToDouble())));
+    return b.div(b.constant(rows.computed, 1.0), root);
   });
 }
 
 static SmallVector<Value> lowerRMSNorm(RMSNormOp op, RowsBuilder &b) {
-  NormRows rows(op.getInput(), op.getWeight());
+  NormRows rows(op.getInput(), op.getWeight(), b);
   Value input = b.reshape(op.getInput(), rows.extents);
   Value reciprocal = buildReciprocalRoot(rows, input, op.getEps(), b);
   Value result =
@@ -78,7 +80,7 @@ static Value buildWeightGradient(const NormRows &rows, Value input, Value gradie
   b.setLabel("rms_norm_weight_backward");
   Value partial = b.compute(
       extents, {{splitTokens(gradient), all}, {splitTokens(input), all}, {splitTokens(reciprocal), groups}},
-      {rows.type, {0, all.back()}}, [&](ValueRange v) { return b.add(v[3], b.mul(v[0], b.mul(v[1], v[2]))); });
+      {rows.computed, {0, all.back()}}, [&](ValueRange v) { return b.add(v[3], b.mul(v[0], b.mul(v[1], v[2]))); });
   b.setLabel("sum_chunks");
   Value sum = b.compute({1, tokens / chunk, columns}, {{b.reshape(partial, {1, tokens / chunk, columns}), {0, 1, 2}}},
                         {rows.type, {0, 2}}, [&](ValueRange v) { return b.add(v[1], v[0]); });
@@ -87,17 +89,17 @@ static Value buildWeightGradient(const NormRows &rows, Value input, Value gradie
 
 /// With r = 1/√(mean(x²) + eps): dx = r·w·d − x · r³/n · Σ w·d·x.
 static SmallVector<Value> lowerRMSNormBackward(RMSNormBackwardOp op, RowsBuilder &b) {
-  NormRows rows(op.getInput(), op.getWeight());
+  NormRows rows(op.getInput(), op.getWeight(), b);
   Value input = b.reshape(op.getInput(), rows.extents), gradient = b.reshape(op.getResultGradient(), rows.extents);
   RowsBuilder::Input weight{op.getWeight(), {rows.column}};
   Value reciprocal = buildReciprocalRoot(rows, input, op.getEps(), b);
 
-  Value dot = b.compute(rows.extents, {{gradient, rows.all}, weight, {input, rows.all}}, {rows.type, rows.groups},
+  Value dot = b.compute(rows.extents, {{gradient, rows.all}, weight, {input, rows.all}}, {rows.computed, rows.groups},
                         [&](ValueRange v) { return b.add(v[3], b.mul(b.mul(v[0], v[1]), v[2])); });
   Value slope = b.compute(rows.groupExtents(), {{reciprocal, rows.groups}, {dot, rows.groups}},
-                          {rows.type, rows.groups}, [&](ValueRange v) {
+                          {rows.computed, rows.groups}, [&](ValueRange v) {
                             Value cube = b.mul(v[0], b.mul(v[0], v[0]));
-                            return b.mul(b.mul(cube, v[1]), b.constant(rows.type, 1.0 / rows.columns()));
+                            return b.mul(b.mul(cube, v[1]), b.constant(rows.computed, 1.0 / rows.columns()));
                           });
   Value inputGradient = b.compute(
       rows.extents, {{gradient, rows.all}, weight, {input, rows.all}, {reciprocal, rows.groups}, {slope, rows.groups}},

@@ -7,6 +7,7 @@
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 #include "passes/Fuse/MoEToLinalg/Lowerings.h"
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace mlir::moe {
@@ -18,36 +19,54 @@ static int64_t chooseChunk(int64_t elements) {
   return std::max<int64_t>(kSmallestChunk, llvm::PowerOf2Ceil(llvm::divideCeil(elements, kMostChunks)));
 }
 
+/// Sums of the chunks of all inputs of one type, added up.
+static Value buildSumOfSquares(ArrayRef<Value> inputs, int64_t chunk, Type type, RowsBuilder &b) {
+  int64_t chunks = 0;
+  for (Value input : inputs)
+    chunks += llvm::divideCeil(numElements(input), chunk);
+  Value partial = moe_kernel::SumOfSquaresOp::create(b, RankedTensorType::get({chunks}, type), inputs, chunk);
+  return b.reshape(b.sumVector(partial), {1});
+}
+
 static SmallVector<Value> lowerGlobalNorm(GlobalNormOp op, RowsBuilder &b) {
   Type type = getElementTypeOrSelf(op.getNorm());
-  int64_t elements = 0, chunks = 0;
-  for (Value input : op.getInputs())
+  int64_t elements = 0;
+  llvm::MapVector<Type, SmallVector<Value>> inputsOfType;
+  for (Value input : op.getInputs()) {
     elements += numElements(input);
-  int64_t chunk = chooseChunk(elements);
-  for (Value input : op.getInputs())
-    chunks += llvm::divideCeil(numElements(input), chunk);
-
-  Value partial = moe_kernel::SumOfSquaresOp::create(b, RankedTensorType::get({chunks}, type), op.getInputs(), chunk);
-  Value sum = b.reshape(b.sumVector(partial), {1});
-  Value norm = b.compute({1}, {{sum, {0}}}, {type, {0}}, [&](ValueRange v) { return b.sqrt(v[0]); });
+    inputsOfType[getElementTypeOrSelf(input)].push_back(input);
+  }
+  SmallVector<RowsBuilder::Input> sums;
+  for (auto &[elementType, inputs] : inputsOfType)
+    sums.push_back({buildSumOfSquares(inputs, chooseChunk(elements), type, b), {0}});
+  Value norm = b.compute({1}, sums, {type, {0}}, [&](ValueRange v) {
+    Value sum = v[0];
+    for (size_t i = 1; i < sums.size(); ++i)
+      sum = b.add(sum, v[i]);
+    return b.sqrt(sum);
+  });
   return {b.toModelShape(norm, {})};
 }
 
 /// All elements as one flat loop, in place.
 static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
-  Type type = getElementTypeOrSelf(op.getParameter());
   SmallVector<int64_t> flat{numElements(op.getParameter())};
   SmallVector<RowsBuilder::Input> inputs;
   for (Value tensor : {op.getParameter(), op.getGradient(), op.getExpAvg(), op.getExpAvgSq()})
     inputs.push_back({b.reshape(tensor, flat), {0}});
   for (Value scalar : {op.getGradNorm(), op.getLearningRate(), op.getBiasCorrection1(), op.getBiasCorrection2()})
     inputs.push_back({scalar, {}});
+  if (op.getMaster())
+    inputs.push_back({b.reshape(op.getMaster(), flat), {0}});
+  SmallVector<RowsBuilder::Output> outputs;
+  for (Value result : op->getResults())
+    outputs.push_back({getElementTypeOrSelf(result), {0}});
 
+  Type type = b.computeType(getElementTypeOrSelf(op.getParameter()));
   auto constant = [&](double value) { return b.constant(type, value); };
   double beta1 = op.getBeta1().convertToDouble(), beta2 = op.getBeta2().convertToDouble();
-  RowsBuilder::Output output{type, {0}};
-  auto update = b.generic(flat, inputs, {output, output, output}, [&](ValueRange v) -> SmallVector<Value> {
-    Value parameter = v[0], expAvg = v[2], expAvgSq = v[3];
+  auto update = b.generic(flat, inputs, outputs, [&](ValueRange v) -> SmallVector<Value> {
+    Value parameter = op.getMaster() ? v[8] : v[0], expAvg = v[2], expAvgSq = v[3];
     Value gradNorm = v[4], learningRate = v[5], correction1 = v[6], correction2 = v[7];
     Value ratio = b.div(constant(op.getMaxGradNorm().convertToDouble()), b.add(gradNorm, constant(1e-6)));
     Value gradient = b.mul(v[1], arith::MinimumFOp::create(b, constant(1.0), ratio));
@@ -59,9 +78,15 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
     double weightDecay = op.getWeightDecay().convertToDouble();
     Value decay = b.sub(constant(1.0), b.mul(learningRate, constant(weightDecay)));
     Value decayed = weightDecay == 0.0 ? parameter : b.mul(parameter, decay);
-    return {b.sub(decayed, step), m, s};
+    SmallVector<Value> results{b.sub(decayed, step), m, s};
+    if (op.getMaster())
+      results.push_back(results[0]); // The parameter is the master rounded, when it is stored.
+    return results;
   });
-  update->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr({0, 2, 3}));
+  SmallVector<int64_t> inPlace{0, 2, 3};
+  if (op.getMaster())
+    inPlace.push_back(8);
+  update->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr(inPlace));
 
   SmallVector<Value> results;
   for (Value result : update.getResults())

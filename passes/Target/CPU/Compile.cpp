@@ -67,8 +67,8 @@ static void prepare(llvm::Module &module, llvm::TargetMachine &machine, const Ca
 /// What is left is to clean up addresses and move them out of loops. LLVM's O3 pipeline takes three times as long, half
 /// of it for unrolling, and gains nothing (tiny's kernels on Zen 4: within 2 % of each other).
 static constexpr StringLiteral kPipeline =
-    "function(sroa,early-cse<memssa>,simplifycfg,instcombine,loop-mssa(loop-rotate,licm),"
-    "loop(indvars,loop-unroll-full),gvn,instcombine,simplifycfg)";
+    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(loop-rotate,licm),"
+    "loop(indvars,loop-unroll-full),gvn,instcombine<no-verify-fixpoint>,simplifycfg)";
 
 namespace {
 /// Leaves out loop strength reduction, which takes four fifths of the time that code generation takes for matmuls and

@@ -19,6 +19,8 @@
 ///       dV += Pᵀ dO;  dK += dSᵀ Q;  dQ += dS K
 /// ```
 ///
+/// Gradients are summed where they are stored, or, if that is bf16, in scratch memory for all rows of the item.
+///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/EmitStructured.h"
 #include "passes/Target/CPU/FlashAttention.h"
@@ -39,13 +41,24 @@ private:
   void multiply(const MatrixView &lhs, const MatrixView &rhs, const MatrixView &result, Expr rows, Expr depth,
                 int64_t columns, bool accumulate);
 
+  /// A gradient in its tensor, and the part of it that an item sums.
+  struct Gradient {
+    MatrixView tensor, sums;
+    int64_t columns; ///< Of an item.
+    bool rounds;     ///< Whether sums are in scratch memory.
+  };
+  Gradient makeGradient(Value result, int64_t stride, int64_t columns);
+  void begin(Gradient &gradient, Expr firstRow, Expr firstColumn);
+  void finish(const Gradient &gradient, Expr firstRow, Expr firstColumn);
+
   KernelBuilder b;
   AttentionShape shape;
   int64_t length, sequences;
   MatrixView query, key, value, result, lse, resultGradient;
-  MatrixView queryGradient, keyGradient, valueGradient;
+  Gradient queryGradient, keyGradient, valueGradient;
   MatrixView weights, scoreGradients, keyPanel, valuePanel; ///< Scratch: P, dS, Kᵀ, Vᵀ.
   MatrixView keyHere, keyGradientHere, valueGradientHere;   ///< At the current block of keys.
+  MatrixView queryGradientHere;                             ///< At the current block of queries.
 };
 
 } // namespace
@@ -61,9 +74,9 @@ AttentionBackwardEmitter::AttentionBackwardEmitter(moe_kernel::AttentionBackward
   result = b.matrix(b.operand(op.getResult()), queryStride);
   lse = b.matrix(b.operand(op.getLse()), shape.heads);
   resultGradient = b.matrix(b.operand(op.getResultGradient()), queryStride);
-  queryGradient = b.matrix(b.result(op.getQueryGradient()), queryStride);
-  keyGradient = b.matrix(b.result(op.getKeyGradient()), keyStride);
-  valueGradient = b.matrix(b.result(op.getValueGradient()), keyStride);
+  queryGradient = makeGradient(op.getQueryGradient(), queryStride, shape.getGroup() * shape.headDim);
+  keyGradient = makeGradient(op.getKeyGradient(), keyStride, shape.headDim);
+  valueGradient = makeGradient(op.getValueGradient(), keyStride, shape.headDim);
 
   weights = b.allocateMatrix(shape.blockM, shape.blockN);
   scoreGradients = b.allocateMatrix(shape.blockM, shape.blockN);
@@ -71,15 +84,34 @@ AttentionBackwardEmitter::AttentionBackwardEmitter(moe_kernel::AttentionBackward
   valuePanel = b.allocateMatrix(b.roundUp(shape.headDim), shape.blockN);
 }
 
+AttentionBackwardEmitter::Gradient AttentionBackwardEmitter::makeGradient(Value result, int64_t stride,
+                                                                          int64_t columns) {
+  MatrixView tensor = b.matrix(b.result(result), stride);
+  bool rounds = b.holdsBFloat16(tensor.memory);
+  return {tensor, rounds ? b.allocateMatrix(length, b.roundUp(columns)) : MatrixView(), columns, rounds};
+}
+
+void AttentionBackwardEmitter::begin(Gradient &gradient, Expr firstRow, Expr firstColumn) {
+  if (!gradient.rounds)
+    gradient.sums = gradient.tensor.from(firstRow, firstColumn);
+  b.fillZeros(gradient.sums, b.index(length), gradient.columns);
+}
+
+void AttentionBackwardEmitter::finish(const Gradient &gradient, Expr firstRow, Expr firstColumn) {
+  if (gradient.rounds)
+    b.copy(gradient.sums, gradient.tensor.from(firstRow, firstColumn), b.index(length), gradient.columns);
+}
+
 LaunchShape AttentionBackwardEmitter::emit() {
   b.forEachItem([&](Expr item) {
     Expr sequence = item / shape.keyHeads, keyHead = item % shape.keyHeads;
     Expr firstRow = sequence * length;
-    int64_t groupColumns = shape.getGroup() * shape.headDim;
-    b.fillZeros(queryGradient.from(firstRow, keyHead * groupColumns), b.index(length), groupColumns);
-    b.fillZeros(keyGradient.from(firstRow, keyHead * shape.headDim), b.index(length), shape.headDim);
-    b.fillZeros(valueGradient.from(firstRow, keyHead * shape.headDim), b.index(length), shape.headDim);
+    Gradient *gradients[] = {&queryGradient, &keyGradient, &valueGradient};
+    for (Gradient *gradient : gradients)
+      begin(*gradient, firstRow, keyHead * gradient->columns);
     b.loop(length, shape.blockN, [&](Expr firstKey) { emitKeyBlock(sequence, keyHead, firstKey); });
+    for (Gradient *gradient : gradients)
+      finish(*gradient, firstRow, keyHead * gradient->columns);
   });
   // Five matmuls over the scores at and below the diagonal.
   int64_t scores = sequences * shape.heads * length * (length + 1) / 2;
@@ -90,16 +122,18 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr sequence, Expr keyHead, Expr fi
   Expr keyRow = sequence * length + firstKey, keyColumn = keyHead * shape.headDim;
   Expr keys = b.blockSize(firstKey, shape.blockN, length);
   keyHere = key.from(keyRow, keyColumn);
-  keyGradientHere = keyGradient.from(keyRow, keyColumn);
-  valueGradientHere = valueGradient.from(keyRow, keyColumn);
+  keyGradientHere = keyGradient.sums.from(firstKey, b.index(0));
+  valueGradientHere = valueGradient.sums.from(firstKey, b.index(0));
   emitPackTransposed(b, keyHere, keys, b.index(shape.headDim), shape.blockN, keyPanel);
   emitPackTransposed(b, value.from(keyRow, keyColumn), keys, b.index(shape.headDim), shape.blockN, valuePanel);
 
   b.loop(shape.getGroup(), 1, [&](Expr member) {
     Expr head = keyHead * shape.getGroup() + member;
+    MatrixView gradient = queryGradient.sums.from(b.index(0), member * shape.headDim);
     Expr firstBlock = firstKey / shape.blockM * shape.blockM;
     b.loop(firstBlock, b.index(length), shape.blockM, [&](Expr firstQuery) {
       Expr rows = b.blockSize(firstQuery, shape.blockM, length);
+      queryGradientHere = gradient.from(firstQuery, b.index(0));
       emitBlock(sequence * length + firstQuery, rows, head, firstQuery, firstKey, keys);
     });
   });
@@ -108,7 +142,10 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr sequence, Expr keyHead, Expr fi
 void AttentionBackwardEmitter::emitBlock(Expr firstRow, Expr rows, Expr head, Expr firstQuery, Expr firstKey,
                                          Expr keys) {
   Expr column = head * shape.headDim, depth = b.index(shape.headDim);
-  MatrixView queryHere = query.from(firstRow, column), outputHere = resultGradient.from(firstRow, column);
+  auto take = [&](const MatrixView &tensor) {
+    return b.extended(tensor.from(firstRow, column), rows, shape.blockM, shape.headDim);
+  };
+  MatrixView queryHere = take(query), outputHere = take(resultGradient);
   multiply(queryHere, keyPanel, weights, rows, depth, shape.blockN, /*accumulate=*/false);
   multiply(outputHere, valuePanel, scoreGradients, rows, depth, shape.blockN, /*accumulate=*/false);
   b.loop(b.index(0), rows, 1, [&](Expr row) {
@@ -121,8 +158,7 @@ void AttentionBackwardEmitter::emitBlock(Expr firstRow, Expr rows, Expr head, Ex
   };
   multiply(transpose(weights), outputHere, valueGradientHere, keys, rows, shape.headDim, /*accumulate=*/true);
   multiply(transpose(scoreGradients), queryHere, keyGradientHere, keys, rows, shape.headDim, /*accumulate=*/true);
-  multiply(scoreGradients, keyHere, queryGradient.from(firstRow, column), rows, keys, shape.headDim,
-           /*accumulate=*/true);
+  multiply(scoreGradients, keyHere, queryGradientHere, rows, keys, shape.headDim, /*accumulate=*/true);
 }
 
 void AttentionBackwardEmitter::emitScoreGradientRow(Expr row, Expr tokenRow, Expr head, Expr visible) {

@@ -85,6 +85,8 @@ void CachedAttentionEmitter::emitBlocks() {
 
 void CachedAttentionEmitter::emitSingleQueries() {
   Value scores = b.allocate(b.roundUp(shape.keys));
+  bool rounds = b.holdsBFloat16(result.memory);
+  MatrixView scratch = rounds ? b.allocateMatrix(1, b.roundUp(shape.headDim)) : MatrixView();
   b.forEachItem([&](Expr item) {
     Expr row = item % shape.queries + item / (shape.queries * shape.heads) * shape.queries;
     Expr head = item / shape.queries % shape.heads, sequence = item / (shape.queries * shape.heads);
@@ -113,14 +115,16 @@ void CachedAttentionEmitter::emitSingleQueries() {
     Expr inverse = b.realVector(1) / b.reduceSum(laneSum);
 
     BlockMatmul weightedValues{.lhs = b.matrix(scores, 0), .rhs = value.from(sequence * shape.keys, keyColumn)};
-    weightedValues.result = result.from(row, head * shape.headDim);
+    MatrixView resultHere = result.from(row, head * shape.headDim);
+    weightedValues.result = rounds ? scratch : resultHere;
     weightedValues.rows = b.index(1);
     weightedValues.depth = visible;
     weightedValues.columns = shape.headDim;
     emitBlockMatmul(b, weightedValues, /*tileM=*/1, shape.tileN);
     b.loop(shape.headDim, b.width, [&](Expr column) {
-      Expr offset = weightedValues.result.at(zero, column), mask = b.tailMask(column, b.index(shape.headDim));
-      b.storeVector(b.loadVector(result.memory, offset, mask) * inverse, result.memory, offset, mask);
+      Expr mask = b.tailMask(column, b.index(shape.headDim));
+      Expr sum = b.loadVector(weightedValues.result.memory, weightedValues.result.at(zero, column), mask);
+      b.storeVector(sum * inverse, resultHere.memory, resultHere.at(zero, column), mask);
     });
   });
 }

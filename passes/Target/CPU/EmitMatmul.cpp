@@ -13,7 +13,7 @@
 /// for item in [begin, end):            // (column block, row block), of one expert in a ragged_contraction
 ///   for expert with rows here:         // ragged_rows; else once
 ///     for k block of kDepthBlock:
-///       pack A if it is transposed or gathered along k
+///       pack A if it is transposed or gathered along k, or of bf16
 ///       for panel of the column block: // paired: half of the panel is gate columns, half is up columns
 ///         pack B, unless this thread's last item left the same panel
 ///         accumulators (+)= A · B
@@ -53,6 +53,7 @@ private:
   void emitTiles(const Segment &segment, Expr columnBlock);
   void emitDots(const Segment &segment, Expr columnBlock);
   MatrixView packLhs(const Segment &segment, Expr firstDepth, Expr depthHere);
+  MatrixView extendLhs(const Segment &segment, Expr firstDepth, Expr depthHere);
   void packRhs(const Segment &segment, Expr firstColumn, Expr firstDepth, Expr depthHere, const MatrixView &panel,
                int64_t outputsHere);
   void emitEpilogue(const Segment &segment, Expr panel, Expr firstColumn, int64_t outputsHere);
@@ -85,7 +86,7 @@ private:
   int64_t panelOutputs, panelColumns; ///< Columns of a panel of the epilogue and of the accumulator.
   int64_t blockM, depthBlock, panels; ///< Rows of a block, its packed depth, its panels.
   int64_t rowBlocks, columnBlocks;
-  bool packsLhs, packsRhs, usesDots, splitsDepth;
+  bool packsLhs, extendsLhs, packsRhs, usesDots, splitsDepth;
 
   Value lhs, rhs, offsets, rowIndex;
   SmallVector<Value> extras, results;
@@ -122,6 +123,8 @@ MatmulEmitter::MatmulEmitter(MatmulOp op, EmitterContext &context) : op(op), b(c
   usesDots = op.getTransposeRhs() && !lhsByDepth && rows <= kMaxDotRows;
   splitsDepth = depth > depthBlock && !usesDots;
   packsLhs = lhsByDepth;
+  // Elements of A are broadcast from memory, once per tile of a row: bf16 is extended before that, not at each of them.
+  extendsLhs = op.getLhs().getType().getElementType().isBF16() && !lhsByDepth && !usesDots;
   // Rows of B that lie well and are read only once or twice are read where they are.
   packsRhs = isContraction() || op.getTransposeRhs() || op.getPaired() || rows > 2 * tileM;
 
@@ -137,6 +140,8 @@ MatmulEmitter::MatmulEmitter(MatmulOp op, EmitterContext &context) : op(op), b(c
   accumulatorMemory = b.allocate(panels * blockM * panelColumns);
   if (packsLhs)
     packedLhsMemory = b.allocate(depthBlock * b.roundUp(blockM));
+  if (extendsLhs)
+    packedLhsMemory = b.allocate(blockM * depthBlock);
   if (packsRhs && !usesDots) {
     packedRhsMemory = b.allocate(panels * depthBlock * panelColumns);
     packedKey = b.allocate(1, b.builder.getI32Type());
@@ -217,9 +222,13 @@ void MatmulEmitter::emitTiles(const Segment &segment, Expr columnBlock) {
     block.rows = segment.rows;
     block.depth = depthHere;
     block.accumulate = accumulate;
-    block.lhs =
-        packsLhs ? packLhs(segment, firstDepth, depthHere) : b.matrix(lhs, depth).from(segment.firstRow, firstDepth);
-    if (!packsLhs && gathersLhs())
+    if (packsLhs)
+      block.lhs = packLhs(segment, firstDepth, depthHere);
+    else if (extendsLhs)
+      block.lhs = extendLhs(segment, firstDepth, depthHere);
+    else
+      block.lhs = b.matrix(lhs, depth).from(segment.firstRow, firstDepth);
+    if (!packsLhs && !extendsLhs && gathersLhs())
       block.lhsRow = [&](Expr row) { return gatherRow(segment.firstRow + row) * depth + firstDepth; };
 
     auto pack = [&](Expr panel, Expr firstColumn, int64_t outputsHere) {
@@ -256,6 +265,21 @@ MatrixView MatmulEmitter::packLhs(const Segment &segment, Expr firstDepth, Expr 
   };
   emitPackRows(b, lhs, sourceRow, depthHere, segment.rows, packed.rowStride, packed);
   return {packed.memory, packed.offset, /*rowStride=*/1, /*columnStride=*/packed.rowStride};
+}
+
+MatrixView MatmulEmitter::extendLhs(const Segment &segment, Expr firstDepth, Expr depthHere) {
+  MatrixView extended = b.matrix(packedLhsMemory, depthBlock);
+  auto sourceRow = [&](Expr row) {
+    Expr source = segment.firstRow + row;
+    return (gathersLhs() ? gatherRow(source) : source) * depth + firstDepth;
+  };
+  b.loop(b.index(0), segment.rows, 1, [&](Expr row) {
+    Expr start = sourceRow(row);
+    b.loop(b.index(0), depthHere, b.width, [&](Expr k) {
+      b.storeVector(b.loadVector(lhs, start + k, b.tailMask(k, depthHere)), extended.memory, extended.at(row, k));
+    });
+  });
+  return extended;
 }
 
 void MatmulEmitter::packRhs(const Segment &segment, Expr firstColumn, Expr firstDepth, Expr depthHere,
@@ -317,20 +341,20 @@ void MatmulEmitter::emitEpilogue(const Segment &segment, Expr panel, Expr firstC
       for (auto [extra, extent] : llvm::zip_equal(extras, op.getExtraExtents().getAsRange<TileExtentAttr>())) {
         switch (extent.getValue()) {
         case TileExtent::scalar:
-          arguments.push_back(b.load(extra, b.index(0)));
+          arguments.push_back(b.loadElement(extra, b.index(0)));
           break;
         case TileExtent::row:
-          arguments.push_back(b.load(extra, row));
+          arguments.push_back(b.loadElement(extra, row));
           break;
         case TileExtent::column:
-          arguments.push_back(b.loadVector(extra, column, mask));
+          arguments.push_back(b.loadElements(extra, column, mask));
           break;
         case TileExtent::full:
-          arguments.push_back(b.loadVector(extra, fullAt(), mask));
+          arguments.push_back(b.loadElements(extra, fullAt(), mask));
           break;
         case TileExtent::pair:
           for (int64_t half = 0; half < 2; ++half)
-            arguments.push_back(b.loadVector(extra, pairAt(half), mask));
+            arguments.push_back(b.loadElements(extra, pairAt(half), mask));
           break;
         }
       }

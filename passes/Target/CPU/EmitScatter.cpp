@@ -19,26 +19,38 @@ LaunchShape emitScatterAdd(moe_kernel::ScatterAddOp op, EmitterContext &context)
   int64_t blockColumns = std::min(kScatterColumns, columns);
   Value indices = b.operand(op.getIndices());
   MatrixView rows = b.matrix(b.operand(op.getRows()), columns), result = b.matrix(b.result(op.getResult()), columns);
+  // Sums are float32: in scratch memory if the result is not.
+  bool rounds = b.holdsBFloat16(result.memory);
+  MatrixView scratch = rounds ? b.allocateMatrix(targets, b.roundUp(blockColumns)) : MatrixView();
 
   b.forEachItem([&](Expr item) {
     Expr first = item * blockColumns, columnsHere = b.blockSize(first, blockColumns, columns);
+    MatrixView rowsHere = rows.from(b.index(0), first), resultHere = result.from(b.index(0), first);
+    MatrixView sums = rounds ? scratch : resultHere;
     auto forColumns = [&](function_ref<void(Expr column, Expr mask)> body) {
       for (int64_t column = 0; column < blockColumns; column += b.width)
-        body(first + column, b.tailMask(b.index(column), columnsHere));
+        body(b.index(column), b.tailMask(b.index(column), columnsHere));
     };
     b.loop(targets, 1, [&](Expr target) {
       forColumns([&](Expr column, Expr mask) {
-        b.storeVector(b.realVector(0), result.memory, result.at(target, column), mask);
+        b.storeVector(b.realVector(0), sums.memory, sums.at(target, column), mask);
       });
     });
     b.loop(tokens, 1, [&](Expr token) {
       Expr target = b.load(indices, token).toIndex();
       forColumns([&](Expr column, Expr mask) {
-        Expr offset = result.at(target, column);
-        Expr row = b.loadVector(rows.memory, rows.at(token, column), mask);
-        b.storeVector(b.loadVector(result.memory, offset, mask) + row, result.memory, offset, mask);
+        Expr offset = sums.at(target, column);
+        Expr row = b.loadVector(rowsHere.memory, rowsHere.at(token, column), mask);
+        b.storeVector(b.loadVector(sums.memory, offset, mask) + row, sums.memory, offset, mask);
       });
     });
+    if (rounds)
+      b.loop(targets, 1, [&](Expr target) {
+        forColumns([&](Expr column, Expr mask) {
+          Expr sum = b.loadVector(sums.memory, sums.at(target, column), mask);
+          b.storeVector(sum, resultHere.memory, resultHere.at(target, column), mask);
+        });
+      });
   });
   int64_t items = llvm::divideCeil(columns, blockColumns);
   return {items, b.getScratchBytes(), tokens * columns};
@@ -57,7 +69,7 @@ LaunchShape emitCacheAppend(moe_kernel::CacheAppendOp op, EmitterContext &contex
     Expr slot = sequence * capacity + b.load(positions, token).toIndex();
     b.loop(columns, b.width, [&](Expr column) {
       Expr mask = b.tailMask(column, b.index(columns));
-      b.storeVector(b.loadVector(rows.memory, rows.at(token, column), mask), cache.memory, cache.at(slot, column),
+      b.storeVector(b.loadElements(rows.memory, rows.at(token, column), mask), cache.memory, cache.at(slot, column),
                     mask);
     });
   });

@@ -27,7 +27,9 @@ FlashAttention::FlashAttention(KernelBuilder &b, const AttentionShape &shape)
       sums(b.allocateMatrix(shape.blockM, b.roundUp(shape.headDim))), rowMax(b.allocate(shape.blockM)),
       rowSum(b.allocate(shape.blockM)) {}
 
-void FlashAttention::emit(const Block &block) {
+void FlashAttention::emit(const Block &given) {
+  Block block = given;
+  block.query = b.extended(given.query, given.rows, shape.blockM, shape.headDim);
   b.fillZeros(sums, block.rows, b.roundUp(shape.headDim));
   b.loop(b.index(0), block.rows, 1, [&](Expr row) {
     b.store(b.real(kLowest), rowMax, row);

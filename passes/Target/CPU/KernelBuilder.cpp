@@ -74,7 +74,7 @@ Value KernelBuilder::allocate(int64_t count, Type type) {
   return memref::ViewOp::create(builder, MemRefType::get(count, type), context.scratch, Value(start), ValueRange{});
 }
 
-Expr KernelBuilder::loadVector(Value memory, Expr offset, Expr mask) {
+Expr KernelBuilder::loadElements(Value memory, Expr offset, Expr mask) {
   Type element = cast<MemRefType>(memory.getType()).getElementType();
   auto type = VectorType::get(width, element);
   if (!mask)
@@ -84,6 +84,7 @@ Expr KernelBuilder::loadVector(Value memory, Expr offset, Expr mask) {
 }
 
 void KernelBuilder::storeVector(Expr value, Value memory, Expr offset, Expr mask) {
+  value = roundFor(memory, value);
   if (mask)
     vector::MaskedStoreOp::create(builder, memory, ValueRange{offset}, Value(mask), Value(value));
   else
@@ -96,6 +97,23 @@ void KernelBuilder::fillZeros(const MatrixView &matrix, Expr rows, int64_t colum
       storeVector(realVector(0), matrix.memory, matrix.at(row, column), tailMask(column, index(columns)));
     });
   });
+}
+
+void KernelBuilder::copy(const MatrixView &source, const MatrixView &target, Expr rows, int64_t columns) {
+  loop(index(0), rows, 1, [&](Expr row) {
+    loop(columns, width, [&](Expr column) {
+      Expr mask = tailMask(column, index(columns));
+      storeVector(loadVector(source.memory, source.at(row, column), mask), target.memory, target.at(row, column), mask);
+    });
+  });
+}
+
+MatrixView KernelBuilder::extended(const MatrixView &matrix, Expr rows, int64_t mostRows, int64_t columns) {
+  if (!holdsBFloat16(matrix.memory))
+    return matrix;
+  MatrixView target = allocateMatrix(mostRows, roundUp(columns));
+  copy(matrix, target, rows, columns);
+  return target;
 }
 
 } // namespace mlir::moe::cpu

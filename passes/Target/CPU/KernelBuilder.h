@@ -55,11 +55,17 @@ public:
   MatrixView allocateMatrix(int64_t rows, int64_t columns) { return matrix(allocate(rows * columns), columns); }
   int64_t getScratchBytes() const { return scratchBytes; }
 
-  /// Lanes outside `mask` are zeros. A null mask means all lanes.
-  Expr loadVector(Value memory, Expr offset, Expr mask = {});
+  /// Lanes outside `mask` are zeros. A null mask means all lanes. Loads and stores convert as those of CodeBuilder.
+  Expr loadVector(Value memory, Expr offset, Expr mask = {}) { return extend(loadElements(memory, offset, mask)); }
+  Expr loadElements(Value memory, Expr offset, Expr mask = {});
   void storeVector(Expr value, Value memory, Expr offset, Expr mask = {});
   /// Zeros in the rows [0, rows) × columns [0, columns).
   void fillZeros(const MatrixView &matrix, Expr rows, int64_t columns);
+  /// Copies rows [0, rows) × columns [0, columns) to a matrix that may be of another type.
+  void copy(const MatrixView &source, const MatrixView &target, Expr rows, int64_t columns);
+  /// `matrix` if it is of float32, else a float32 copy of it in scratch memory for `mostRows` rows: for what is read
+  /// element by element or often.
+  MatrixView extended(const MatrixView &matrix, Expr rows, int64_t mostRows, int64_t columns);
 
   //===--- Control flow ---------------------------------------------------===//
   /// Runs `body` for every work item of this call.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/Emitter.h"
+#include "passes/Target/CPU/LowerBFloat16.h"
 #include "passes/Target/CPU/Passes.h"
 #include "passes/Target/Common/ExpandMath.h"
 #include "passes/Target/Common/Lowering.h"
@@ -32,6 +33,7 @@ static LogicalResult lowerToLLVMDialect(ModuleOp module) {
   options.useBarePtrCallConv = true;
   LLVMTypeConverter converter(module.getContext(), options);
   RewritePatternSet patterns(module.getContext());
+  populateBFloat16AsBits(converter, patterns);
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
   populateMathToLLVMConversionPatterns(converter, patterns);
   populateVectorToLLVMConversionPatterns(converter, patterns, /*reassociateFPReductions=*/false);
@@ -95,6 +97,7 @@ struct CPULowerKernelPass : impl::CPULowerKernelPassBase<CPULowerKernelPass> {
     if (failed(target::lowerVectorsAndViews(module)) || failed(target::expandMath(module)))
       return signalPassFailure();
     target::formFusedMultiplyAdds(module);
+    expandBFloat16Conversions(module);
     if (failed(target::lowerControlFlow(module)) || failed(lowerToLLVMDialect(module)))
       return signalPassFailure();
     addEntryPoint(*module.getOps<LLVM::LLVMFuncOp>().begin(), buffers);

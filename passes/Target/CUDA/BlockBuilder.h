@@ -88,10 +88,11 @@ public:
   /// If `condition` is null or known to hold, `then` alone.
   void ifThen(Expr condition, function_ref<void()> then);
 
+protected:
+  EmitterContext &context;
+
 private:
   Expr reduceBlock(Expr value, Value scratch, Combine combine);
-
-  EmitterContext &context;
 };
 
 /// Both conditions; a null one holds.

@@ -31,6 +31,7 @@ private:
   CUDAConfigAttr configureMatmul(MatmulOp op);
   FailureOr<CUDAConfigAttr> configureAttention(int64_t headDim, int64_t queries, int64_t keys);
   CUDAConfigAttr configureScatter(ScatterAddOp op);
+  CUDAConfigAttr configurePlan(PlanOp op);
   FailureOr<CUDAConfigAttr> configureRows();
 
   KernelOp kernel;
@@ -85,7 +86,16 @@ CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
   int64_t threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(columns), capabilities.kWarpSize, 256);
   // Every block reads all indices, so it takes as many rows as leave enough blocks.
   int64_t blocks = targets * llvm::divideCeilSigned(columns, threads);
-  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, 64));
+  // Sums that are rounded in the end wait in shared memory: 32 KB of it.
+  int64_t mostRows = getElementTypeOrSelf(op.getResult().getType()).isBF16() ? 32 : 64;
+  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, mostRows));
+}
+
+/// A block for each multiprocessor, but no slice smaller than the block: every block reads all entries.
+CUDAConfigAttr Configurator::configurePlan(PlanOp op) {
+  int64_t entries = op.getIndices().getType().getNumElements(), threads = capabilities.kMostThreads;
+  int64_t share = llvm::divideCeilSigned(entries, capabilities.kEnoughBlocks / 2);
+  return make(threads, /*tileM=*/llvm::alignTo(share, threads));
 }
 
 FailureOr<CUDAConfigAttr> Configurator::configureRows() {
@@ -120,7 +130,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
         return configureAttention(query[1] / op.getNumHeads(), query[0] / cache[0], cache[1]);
       })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })
-      .Case([&](PlanOp) { return make(capabilities.kMostThreads); })
+      .Case([&](PlanOp op) { return configurePlan(op); })
       .Default([&](Operation *) { return make(256); });
 }
 

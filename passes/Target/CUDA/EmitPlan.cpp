@@ -6,13 +6,14 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A counting sort by one block. Each warp owns a consecutive part of the entries, and has a counter per expert in shared
-/// memory:
+/// A counting sort. Each block places a consecutive slice of the entries, and each of its warps a part of the slice. Blocks
+/// do not wait for one another: each counts the entries of all slices itself, which the L2 cache holds.
 ///
 /// ```
-/// each warp: count its entries per expert                         // integer atomics: any order gives the same counts
-/// each expert: counters become prefix sums over the warps; offsets by a prefix sum over the experts
-/// each warp, 32 entries at a time in order: row = counter + rank among the lanes with the same expert
+/// all threads: count the entries per expert before the slice and behind it, each warp those of its part
+///                                                                 // integer atomics: any order gives the same counts
+/// each expert: the warps' counters become prefix sums; offsets by a prefix sum over the experts
+/// each warp, 32 entries at a time in order: row = offset + counters before + rank among the lanes with the same expert
 /// ```
 ///
 /// so entries of an expert keep their order.
@@ -35,24 +36,42 @@ LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context) {
   Value inverse = b.result(op.getInverse());
 
   int64_t sorters = std::clamp<int64_t>(kMaxCounterBytes / (4 * experts), 1, b.warps);
-  int64_t part = llvm::alignTo(llvm::divideCeil(entries, sorters), kWarpSize);
+  int64_t slice = std::min(context.config.getTileM(), entries), slices = llvm::divideCeil(entries, slice);
+  int64_t part = llvm::alignTo(llvm::divideCeil(slice, sorters), kWarpSize);
+  Expr sliceBegin = b.block * slice, sliceEnd = min(sliceBegin + slice, b.index(entries));
   MatrixView counters = {b.allocateShared(sorters * experts, b.builder.getI32Type()), b.index(0), experts};
   Value starts = b.allocateShared(experts, b.builder.getI32Type());
+  Value before = b.allocateShared(experts, b.builder.getI32Type()); // Entries of the slices before, per expert,
+  Value behind = b.allocateShared(experts, b.builder.getI32Type()); // and of those behind.
   auto counter = [&](Expr warp, Expr expert) { return counters.at(warp, expert); };
 
   // Calls `body` for each 32 entries of the warp, all lanes together; `entry` may be past the last.
   auto forEntries = [&](function_ref<void(Expr entry, Expr exists)> body) {
     b.ifThen(sorters == b.warps ? Expr() : b.warp < sorters, [&] {
-      Expr first = b.warp * part, last = min(first + part, b.index(entries));
+      Expr first = sliceBegin + b.warp * part, last = min(first + part, sliceEnd);
       b.loop(first, last, kWarpSize, [&](Expr group) {
         Expr entry = group + b.lane;
-        body(entry, entry < entries);
+        body(entry, entry < last);
       });
     });
   };
 
+  auto countIn = [&](Value counts, Expr first, Expr last) {
+    b.loop(first + b.thread, last, b.threads, [&](Expr entry) {
+      b.atomicAdd(b.i32(1), counts, b.load(indices, entry).toIndex());
+    });
+  };
+
   b.forThreads(sorters * experts, [&](Expr i) { b.store(b.i32(0), counters.memory, i); });
+  b.forThreads(experts, [&](Expr expert) {
+    b.store(b.i32(0), before, expert);
+    b.store(b.i32(0), behind, expert);
+  });
   b.barrier();
+  if (slices > 1) {
+    countIn(before, b.index(0), sliceBegin);
+    countIn(behind, sliceEnd, b.index(entries));
+  }
   forEntries([&](Expr entry, Expr exists) {
     b.ifThen(exists, [&] {
       b.atomicAdd(b.i32(1), counters.memory, counter(b.warp, b.load(indices, entry).toIndex()));
@@ -65,20 +84,20 @@ LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context) {
       b.store(sum[0], counters.memory, counter(warp, expert));
       return SmallVector<Expr>{sum[0] + count};
     })[0];
-    b.store(total, starts, expert);
+    b.store(total + b.load(before, expert) + b.load(behind, expert), starts, expert);
   });
   b.barrier();
   b.ifThen(b.warp == 0, [&] {
-    Expr all = b.loop(b.index(0), b.index(experts), kWarpSize, {b.i32(0)}, [&](Expr first, ArrayRef<Expr> before) {
+    Expr all = b.loop(b.index(0), b.index(experts), kWarpSize, {b.i32(0)}, [&](Expr first, ArrayRef<Expr> smaller) {
       Expr expert = first + b.lane, exists = experts % kWarpSize == 0 ? Expr() : expert < experts;
-      Expr count = b.loadOrZero(starts, expert, exists), end = before[0] + b.scanLanes(count);
+      Expr count = b.loadOrZero(starts, expert, exists), end = smaller[0] + b.scanLanes(count);
       b.ifThen(exists, [&] {
-        b.store(end - count, starts, expert);
-        b.store(end - count, offsets, expert);
+        b.store(end - count + b.load(before, expert), starts, expert);
+        b.ifThen(b.block == 0, [&] { b.store(end - count, offsets, expert); });
       });
       return SmallVector<Expr>{b.shuffle(end, b.i32(kWarpSize - 1))};
     })[0];
-    b.ifThen(b.lane == 0, [&] { b.store(all, offsets, b.index(experts)); });
+    b.ifThen(both(b.lane == 0, b.block == 0), [&] { b.store(all, offsets, b.index(experts)); });
   });
   b.barrier();
 
@@ -87,17 +106,17 @@ LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context) {
     Expr expert = select(exists, b.loadOrZero(indices, entry, exists), b.i32(-1));
     Expr peers = b.matchAny(expert), rank = b.lanesBelow(peers);
     Expr slot = counter(b.warp, select(exists, expert, b.i32(0)).toIndex());
-    Expr before = b.load(counters.memory, slot);
+    Expr earlier = b.load(counters.memory, slot);
     b.warpBarrier(); // All lanes have read their counters.
-    b.ifThen(both(exists, rank == 0), [&] { b.store(before + b.countBits(peers), counters.memory, slot); });
+    b.ifThen(both(exists, rank == 0), [&] { b.store(earlier + b.countBits(peers), counters.memory, slot); });
     b.ifThen(exists, [&] {
-      Expr row = b.load(starts, expert.toIndex()) + before + rank;
+      Expr row = b.load(starts, expert.toIndex()) + earlier + rank;
       b.store(entry.toI32(), permutation, row.toIndex());
       b.store(row, inverse, entry);
     });
     b.warpBarrier(); // The counters are up to date.
   });
-  return {{1, 1, 1}, {b.threads, 1, 1}, 0};
+  return {{slices, 1, 1}, {b.threads, 1, 1}, 0};
 }
 
 } // namespace mlir::moe::cuda

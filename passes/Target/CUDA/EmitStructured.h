@@ -15,7 +15,7 @@
 /// | attention_backward | the gradients of tile_n keys of a key head, or those of tile_m queries of a head |
 /// | cached_attention | as attention; a single query of a head, if few are given at a time |
 /// | route, route_backward | a token per warp |
-/// | plan | everything: one block |
+/// | plan | tile_m entries, having counted all |
 /// | scatter_add | tile_m rows of the result, a column per thread |
 /// | cache_append | one row |
 /// | sum_of_squares | one chunk |

@@ -18,7 +18,7 @@ constexpr int64_t kAccumulators = 4;
 
 /// One operand of the op: the blocks [firstBlock, …) have its chunks.
 struct Input {
-  Value memory; ///< memref<?xf32>: one type for all.
+  Value memory; ///< memref<?xf32> or memref<?xbf16>: one type for all.
   int64_t elements, firstBlock;
 };
 
@@ -45,7 +45,7 @@ LaunchShape emitSumOfSquares(moe_kernel::SumOfSquaresOp op, EmitterContext &cont
   int64_t chunk = op.getChunk(), blocks = 0, elements = 0;
   Value partial = b.result(op.getPartial()), scratch = b.allocateShared(b.warps);
   SmallVector<Input> inputs;
-  auto anySize = MemRefType::get(ShapedType::kDynamic, b.builder.getF32Type());
+  auto anySize = MemRefType::get(ShapedType::kDynamic, getElementTypeOrSelf(op.getInputs().front().getType()));
   for (Value operand : op.getInputs()) {
     int64_t count = cast<ShapedType>(operand.getType()).getNumElements();
     inputs.push_back({memref::CastOp::create(b.builder, anySize, b.operand(operand)), count, blocks});

@@ -166,20 +166,20 @@ void MatmulSchedule::emitEpilogue(const Tile &tile, Expr row, Expr output, Array
     for (auto [extra, extent] : llvm::zip_equal(extras, op.getExtraExtents().getAsRange<TileExtentAttr>())) {
       switch (extent.getValue()) {
       case TileExtent::scalar:
-        arguments.push_back(b.load(extra, b.index(0)));
+        arguments.push_back(b.loadElement(extra, b.index(0)));
         break;
       case TileExtent::row:
-        arguments.push_back(b.load(extra, tensorRow));
+        arguments.push_back(b.loadElement(extra, tensorRow));
         break;
       case TileExtent::column:
-        arguments.push_back(b.load(extra, column));
+        arguments.push_back(b.loadElement(extra, column));
         break;
       case TileExtent::full:
-        arguments.push_back(b.load(extra, fullAt()));
+        arguments.push_back(b.loadElement(extra, fullAt()));
         break;
       case TileExtent::pair:
         for (int64_t half = 0; half < 2; ++half)
-          arguments.push_back(b.load(extra, pairAt(half)));
+          arguments.push_back(b.loadElement(extra, pairAt(half)));
         break;
       }
     }

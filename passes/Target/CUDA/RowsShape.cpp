@@ -12,8 +12,17 @@ namespace mlir::moe::cuda {
 
 using namespace target;
 
-/// 32-bit elements of the widest access.
-static constexpr int64_t kMostWidth = Capabilities::kVectorBytes / 4;
+/// Elements of the widest access to a tensor: of bf16, or else of 32 bits.
+static int64_t getMostWidth(Type element) { return Capabilities::kVectorBytes / (element.isBF16() ? 2 : 4); }
+
+/// Of the narrowest tensor; wider ones are read by several accesses at once.
+static int64_t getMostWidth(const RowsPlan &plan) {
+  int64_t width = 1;
+  for (const auto &planned : plan.ops)
+    for (const OperandAccess &access : planned->accesses)
+      width = std::max(width, getMostWidth(getElementTypeOrSelf(access.root)));
+  return width;
+}
 static constexpr int64_t kThreads = 256;
 
 FailureOr<RowsPlan> planRows(moe_kernel::KernelOp kernel) {
@@ -23,7 +32,7 @@ FailureOr<RowsPlan> planRows(moe_kernel::KernelOp kernel) {
 }
 
 int64_t RowsShape::getSharedRowStride(const RowsPlan &plan, Value root) {
-  return llvm::alignTo(plan.getRowSize(root), kMostWidth);
+  return llvm::alignTo(plan.getRowSize(root), getMostWidth(getElementTypeOrSelf(root)));
 }
 
 int64_t RowsShape::getSharedBytes(const RowsPlan &plan) const {
@@ -53,9 +62,10 @@ RowsShape chooseRowsShape(const RowsPlan &plan) {
   if (plan.kind == RowsPlan::Kind::rows)
     for (const PlannedNest &nest : plan.nests)
       elements = std::max(elements, extent * getParallelism(nest, 1));
-  bool fillsMachine = elements >= kMostWidth * Capabilities::kEnoughBlocks * kThreads / 4;
+  int64_t mostWidth = getMostWidth(plan);
+  bool fillsMachine = elements >= mostWidth * Capabilities::kEnoughBlocks * kThreads / 4;
   bool areColumns = plan.kind == RowsPlan::Kind::columns;
-  shape.width = fillsMachine || !areColumns ? kMostWidth : 1;
+  shape.width = fillsMachine || !areColumns ? mostWidth : 1;
   if (areColumns) {
     shape.threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(llvm::divideCeil(extent, shape.width)),
                                         Capabilities::kWarpSize, kThreads);
@@ -99,12 +109,12 @@ FailureOr<RowsShape> RowsShape::get(moe_kernel::KernelOp kernel, const RowsPlan 
   bool fitsWarps = perRow <= Capabilities::kWarpSize || shape.rows == 1;
   bool areRows = plan.kind == RowsPlan::Kind::rows;
   if (!isWhole || !llvm::isPowerOf2_64(perRow) || !fitsWarps || (!areRows && shape.rows != 1) ||
-      shape.threads > Capabilities::kMostThreads || !llvm::isPowerOf2_64(shape.width) || shape.width > kMostWidth)
+      shape.threads > Capabilities::kMostThreads || !llvm::isPowerOf2_64(shape.width) || shape.width > getMostWidth(plan))
     return kernel.emitOpError()
            << "is configured for " << config.getTileM() << " rows and " << config.getTileN() << " columns with "
            << config.getThreads()
            << " threads; a row takes a power of two of threads within a warp, or a whole block, and "
-              "a thread 1, 2 or 4 columns";
+              "a thread 1, 2 or 4 columns, or 8 where tensors are of bf16";
   return shape;
 }
 

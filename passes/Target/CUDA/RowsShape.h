@@ -22,7 +22,7 @@ namespace mlir::moe::cuda {
 struct RowsShape {
   int64_t threads = 1; ///< Of a block.
   int64_t rows = 1;    ///< Of a block.
-  int64_t width = 1;   ///< 32-bit elements that a thread reads at once.
+  int64_t width = 1;   ///< Elements that a thread reads at once: up to 16 bytes of the narrowest tensor.
 
   int64_t getThreadsPerRow() const { return threads / rows; }
   /// Shared memory for what the plan keeps between its nests, and for sums of several warps.

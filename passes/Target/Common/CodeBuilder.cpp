@@ -40,11 +40,30 @@ Value CodeBuilder::flatten(Value memory) {
                                            /*strides=*/ArrayRef<int64_t>{1});
 }
 
-Expr CodeBuilder::load(Value memory, Expr offset) {
+Expr CodeBuilder::load(Value memory, Expr offset) { return extend(loadElement(memory, offset)); }
+void CodeBuilder::store(Expr value, Value memory, Expr offset) {
+  memref::StoreOp::create(builder, roundFor(memory, value), memory, ValueRange{offset});
+}
+Expr CodeBuilder::loadElement(Value memory, Expr offset) {
   return wrap(memref::LoadOp::create(builder, memory, ValueRange{offset}));
 }
-void CodeBuilder::store(Expr value, Value memory, Expr offset) {
-  memref::StoreOp::create(builder, value, memory, ValueRange{offset});
+
+/// `type` with elements of `element`: a scalar or a vector.
+static Type withElement(Type type, Type element) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? vector.clone(element) : element;
+}
+
+Expr CodeBuilder::extend(Expr value) {
+  if (!getElementTypeOrSelf(value.getType()).isBF16())
+    return value;
+  return wrap(arith::ExtFOp::create(builder, withElement(value.getType(), builder.getF32Type()), Value(value)));
+}
+
+Expr CodeBuilder::roundFor(Value memory, Expr value) {
+  if (!holdsBFloat16(memory) || !getElementTypeOrSelf(value.getType()).isF32())
+    return value;
+  return wrap(arith::TruncFOp::create(builder, withElement(value.getType(), builder.getBF16Type()), Value(value)));
 }
 
 //===----------------------------------------------------------------------===//

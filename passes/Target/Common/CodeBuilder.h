@@ -9,11 +9,16 @@
 /// What the emitters of structured ops of every target write with. All memory is seen as rank-1 memrefs with offsets in
 /// elements, so that a matrix may be a slice of a tensor, a head of a sequence or a panel of scratch memory alike.
 ///
+/// Values are float32 whatever the memory holds: a bf16 element is extended when it is loaded, and what is stored in
+/// bf16 memory is rounded to nearest even. So an emitter is written once for both.
+///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_COMMON_CODEBUILDER_H
 #define PASSES_TARGET_COMMON_CODEBUILDER_H
 
 #include "passes/Target/Common/Expr.h"
+
+#include "mlir/IR/TypeUtilities.h"
 
 namespace mlir::moe::target {
 
@@ -50,6 +55,13 @@ public:
   MatrixView matrix(Value memory, int64_t columns) { return {memory, index(0), columns}; }
   Expr load(Value memory, Expr offset);
   void store(Expr value, Value memory, Expr offset);
+  /// The element as it is in memory, which `store` takes back unchanged: for copies, and for a matmul's epilogue.
+  Expr loadElement(Value memory, Expr offset);
+  /// bf16 values, or vectors of them, as float32; others as they are.
+  Expr extend(Expr value);
+  /// float32 values, or vectors of them, as bf16 if `memory` holds that; others as they are.
+  Expr roundFor(Value memory, Expr value);
+  static bool holdsBFloat16(Value memory) { return getElementTypeOrSelf(memory.getType()).isBF16(); }
 
   //===--- Control flow ---------------------------------------------------===//
   void loop(Expr lower, Expr upper, int64_t step, function_ref<void(Expr)> body);

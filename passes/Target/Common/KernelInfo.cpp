@@ -19,11 +19,11 @@ LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, b
   auto check = [&](TypeRange types, StringRef what) -> LogicalResult {
     for (auto [index, type] : llvm::enumerate(types)) {
       Type element = getElementTypeOrSelf(type);
-      bool isSupported = element.isF32() || element.isSignlessInteger(32) ||
+      bool isSupported = element.isF32() || element.isBF16() || element.isSignlessInteger(32) ||
                          (allowsDoubles && (element.isF64() || element.isSignlessInteger(64)));
       if (!isSupported)
         return kernel.emitOpError() << what << " " << index << " has elements of type " << element << ", but the "
-                                    << target << " target has kernels of this kind for f32 and i32"
+                                    << target << " target has kernels of this kind for f32, bf16 and i32"
                                     << (allowsDoubles ? ", f64 and i64" : "") << " only";
     }
     return success();
@@ -42,9 +42,9 @@ LogicalResult checkStructuredOp(Operation *op, StringRef target) {
                              << " uses; the kernel has to return it once";
   for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
     Type element = cast<ShapedType>(type).getElementType();
-    if (!element.isF32() && !element.isInteger(32))
+    if (!element.isF32() && !element.isBF16() && !element.isInteger(32))
       return op->emitError() << "has a tensor of " << element << "; the " << target
-                             << " target computes in f32 and indexes with i32";
+                             << " target computes with f32 and bf16 and indexes with i32";
   }
   return success();
 }

@@ -14,12 +14,12 @@ namespace mlir::moe::target {
 /// The structured op of `kernel`, or null if it is a rows kernel.
 Operation *findStructuredOp(moe_kernel::KernelOp kernel);
 
-/// Fails, with an error on `kernel` that names `target` ("CPU"), if an argument or result is not of i32, f32 or, with
-/// `allowsDoubles`, i64 or f64.
+/// Fails, with an error on `kernel` that names `target` ("CPU"), if an argument or result is not of i32, f32, bf16 or,
+/// with `allowsDoubles`, i64 or f64.
 LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, bool allowsDoubles);
 
 /// What the emitters of structured ops rely on: operands are buffers of the kernel, and so are results, which they also
-/// work in; all are of f32 or i32. Fails with an error on `op` that names `target`.
+/// work in; all are of f32, bf16 or i32. Fails with an error on `op` that names `target`.
 LogicalResult checkStructuredOp(Operation *op, StringRef target);
 
 /// Bytes that a launch has to move at least: every buffer once, those computed in place twice.

@@ -17,6 +17,7 @@ struct AttentionCase {
   int64_t sequences, length, heads, keyHeads, headDim;
   const char *target = "cpu:host";
   const char *config = "#moe_kernel.cpu_config<vector_width = 16, tile_m = 4, tile_n = 64, block_m = 32, block_n = 64>";
+  bool isNarrow = false; ///< Tensors are of bf16, lse aside.
 
   int64_t tokens() const { return sequences * length; }
   int64_t queryColumns() const { return heads * headDim; }
@@ -57,6 +58,13 @@ std::vector<AttentionCase> forCuda(std::span<const AttentionCase> shapes) {
   return cases;
 }
 
+/// `cases` with tensors of bf16.
+std::vector<AttentionCase> narrow(std::vector<AttentionCase> cases) {
+  for (AttentionCase &c : cases)
+    c.isNarrow = true;
+  return cases;
+}
+
 std::string nameOf(const testing::TestParamInfo<AttentionCase> &info) {
   const AttentionCase &c = info.param;
   return llvm::formatv("{0}_S{1}_H{2}_{3}_D{4}", info.index, c.length, c.heads, c.keyHeads, c.headDim);
@@ -67,9 +75,9 @@ struct Reference {
   std::vector<double> result, lse, probabilities; ///< Of all (row, head, key < most).
 };
 
-template <typename Keys, typename KeyRow>
-Reference attend(const AttentionCase &c, const Buffer<float> &query, const Buffer<float> &key,
-                 const Buffer<float> &value, int64_t most, Keys keys, KeyRow keyRow) {
+template <typename T, typename Keys, typename KeyRow>
+Reference attend(const AttentionCase &c, const Buffer<T> &query, const Buffer<T> &key, const Buffer<T> &value,
+                 int64_t most, Keys keys, KeyRow keyRow) {
   Reference r;
   r.result.resize(c.tokens() * c.queryColumns());
   r.lse.resize(c.tokens() * c.heads);
@@ -97,8 +105,8 @@ Reference attend(const AttentionCase &c, const Buffer<float> &query, const Buffe
   return r;
 }
 
-Reference attendCausally(const AttentionCase &c, const Buffer<float> &query, const Buffer<float> &key,
-                         const Buffer<float> &value) {
+template <typename T>
+Reference attendCausally(const AttentionCase &c, const Buffer<T> &query, const Buffer<T> &key, const Buffer<T> &value) {
   return attend(
       c, query, key, value, c.length, [&](int64_t t) { return t % c.length + 1; },
       [&](int64_t t, int64_t j) { return t / c.length * c.length + j; });
@@ -114,23 +122,30 @@ double resultError(const AttentionCase &c, int64_t keys) {
 
 struct AttentionTest : testing::TestWithParam<AttentionCase> {
   const AttentionCase &c = GetParam();
-  Buffer<float> query = randomBuffer(c.tokens() * c.queryColumns(), 1);
-  Buffer<float> key = randomBuffer(c.tokens() * c.keyColumns(), 2);
-  Buffer<float> value = randomBuffer(c.tokens() * c.keyColumns(), 3);
+  const char *element = c.isNarrow ? kTypeName<BFloat16> : kTypeName<float>;
+
+  template <typename T> Buffer<T> makeQuery() const { return randomBuffer<T>(c.tokens() * c.queryColumns(), 1); }
+  template <typename T> Buffer<T> makeKey() const { return randomBuffer<T>(c.tokens() * c.keyColumns(), 2); }
+  template <typename T> Buffer<T> makeValue() const { return randomBuffer<T>(c.tokens() * c.keyColumns(), 3); }
+  template <typename T> void testForward();
+  template <typename T> void testBackward();
+  template <typename T> void testCached();
 
   void SetUp() override {
     if (!CompiledKernel::canRun(c.target))
       GTEST_SKIP() << "this machine cannot run " << c.target;
   }
-  std::string queryType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.queryColumns()); }
-  std::string keyType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.keyColumns()); }
+  std::string queryType() const { return llvm::formatv("tensor<{0}x{1}x{2}>", c.tokens(), c.queryColumns(), element); }
+  std::string keyType() const { return llvm::formatv("tensor<{0}x{1}x{2}>", c.tokens(), c.keyColumns(), element); }
   std::string lseType() const { return llvm::formatv("tensor<{0}x{1}xf32>", c.tokens(), c.heads); }
   std::string attributes() const {
     return llvm::formatv("num_heads = {0} : i64, num_kv_heads = {1} : i64", c.heads, c.keyHeads);
   }
 };
 
-TEST_P(AttentionTest, Forward) {
+TEST_P(AttentionTest, Forward) { c.isNarrow ? testForward<BFloat16>() : testForward<float>(); }
+
+template <typename T> void AttentionTest::testForward() {
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @attention(%q: {0}, %k: {1}, %v: {1}) -> ({0}, {2})
         attributes {{config = {3}} {{
@@ -140,7 +155,9 @@ TEST_P(AttentionTest, Forward) {
                                      queryType(), keyType(), lseType(), c.config, attributes(), c.length);
   auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
-  auto result = poisonedBuffer(c.tokens() * c.queryColumns()), lse = poisonedBuffer(c.tokens() * c.heads);
+  auto query = makeQuery<T>(), key = makeKey<T>(), value = makeValue<T>();
+  auto result = poisonedBuffer<T>(c.tokens() * c.queryColumns());
+  auto lse = poisonedBuffer(c.tokens() * c.heads);
   runInAllWays(*kernel, {query, key, value, result, lse}, result, lse);
 
   Reference expected = attendCausally(c, query, key, value);
@@ -152,7 +169,9 @@ TEST_P(AttentionTest, Forward) {
   expectWithin(lse, expected.lse, lseBound, "lse");
 }
 
-TEST_P(AttentionTest, Backward) {
+TEST_P(AttentionTest, Backward) { c.isNarrow ? testBackward<BFloat16>() : testBackward<float>(); }
+
+template <typename T> void AttentionTest::testBackward() {
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @attention_backward(%q: {0}, %k: {1}, %v: {1}, %o: {0}, %lse: {2}, %g: {0}) -> ({0}, {1}, {1})
         attributes {{config = {3}} {{
@@ -163,13 +182,14 @@ TEST_P(AttentionTest, Backward) {
                                      queryType(), keyType(), lseType(), c.config, attributes(), c.length);
   auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
+  auto query = makeQuery<T>(), key = makeKey<T>(), value = makeValue<T>();
   Reference forward = attendCausally(c, query, key, value);
-  Buffer<float> result(std::vector<float>(forward.result.begin(), forward.result.end()));
+  Buffer<T> result(std::vector<T>(forward.result.begin(), forward.result.end()));
   Buffer<float> lse(std::vector<float>(forward.lse.begin(), forward.lse.end()));
-  auto gradient = randomBuffer(c.tokens() * c.queryColumns(), 4);
-  auto queryGradient = poisonedBuffer(c.tokens() * c.queryColumns());
-  auto keyGradient = poisonedBuffer(c.tokens() * c.keyColumns());
-  auto valueGradient = poisonedBuffer(c.tokens() * c.keyColumns());
+  auto gradient = randomBuffer<T>(c.tokens() * c.queryColumns(), 4);
+  auto queryGradient = poisonedBuffer<T>(c.tokens() * c.queryColumns());
+  auto keyGradient = poisonedBuffer<T>(c.tokens() * c.keyColumns());
+  auto valueGradient = poisonedBuffer<T>(c.tokens() * c.keyColumns());
   runInAllWays(*kernel, {query, key, value, result, lse, gradient, queryGradient, keyGradient, valueGradient},
                queryGradient, keyGradient, valueGradient);
 
@@ -184,7 +204,7 @@ TEST_P(AttentionTest, Backward) {
       int64_t at = t * c.queryColumns() + h * c.headDim;
       double delta = 0;
       for (int64_t d = 0; d < c.headDim; ++d)
-        delta += gradient[at + d] * forward.result[at + d];
+        delta += double(gradient[at + d]) * result[at + d];
       for (int64_t j = 0; j <= t % c.length; ++j) {
         int64_t keyAt = (t / c.length * c.length + j) * c.keyColumns() + h / group * c.headDim;
         double p = forward.probabilities[(t * c.heads + h) * c.length + j], dP = 0;
@@ -207,10 +227,12 @@ TEST_P(AttentionTest, Backward) {
   expectWithin(valueGradient, dV, dVBound, "value_gradient");
 }
 
-TEST_P(AttentionTest, Cached) {
+TEST_P(AttentionTest, Cached) { c.isNarrow ? testCached<BFloat16>() : testCached<float>(); }
+
+template <typename T> void AttentionTest::testCached() {
   // The tokens of a sequence follow one another in a cache with room for more; every sequence starts elsewhere.
   int64_t capacity = c.length + 21;
-  std::string cacheType = llvm::formatv("tensor<{0}x{1}x{2}xf32>", c.sequences, capacity, c.keyColumns());
+  std::string cacheType = llvm::formatv("tensor<{0}x{1}x{2}x{3}>", c.sequences, capacity, c.keyColumns(), element);
   std::string positionsType = llvm::formatv("tensor<{0}x{1}xi32>", c.sequences, c.length);
   std::string source = llvm::formatv(R"mlir(
     moe_kernel.kernel @cached_attention(%q: {0}, %k: {1}, %v: {1}, %p: {2}) -> {0}
@@ -221,8 +243,9 @@ TEST_P(AttentionTest, Cached) {
                                      queryType(), cacheType, positionsType, c.config, attributes());
   auto kernel = CompiledKernel::compile(source, c.target);
   ASSERT_TRUE(kernel);
-  auto keyCache = randomBuffer(c.sequences * capacity * c.keyColumns(), 5);
-  auto valueCache = randomBuffer(c.sequences * capacity * c.keyColumns(), 6);
+  auto query = makeQuery<T>();
+  auto keyCache = randomBuffer<T>(c.sequences * capacity * c.keyColumns(), 5);
+  auto valueCache = randomBuffer<T>(c.sequences * capacity * c.keyColumns(), 6);
   Buffer<int32_t> positions(c.tokens());
   for (int64_t t = 0; t < c.tokens(); ++t)
     positions[t] = t % c.length + (t / c.length * 9 + 4) % 21;
@@ -231,7 +254,7 @@ TEST_P(AttentionTest, Cached) {
     for (int64_t j = positions[(b + 1) * c.length - 1] + 1; j < capacity; ++j)
       for (int64_t n = 0; n < c.keyColumns(); ++n)
         keyCache[(b * capacity + j) * c.keyColumns() + n] = valueCache[(b * capacity + j) * c.keyColumns() + n] = NAN;
-  auto result = poisonedBuffer(c.tokens() * c.queryColumns());
+  auto result = poisonedBuffer<T>(c.tokens() * c.queryColumns());
   runInAllWays(*kernel, {query, keyCache, valueCache, positions, result}, result);
 
   Reference expected = attend(
@@ -258,5 +281,11 @@ INSTANTIATE_TEST_SUITE_P(Decode, AttentionTest, testing::ValuesIn(kDecodeCases),
 INSTANTIATE_TEST_SUITE_P(CudaDecode, AttentionTest,
                          testing::ValuesIn(forCuda(kDecodeCases)),
                          nameOf);
+
+std::vector<AttentionCase> listOf(std::span<const AttentionCase> cases) { return {cases.begin(), cases.end()}; }
+INSTANTIATE_TEST_SUITE_P(BFloat16, AttentionTest, testing::ValuesIn(narrow(listOf(kCases))), nameOf);
+INSTANTIATE_TEST_SUITE_P(BFloat16Decode, AttentionTest, testing::ValuesIn(narrow(listOf(kDecodeCases))), nameOf);
+INSTANTIATE_TEST_SUITE_P(CudaBFloat16, AttentionTest, testing::ValuesIn(narrow(forCuda(kCases))), nameOf);
+INSTANTIATE_TEST_SUITE_P(CudaBFloat16Decode, AttentionTest, testing::ValuesIn(narrow(forCuda(kDecodeCases))), nameOf);
 
 } // namespace

@@ -37,6 +37,7 @@ struct MatmulCase {
 struct Arch {
   const char *target;
   const char *config;
+  bool isNarrow = false; ///< Operands, some of the extras and the first result are of bf16.
 };
 
 std::ostream &operator<<(std::ostream &stream, const MatmulCase &c) { return stream << c.name; }
@@ -55,22 +56,32 @@ struct MatmulTest : testing::TestWithParam<Parameters> {
   const MatmulCase &c = std::get<0>(GetParam());
   const Arch &arch = std::get<1>(GetParam());
 
+  const char *element = arch.isNarrow ? kTypeName<BFloat16> : kTypeName<float>;
+
   std::string lhsType() const {
     if (c.isContraction())
-      return tensor({c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.depth, c.rows});
+      return tensor({c.gatherDivisor && !c.gatherRhs ? c.tokens() : c.depth, c.rows}, element);
     int64_t rows = c.gatherDivisor ? c.tokens() : c.rows;
-    return c.transposeLhs ? tensor({c.depth, rows}) : tensor({rows, c.depth});
+    return c.transposeLhs ? tensor({c.depth, rows}, element) : tensor({rows, c.depth}, element);
   }
   std::string rhsType() const {
     if (c.isContraction())
-      return tensor({c.gatherRhs ? c.tokens() : c.depth, c.columns});
+      return tensor({c.gatherRhs ? c.tokens() : c.depth, c.columns}, element);
     int64_t first = c.transposeRhs ? c.columns : c.depth, second = c.transposeRhs ? c.depth : c.columns;
-    return c.isRagged() ? tensor({c.experts(), first, second}) : tensor({first, second});
+    return c.isRagged() ? tensor({c.experts(), first, second}, element) : tensor({first, second}, element);
   }
-  std::string resultType(int64_t columns) const {
-    return c.isContraction() ? tensor({c.experts(), c.rows, columns}) : tensor({c.rows, columns});
+  std::string resultType(int64_t columns, const char *element) const {
+    return c.isContraction() ? tensor({c.experts(), c.rows, columns}, element) : tensor({c.rows, columns}, element);
   }
 
+  /// Epilogues compute in float32: where an extra of bf16 called `name` comes as `name`n, and a result goes as it.
+  std::string extend(std::string name) const {
+    return arch.isNarrow ? name + " = arith.extf " + name + "n : bf16 to f32\n" : "";
+  }
+  std::string round(std::string name) const {
+    return arch.isNarrow ? name + "n = arith.truncf " + name + " : f32 to bf16\n" : "";
+  }
+  template <typename T> void agreesWithLoops();
   std::string source() const;
 };
 
@@ -94,12 +105,13 @@ std::string MatmulTest::source() const {
   if (c.gatherRhs)
     attributes += ", gather_rhs";
 
-  std::string full = resultType(c.outputs()), results, extents, region;
+  std::string full = resultType(c.outputs(), element), results, extents, region;
+  std::string narrow = arch.isNarrow ? "n" : "", type = element;
   switch (c.epilogue) {
   case Epilogue::Store:
     results = full;
     extents = "#moe_kernel.extent<full>";
-    region = "^bb0(%x: f32):\n moe_kernel.yield %x : f32";
+    region = "^bb0(%x: f32):\n" + round("%x") + "moe_kernel.yield %x" + narrow + " : " + type;
     break;
   case Epilogue::Extras: {
     std::string list = addOperand("tensor<f32>");
@@ -113,27 +125,28 @@ std::string MatmulTest::source() const {
     attributes += isContraction ? "#moe_kernel.extent<scalar>, #moe_kernel.extent<scalar>, "
                                 : "#moe_kernel.extent<row>, #moe_kernel.extent<column>, ";
     attributes += "#moe_kernel.extent<full>]";
-    results = full + ", " + full;
+    results = full + ", " + resultType(c.outputs(), "f32");
     extents = "#moe_kernel.extent<full>, #moe_kernel.extent<full>";
-    region = R"(^bb0(%x: f32, %s: f32, %r: f32, %c: f32, %f: f32):
+    region = "^bb0(%x: f32, %s: f32, %r: f32, %c: f32, %f" + narrow + ": " + type + "):\n" + extend("%f") + R"(
       %0 = arith.mulf %x, %s : f32
       %1 = arith.addf %0, %r : f32
       %2 = arith.addf %1, %c : f32
       %3 = arith.addf %2, %f : f32
-      moe_kernel.yield %x, %3 : f32, f32)";
+      )" + round("%x") + "moe_kernel.yield %x" + narrow + ", %3 : " + type + ", f32";
     break;
   }
   case Epilogue::Pairs: {
-    std::string pair = resultType(c.columns);
+    std::string pair = resultType(c.columns, element);
     operands += " extras(" + addOperand(pair) + ")";
     attributes += ", paired, extra_extents = [#moe_kernel.extent<pair>]";
-    results = full + ", " + pair;
     extents = "#moe_kernel.extent<full>, #moe_kernel.extent<pair>";
-    region = R"(^bb0(%x: f32, %y: f32, %p: f32, %q: f32):
-      %0 = arith.mulf %x, %y : f32
+    results = full + ", " + resultType(c.columns, "f32");
+    region = "^bb0(%x: f32, %y: f32, %p" + narrow + ": " + type + ", %q" + narrow + ": " + type + "):\n" +
+             extend("%p") + extend("%q") + R"(
+      %z = arith.mulf %x, %y : f32
       %1 = arith.addf %x, %p : f32
       %2 = arith.addf %y, %q : f32
-      moe_kernel.yield %0, %1, %2 : f32, f32, f32)";
+      )" + round("%z") + "moe_kernel.yield %z" + narrow + ", %1, %2 : " + type + ", f32, f32";
     break;
   }
   }
@@ -158,6 +171,10 @@ std::string MatmulTest::source() const {
 TEST_P(MatmulTest, AgreesWithLoops) {
   if (!CompiledKernel::canRun(arch.target))
     GTEST_SKIP() << "this machine cannot run " << arch.target;
+  arch.isNarrow ? agreesWithLoops<BFloat16>() : agreesWithLoops<float>();
+}
+
+template <typename T> void MatmulTest::agreesWithLoops() {
   auto kernel = CompiledKernel::compile(source(), arch.target);
   ASSERT_TRUE(kernel);
   EXPECT_EQ(kernel->flops, 2 * c.rows * c.columns * c.depth);
@@ -166,7 +183,7 @@ TEST_P(MatmulTest, AgreesWithLoops) {
   int64_t lhsCount = c.isContraction() ? lhsRows * c.rows : lhsRows * c.depth;
   int64_t rhsCount =
       c.isContraction() ? (c.gatherRhs ? c.tokens() : c.depth) * c.columns : c.experts() * c.depth * c.columns;
-  auto lhs = randomBuffer(lhsCount, 1), rhs = randomBuffer(rhsCount, 2);
+  auto lhs = randomBuffer<T>(lhsCount, 1), rhs = randomBuffer<T>(rhsCount, 2);
   Buffer<int32_t> offsets(c.experts() + 1), rowIndex(c.gatheredRows());
   for (int64_t e = 0; e < c.experts(); ++e)
     offsets[e + 1] = offsets[e] + (c.isRagged() ? c.rowsOfExperts[e] : int(c.rows));
@@ -174,8 +191,8 @@ TEST_P(MatmulTest, AgreesWithLoops) {
     rowIndex[r] = (r * 7919 + 3) % c.gatheredRows(); // A permutation unless 7919 divides the number of rows.
   int64_t resultRows = (c.isContraction() ? c.experts() : 1) * c.rows;
   auto scalar = randomBuffer(1, 3), row = randomBuffer(c.rows, 4), column = randomBuffer(c.outputs(), 5);
-  auto full = randomBuffer(resultRows * c.outputs(), 6), pair = randomBuffer(resultRows * c.columns, 7);
-  auto first = poisonedBuffer(resultRows * c.outputs());
+  auto full = randomBuffer<T>(resultRows * c.outputs(), 6), pair = randomBuffer<T>(resultRows * c.columns, 7);
+  auto first = poisonedBuffer<T>(resultRows * c.outputs());
   auto second = poisonedBuffer(resultRows * (c.isPaired() ? c.columns : c.outputs()));
 
   KernelBuffers buffers = {lhs, rhs};
@@ -337,6 +354,10 @@ const Arch kArchs[] = {
     {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64>"},
     {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 6, tile_n = 64, block_m = 20, block_n = 64>"},
     {"cpu:x86-64-v3", "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48>"},
+    {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 64, tile_k = 16, stages = 2>", true},
+    {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64>", true},
+    {"cpu:x86-64-v3", "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48>",
+     true},
 };
 
 std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
@@ -346,7 +367,7 @@ std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
   for (char character : config)
     if (std::isdigit(character) || character == ',')
       name += character == ',' ? '_' : character;
-  return name;
+  return std::get<1>(info.param).isNarrow ? name + "_bf16" : name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, MatmulTest, testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(kArchs)),
