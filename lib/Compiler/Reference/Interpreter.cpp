@@ -44,6 +44,12 @@ InterpreterOf<Number>::InterpreterOf(ModuleOp module, InterpreterOptions options
   }
 }
 
+template <typename Number> void InterpreterOf<Number>::setVariable(StringRef name, Tensor value) {
+  if (auto variable = symbols.lookup<VariableOp>(name))
+    store(value, variable.getType());
+  variables[name.str()] = std::move(value);
+}
+
 template <typename Number>
 auto InterpreterOf<Number>::getVariable(StringRef name) const -> const Tensor * {
   if (auto it = variables.find(name.str()); it != variables.end())
@@ -62,7 +68,6 @@ LogicalResult InterpreterOf<Number>::checkType(Operation *where, const Twine &wh
   return error << "] but the type is " << type;
 }
 
-/// Rounds a result as it is stored in a tensor of that type.
 template <typename Number> void InterpreterOf<Number>::store(Tensor &tensor, Type type) const {
   Type elementType = getElementTypeOrSelf(type);
   if (elementType.isBF16())
@@ -139,7 +144,10 @@ auto InterpreterOf<Number>::call(StringRef function, ArrayRef<Tensor> arguments)
   if (func.getNumArguments() != arguments.size())
     return func.emitError() << "takes " << func.getNumArguments() << " arguments, not " << arguments.size();
   written.clear();
-  FailureOr<SmallVector<Tensor>> results = callFunction(func, arguments);
+  SmallVector<Tensor> stored(arguments);
+  for (auto [tensor, type] : llvm::zip_equal(stored, func.getArgumentTypes()))
+    store(tensor, type);
+  FailureOr<SmallVector<Tensor>> results = callFunction(func, stored);
   if (succeeded(results))
     for (auto &[name, value] : written)
       variables[name] = std::move(value);
