@@ -48,6 +48,6 @@ int main(int argc, char **argv) {
   });
   moe::conformance::BundleOptions options{files, storageTypes, targets, output};
   if (options.storageTypes.empty())
-    options.storageTypes = {"f32"};
+    options.storageTypes = {"f32", "bf16"};
   return failed(moe::conformance::writeBundle(options, context));
 }
