@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Compiler/Reference/Rounding.h"
 #include "lib/Compiler/Reference/Rules.h"
 
 using namespace mlir::moe;
@@ -72,13 +73,15 @@ template <typename Number> struct HeadLayout {
 };
 } // namespace
 
+static bool isBF16(mlir::Value value) { return mlir::getElementTypeOrSelf(value.getType()).isBF16(); }
+
 /// result = softmax(scores)·values, where `value(j)` is row j; returns log Σ exp(scores).
 template <typename Number>
 static Number attend(ArrayRef<Number> scores, llvm::function_ref<ArrayRef<Number>(int64_t)> value,
-                     MutableArrayRef<Number> result) {
+                     MutableArrayRef<Number> result, bool isBF16) {
   Number lse = logSumExp(scores);
   for (auto [j, score] : llvm::enumerate(scores))
-    addScaled(result, exp(score - lse), value(j));
+    addScaled(result, toProductOperand(exp(score - lse), isBF16), value(j));
   return lse;
 }
 
@@ -100,7 +103,7 @@ static void attention(AttentionOp op, Operands<Number> operands, Results<Number>
       scores.push_back(layout.scale * dot(layout.slice(query, t, h), layout.slice(key, u, h / layout.group)));
     results[1].row(t)[h] = attend<Number>(
         scores, [&](int64_t j) { return layout.slice(value, first + j, h / layout.group); },
-        layout.slice(results[0], t, h));
+        layout.slice(results[0], t, h), isBF16(op.getResult()));
   });
 }
 
@@ -119,6 +122,8 @@ static void attentionBackward(AttentionBackwardOp op, Operands<Number> operands,
       ArrayRef<Number> k = slice(key, u, kvHead), v = slice(value, u, kvHead);
       Number p = exp(layout.scale * dot(q, k) - lse.row(t)[h]);
       Number scoreGradient = layout.scale * p * (dot(g, v) - delta);
+      p = toProductOperand(p, isBF16(op.getQuery()));
+      scoreGradient = toProductOperand(scoreGradient, isBF16(op.getQuery()));
       addScaled(slice(results[0], t, h), scoreGradient, k);
       addScaled(slice(results[1], u, kvHead), scoreGradient, q);
       addScaled(slice(results[2], u, kvHead), p, g);
@@ -154,7 +159,7 @@ static void cachedAttention(CachedAttentionOp op, Operands<Number> operands, Res
       for (int64_t p : llvm::seq_inclusive<int64_t>(0, positions[t]))
         scores.push_back(layout.scale * dot(layout.slice(query, t, h), row(key, p)));
       attend<Number>(
-          scores, [&](int64_t p) { return row(value, p); }, layout.slice(results[0], t, h));
+          scores, [&](int64_t p) { return row(value, p); }, layout.slice(results[0], t, h), isBF16(op.getResult()));
     }
 }
 

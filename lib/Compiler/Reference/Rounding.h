@@ -36,6 +36,13 @@ inline Bounded roundToFloat32(const Bounded &number) {
   return number.widened(Bounded::kUnitRoundoff * std::abs(number.value()));
 }
 
+/// A factor that an op computes for itself and multiplies with what is stored in bf16: tensor cores take both in that
+/// type. The reference does not round it.
+inline double toProductOperand(double factor, bool isBF16) { return factor; }
+inline Bounded toProductOperand(const Bounded &factor, bool isBF16) {
+  return isBF16 ? factor.widened(0x1p-8 * std::abs(factor.value())) : factor;
+}
+
 } // namespace mlir::moe::reference
 
 #endif // LIB_COMPILER_REFERENCE_ROUNDING_H

@@ -19,13 +19,13 @@ func.func @rope.inverse(%x: tensor<6x8x!storage>, %positions: tensor<6xi32> {moe
   return %y : tensor<6x8x!storage>
 }
 
-func.func @rope.many_heads(%x: tensor<33x320x!storage>, %positions: tensor<33xi32> {moe.draw = "positions(11)"})
-    -> tensor<33x320x!storage> {
+func.func @rope.many_heads(%x: tensor<17x192x!storage>, %positions: tensor<17xi32> {moe.draw = "positions(9)"})
+    -> tensor<17x192x!storage> {
   %cos, %sin = moe.rope_table %positions {theta = 100.0}
-      : (tensor<33xi32>) -> (tensor<33x32x!stat>, tensor<33x32x!stat>)
+      : (tensor<17xi32>) -> (tensor<17x32x!stat>, tensor<17x32x!stat>)
   %y = moe.rope %x, %cos, %sin
-      : (tensor<33x320x!storage>, tensor<33x32x!stat>, tensor<33x32x!stat>) -> tensor<33x320x!storage>
-  return %y : tensor<33x320x!storage>
+      : (tensor<17x192x!storage>, tensor<17x32x!stat>, tensor<17x32x!stat>) -> tensor<17x192x!storage>
+  return %y : tensor<17x192x!storage>
 }
 
 func.func @sequence_positions.two_sequences() -> (tensor<6xi32> {moe.no_gradient}) {
@@ -111,20 +111,20 @@ func.func @attention.several_blocks(%q: tensor<150x64x!storage>, %k: tensor<150x
   return %y, %lse : tensor<150x64x!storage>, tensor<150x2x!stat>
 }
 
-func.func @attention.head_size_64(%q: tensor<140x128x!storage>, %k: tensor<140x128x!storage>,
-    %v: tensor<140x128x!storage>) -> (tensor<140x128x!storage>, tensor<140x2x!stat> {moe.no_gradient}) {
-  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 2, sequence_length = 70}
-      : (tensor<140x128x!storage>, tensor<140x128x!storage>, tensor<140x128x!storage>)
-      -> (tensor<140x128x!storage>, tensor<140x2x!stat>)
-  return %y, %lse : tensor<140x128x!storage>, tensor<140x2x!stat>
+func.func @attention.head_size_64(%q: tensor<70x128x!storage>, %k: tensor<70x64x!storage>, %v: tensor<70x64x!storage>)
+    -> (tensor<70x128x!storage>, tensor<70x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 70}
+      : (tensor<70x128x!storage>, tensor<70x64x!storage>, tensor<70x64x!storage>)
+      -> (tensor<70x128x!storage>, tensor<70x2x!stat>)
+  return %y, %lse : tensor<70x128x!storage>, tensor<70x2x!stat>
 }
 
-func.func @attention.head_size_128(%q: tensor<66x256x!storage>, %k: tensor<66x128x!storage>,
-    %v: tensor<66x128x!storage>) -> (tensor<66x256x!storage>, tensor<66x2x!stat> {moe.no_gradient}) {
-  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 66}
-      : (tensor<66x256x!storage>, tensor<66x128x!storage>, tensor<66x128x!storage>)
-      -> (tensor<66x256x!storage>, tensor<66x2x!stat>)
-  return %y, %lse : tensor<66x256x!storage>, tensor<66x2x!stat>
+func.func @attention.head_size_128(%q: tensor<37x256x!storage>, %k: tensor<37x128x!storage>,
+    %v: tensor<37x128x!storage>) -> (tensor<37x256x!storage>, tensor<37x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 37}
+      : (tensor<37x256x!storage>, tensor<37x128x!storage>, tensor<37x128x!storage>)
+      -> (tensor<37x256x!storage>, tensor<37x2x!stat>)
+  return %y, %lse : tensor<37x256x!storage>, tensor<37x2x!stat>
 }
 
 // One key takes all, more or less.

@@ -59,9 +59,9 @@ func.func @linear.long_contraction(%x: tensor<5x1030x!storage>, %w: tensor<9x103
   return %y : tensor<5x9x!storage>
 }
 
-func.func @linear.one_token_wide(%x: tensor<1x130x!storage>, %w: tensor<260x130x!storage>) -> tensor<1x260x!storage> {
-  %y = moe.linear %x, %w : (tensor<1x130x!storage>, tensor<260x130x!storage>) -> tensor<1x260x!storage>
-  return %y : tensor<1x260x!storage>
+func.func @linear.one_token_wide(%x: tensor<1x70x!storage>, %w: tensor<140x70x!storage>) -> tensor<1x140x!storage> {
+  %y = moe.linear %x, %w : (tensor<1x70x!storage>, tensor<140x70x!storage>) -> tensor<1x140x!storage>
+  return %y : tensor<1x140x!storage>
 }
 
 func.func @linear.large_terms(%x: tensor<9x65x!storage> {moe.draw = "extreme(1e4)"}, %w: tensor<33x65x!storage>)

@@ -31,19 +31,19 @@ func.func @grouped_matmul.rows_one_expert(%a: tensor<3x3x!storage>, %b: tensor<1
   return %y : tensor<3x2x!storage>
 }
 
-func.func @grouped_matmul.rows_several_tiles(%a: tensor<150x67x!storage>, %b: tensor<4x67x70x!storage>,
+func.func @grouped_matmul.rows_several_tiles(%a: tensor<150x41x!storage>, %b: tensor<4x41x70x!storage>,
     %offsets: tensor<5xi32> {moe.draw = "offsets_without(150, 2)"}) -> tensor<150x70x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>}
-      : (tensor<150x67x!storage>, tensor<4x67x70x!storage>, tensor<5xi32>) -> tensor<150x70x!storage>
+      : (tensor<150x41x!storage>, tensor<4x41x70x!storage>, tensor<5xi32>) -> tensor<150x70x!storage>
   return %y : tensor<150x70x!storage>
 }
 
 // Some experts have one row, some none.
-func.func @grouped_matmul.rows_few_rows_each(%a: tensor<17x33x!storage>, %b: tensor<16x33x35x!storage>,
-    %offsets: tensor<17xi32> {moe.draw = "offsets(17)"}) -> tensor<17x35x!storage> {
+func.func @grouped_matmul.rows_few_rows_each(%a: tensor<17x20x!storage>, %b: tensor<9x20x21x!storage>,
+    %offsets: tensor<10xi32> {moe.draw = "offsets(17)"}) -> tensor<17x21x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>}
-      : (tensor<17x33x!storage>, tensor<16x33x35x!storage>, tensor<17xi32>) -> tensor<17x35x!storage>
-  return %y : tensor<17x35x!storage>
+      : (tensor<17x20x!storage>, tensor<9x20x21x!storage>, tensor<10xi32>) -> tensor<17x21x!storage>
+  return %y : tensor<17x21x!storage>
 }
 
 func.func @grouped_matmul.rows_transposed_expert_without_rows(%a: tensor<5x3x!storage>, %b: tensor<4x2x3x!storage>,
@@ -74,18 +74,18 @@ func.func @grouped_matmul.rows_transposed_one_expert(%a: tensor<3x3x!storage>, %
   return %y : tensor<3x2x!storage>
 }
 
-func.func @grouped_matmul.rows_transposed_several_tiles(%a: tensor<150x67x!storage>, %b: tensor<4x70x67x!storage>,
+func.func @grouped_matmul.rows_transposed_several_tiles(%a: tensor<150x41x!storage>, %b: tensor<4x70x41x!storage>,
     %offsets: tensor<5xi32> {moe.draw = "offsets_without(150, 2)"}) -> tensor<150x70x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<150x67x!storage>, tensor<4x70x67x!storage>, tensor<5xi32>) -> tensor<150x70x!storage>
+      : (tensor<150x41x!storage>, tensor<4x70x41x!storage>, tensor<5xi32>) -> tensor<150x70x!storage>
   return %y : tensor<150x70x!storage>
 }
 
-func.func @grouped_matmul.rows_transposed_few_rows_each(%a: tensor<17x33x!storage>, %b: tensor<16x35x33x!storage>,
-    %offsets: tensor<17xi32> {moe.draw = "offsets(17)"}) -> tensor<17x35x!storage> {
+func.func @grouped_matmul.rows_transposed_few_rows_each(%a: tensor<17x20x!storage>, %b: tensor<9x21x20x!storage>,
+    %offsets: tensor<10xi32> {moe.draw = "offsets(17)"}) -> tensor<17x21x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<17x33x!storage>, tensor<16x35x33x!storage>, tensor<17xi32>) -> tensor<17x35x!storage>
-  return %y : tensor<17x35x!storage>
+      : (tensor<17x20x!storage>, tensor<9x21x20x!storage>, tensor<10xi32>) -> tensor<17x21x!storage>
+  return %y : tensor<17x21x!storage>
 }
 
 func.func @grouped_matmul.contraction_expert_without_rows(%a: tensor<5x3x!storage>, %b: tensor<5x2x!storage>,
@@ -116,18 +116,18 @@ func.func @grouped_matmul.contraction_one_expert(%a: tensor<3x3x!storage>, %b: t
   return %y : tensor<1x3x2x!storage>
 }
 
-func.func @grouped_matmul.contraction_several_tiles(%a: tensor<150x67x!storage>, %b: tensor<150x70x!storage>,
-    %offsets: tensor<5xi32> {moe.draw = "offsets_without(150, 2)"}) -> tensor<4x67x70x!storage> {
+func.func @grouped_matmul.contraction_several_tiles(%a: tensor<150x41x!storage>, %b: tensor<150x70x!storage>,
+    %offsets: tensor<5xi32> {moe.draw = "offsets_without(150, 2)"}) -> tensor<4x41x70x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<contraction>}
-      : (tensor<150x67x!storage>, tensor<150x70x!storage>, tensor<5xi32>) -> tensor<4x67x70x!storage>
-  return %y : tensor<4x67x70x!storage>
+      : (tensor<150x41x!storage>, tensor<150x70x!storage>, tensor<5xi32>) -> tensor<4x41x70x!storage>
+  return %y : tensor<4x41x70x!storage>
 }
 
-func.func @grouped_matmul.contraction_few_rows_each(%a: tensor<17x33x!storage>, %b: tensor<17x35x!storage>,
-    %offsets: tensor<17xi32> {moe.draw = "offsets(17)"}) -> tensor<16x33x35x!storage> {
+func.func @grouped_matmul.contraction_few_rows_each(%a: tensor<17x20x!storage>, %b: tensor<17x21x!storage>,
+    %offsets: tensor<10xi32> {moe.draw = "offsets(17)"}) -> tensor<9x20x21x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<contraction>}
-      : (tensor<17x33x!storage>, tensor<17x35x!storage>, tensor<17xi32>) -> tensor<16x33x35x!storage>
-  return %y : tensor<16x33x35x!storage>
+      : (tensor<17x20x!storage>, tensor<17x21x!storage>, tensor<10xi32>) -> tensor<9x20x21x!storage>
+  return %y : tensor<9x20x21x!storage>
 }
 
 // All of it together, as kernels that gather rows and apply the activation.

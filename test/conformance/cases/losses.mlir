@@ -79,13 +79,13 @@ func.func @cross_entropy.vocabulary_of_one(%logits: tensor<2x1x!storage>,
   return %loss, %lse : tensor<!stat>, tensor<2x!stat>
 }
 
-func.func @cross_entropy.large_vocabulary(%logits: tensor<33x1003x!storage>,
-    %targets: tensor<1x33xi32> {moe.draw = "index(1003)"},
-    %weights: tensor<1x33x!stat> {moe.draw = "weights", moe.no_gradient})
-    -> (tensor<!stat>, tensor<33x!stat> {moe.no_gradient}) {
+func.func @cross_entropy.large_vocabulary(%logits: tensor<9x1003x!storage>,
+    %targets: tensor<1x9xi32> {moe.draw = "index(1003)"},
+    %weights: tensor<1x9x!stat> {moe.draw = "weights", moe.no_gradient})
+    -> (tensor<!stat>, tensor<9x!stat> {moe.no_gradient}) {
   %loss, %lse = moe.cross_entropy %logits, %targets, %weights
-      : (tensor<33x1003x!storage>, tensor<1x33xi32>, tensor<1x33x!stat>) -> (tensor<!stat>, tensor<33x!stat>)
-  return %loss, %lse : tensor<!stat>, tensor<33x!stat>
+      : (tensor<9x1003x!storage>, tensor<1x9xi32>, tensor<1x9x!stat>) -> (tensor<!stat>, tensor<9x!stat>)
+  return %loss, %lse : tensor<!stat>, tensor<9x!stat>
 }
 
 // Losses of 0 and of 10000.

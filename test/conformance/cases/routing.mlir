@@ -320,22 +320,22 @@ func.func @combine.weighted_one_token(%rows: tensor<2x3x!storage>, %indices: ten
   return %y : tensor<1x3x!storage>
 }
 
-func.func @dispatch.weighted_skewed(%x: tensor<45x130x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"},
-    %w: tensor<45x4x!stat>) -> tensor<180x130x!storage> {
+func.func @dispatch.weighted_skewed(%x: tensor<45x40x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"},
+    %w: tensor<45x4x!stat>) -> tensor<180x40x!storage> {
   %offsets, %permutation, %inverse = moe.plan_routing %indices
       : (tensor<45x4xi32>) -> (tensor<10xi32>, tensor<180xi32>, tensor<45x4xi32>)
   %y = moe.dispatch %x plan(%permutation, %inverse) weights(%w)
-      : (tensor<45x130x!storage>, tensor<180xi32>, tensor<45x4xi32>, tensor<45x4x!stat>) -> tensor<180x130x!storage>
-  return %y : tensor<180x130x!storage>
+      : (tensor<45x40x!storage>, tensor<180xi32>, tensor<45x4xi32>, tensor<45x4x!stat>) -> tensor<180x40x!storage>
+  return %y : tensor<180x40x!storage>
 }
 
-func.func @combine.weighted_skewed(%rows: tensor<180x130x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"},
-    %w: tensor<45x4x!stat>) -> tensor<45x130x!storage> {
+func.func @combine.weighted_skewed(%rows: tensor<180x40x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"},
+    %w: tensor<45x4x!stat>) -> tensor<45x40x!storage> {
   %offsets, %permutation, %inverse = moe.plan_routing %indices
       : (tensor<45x4xi32>) -> (tensor<10xi32>, tensor<180xi32>, tensor<45x4xi32>)
   %y = moe.combine %rows plan(%permutation, %inverse) weights(%w)
-      : (tensor<180x130x!storage>, tensor<180xi32>, tensor<45x4xi32>, tensor<45x4x!stat>) -> tensor<45x130x!storage>
-  return %y : tensor<45x130x!storage>
+      : (tensor<180x40x!storage>, tensor<180xi32>, tensor<45x4xi32>, tensor<45x4x!stat>) -> tensor<45x40x!storage>
+  return %y : tensor<45x40x!storage>
 }
 
 func.func @dispatch.plain_expert_without_rows(%x: tensor<3x3x!storage>,
@@ -410,22 +410,22 @@ func.func @combine.plain_one_token(%rows: tensor<2x3x!storage>, %indices: tensor
   return %y : tensor<1x3x!storage>
 }
 
-func.func @dispatch.plain_skewed(%x: tensor<45x130x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"})
-    -> tensor<180x130x!storage> {
+func.func @dispatch.plain_skewed(%x: tensor<45x40x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"})
+    -> tensor<180x40x!storage> {
   %offsets, %permutation, %inverse = moe.plan_routing %indices
       : (tensor<45x4xi32>) -> (tensor<10xi32>, tensor<180xi32>, tensor<45x4xi32>)
   %y = moe.dispatch %x plan(%permutation, %inverse)
-      : (tensor<45x130x!storage>, tensor<180xi32>, tensor<45x4xi32>) -> tensor<180x130x!storage>
-  return %y : tensor<180x130x!storage>
+      : (tensor<45x40x!storage>, tensor<180xi32>, tensor<45x4xi32>) -> tensor<180x40x!storage>
+  return %y : tensor<180x40x!storage>
 }
 
-func.func @combine.plain_skewed(%rows: tensor<180x130x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"})
-    -> tensor<45x130x!storage> {
+func.func @combine.plain_skewed(%rows: tensor<180x40x!storage>, %indices: tensor<45x4xi32> {moe.draw = "skewed(9)"})
+    -> tensor<45x40x!storage> {
   %offsets, %permutation, %inverse = moe.plan_routing %indices
       : (tensor<45x4xi32>) -> (tensor<10xi32>, tensor<180xi32>, tensor<45x4xi32>)
   %y = moe.combine %rows plan(%permutation, %inverse)
-      : (tensor<180x130x!storage>, tensor<180xi32>, tensor<45x4xi32>) -> tensor<45x130x!storage>
-  return %y : tensor<45x130x!storage>
+      : (tensor<180x40x!storage>, tensor<180xi32>, tensor<45x4xi32>) -> tensor<45x40x!storage>
+  return %y : tensor<45x40x!storage>
 }
 
 func.func @expert_load.uniform(%offsets: tensor<7xi32> {moe.draw = "offsets(50)"})

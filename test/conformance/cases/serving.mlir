@@ -68,20 +68,20 @@ func.func @cached_attention.full_cache(%q: tensor<1x256x!storage>, %keys: tensor
   return %y : tensor<1x256x!storage>
 }
 
-func.func @cached_attention.different_lengths(%q: tensor<7x192x!storage>, %keys: tensor<7x70x64x!storage>,
-    %values: tensor<7x70x64x!storage>, %positions: tensor<7x1xi32> {moe.draw = "index(70)"})
-    -> tensor<7x192x!storage> attributes {moe.no_gradient} {
+func.func @cached_attention.different_lengths(%q: tensor<5x96x!storage>, %keys: tensor<5x70x32x!storage>,
+    %values: tensor<5x70x32x!storage>, %positions: tensor<5x1xi32> {moe.draw = "index(70)"})
+    -> tensor<5x96x!storage> attributes {moe.no_gradient} {
   %y = moe.cached_attention %q, %keys, %values, %positions {num_heads = 6, num_kv_heads = 2}
-      : (tensor<7x192x!storage>, tensor<7x70x64x!storage>, tensor<7x70x64x!storage>, tensor<7x1xi32>)
-      -> tensor<7x192x!storage>
-  return %y : tensor<7x192x!storage>
+      : (tensor<5x96x!storage>, tensor<5x70x32x!storage>, tensor<5x70x32x!storage>, tensor<5x1xi32>)
+      -> tensor<5x96x!storage>
+  return %y : tensor<5x96x!storage>
 }
 
-func.func @cached_attention.chunk(%q: tensor<19x256x!storage>, %keys: tensor<1x90x256x!storage>,
-    %values: tensor<1x90x256x!storage>, %positions: tensor<1x19xi32> {moe.draw = "at(50)"})
+func.func @cached_attention.chunk(%q: tensor<19x256x!storage>, %keys: tensor<1x90x128x!storage>,
+    %values: tensor<1x90x128x!storage>, %positions: tensor<1x19xi32> {moe.draw = "at(50)"})
     -> tensor<19x256x!storage> attributes {moe.no_gradient} {
-  %y = moe.cached_attention %q, %keys, %values, %positions {num_heads = 2, num_kv_heads = 2}
-      : (tensor<19x256x!storage>, tensor<1x90x256x!storage>, tensor<1x90x256x!storage>, tensor<1x19xi32>)
+  %y = moe.cached_attention %q, %keys, %values, %positions {num_heads = 2, num_kv_heads = 1}
+      : (tensor<19x256x!storage>, tensor<1x90x128x!storage>, tensor<1x90x128x!storage>, tensor<1x19xi32>)
       -> tensor<19x256x!storage>
   return %y : tensor<19x256x!storage>
 }
