@@ -24,7 +24,7 @@ namespace moe::format {
 static_assert(std::endian::native == std::endian::little, "artifacts are read in place and are little endian");
 
 /// Raised when a file's layout or meaning changes in a way that the schema hash does not show.
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
 inline constexpr std::array<char, 8> kMagic = {'M', 'O', 'E', '-', 'A', 'R', 'T', 'F'};
 inline constexpr std::uint64_t kBlobAlignment = 4096;
 

@@ -165,8 +165,52 @@ private:
                               std::to_string(artifact.blobs()->size()) + " blobs");
       if (!account(what, kernel.scratch_bytes()))
         return false;
+      for (unsigned j = 0; kernel.tensor_maps() && j < kernel.tensor_maps()->size(); ++j)
+        if (!checkTensorMap(what + ", tensor map " + std::to_string(j), kernel, *kernel.tensor_maps()->Get(j)))
+          return false;
     }
     return true;
+  }
+
+  /// What cuTensorMapEncodeTiled demands, so that it refuses nothing later.
+  bool checkTensorMap(const std::string &what, const Kernel &kernel, const TensorMap &map) {
+    constexpr std::uint64_t kLargestDim = std::uint64_t{1} << 32, kLargestStride = std::uint64_t{1} << 40;
+    constexpr unsigned kMostDims = 5, kMostInBox = 256, kAlignment = 16;
+    const auto &dims = *map.dims(), &strides = *map.strides();
+    const auto &box = *map.box();
+    if (map.buffer() >= std::uint64_t{kernel.num_operands()} + kernel.num_results())
+      return fail(what, "buffer " + std::to_string(map.buffer()) + " does not exist");
+    if (!isKnown(map.dtype()))
+      return fail(what, "unknown element type " + std::to_string(static_cast<int>(map.dtype())));
+    if (dims.size() < 1 || dims.size() > kMostDims || strides.size() != dims.size() - 1 || box.size() != dims.size())
+      return fail(what, "has " + std::to_string(dims.size()) + " dimensions, " + std::to_string(strides.size()) +
+                            " strides and " + std::to_string(box.size()) + " extents of a box");
+    if (!checkAligned(what, dims) || !checkAligned(what, strides))
+      return false;
+    auto isDim = [](std::uint64_t dim) { return dim >= 1 && dim <= kLargestDim; };
+    auto isStride = [](std::uint64_t stride) {
+      return stride >= kAlignment && stride < kLargestStride && stride % kAlignment == 0;
+    };
+    auto isExtent = [](std::uint32_t extent) { return extent >= 1 && extent <= kMostInBox; };
+    const std::uint64_t rowBytes = box.Get(0) * byteSize(map.dtype());
+    const unsigned swizzle = map.swizzle();
+    if (!std::all_of(dims.begin(), dims.end(), isDim) || !std::all_of(strides.begin(), strides.end(), isStride) ||
+        !std::all_of(box.begin(), box.end(), isExtent) || rowBytes % kAlignment != 0 ||
+        (swizzle != 0 && (swizzle < 32 || swizzle > 128 || (swizzle & (swizzle - 1)) != 0 || rowBytes > swizzle)))
+      return fail(what, "no GPU can encode its dimensions, strides, box and swizzle");
+    return true;
+  }
+
+  /// Bytes from the start of the buffer to the end of the map's last element; kMaxBytes if there are more.
+  static std::uint64_t extentOf(const TensorMap &map) {
+    std::uint64_t bytes = map.dims()->Get(0) * byteSize(map.dtype());
+    for (unsigned i = 0; i < map.strides()->size(); ++i) {
+      const std::uint64_t steps = map.dims()->Get(i + 1) - 1, stride = map.strides()->Get(i);
+      if (steps > (kMaxBytes - bytes) / stride)
+        return kMaxBytes;
+      bytes += steps * stride;
+    }
+    return bytes;
   }
 
   bool checkEntryPoints() {
@@ -229,6 +273,13 @@ private:
       if (!checkBuffer(what + ", buffer " + std::to_string(i), entry, *launch.buffers()->Get(i),
                        /*written=*/i >= kernel.num_operands()))
         return false;
+    for (unsigned i = 0; kernel.tensor_maps() && i < kernel.tensor_maps()->size(); ++i) {
+      const TensorMap &map = *kernel.tensor_maps()->Get(i);
+      if (const std::uint64_t size = launch.buffers()->Get(map.buffer())->size(); extentOf(map) > size)
+        return fail(what, "tensor map " + std::to_string(i) + " spans " + std::to_string(extentOf(map)) +
+                              " bytes of buffer " + std::to_string(map.buffer()) + ", which has " +
+                              std::to_string(size));
+    }
     return true;
   }
 

@@ -154,7 +154,7 @@ TEST(ArtifactFile, ForeignFile) {
 TEST(ArtifactFile, AnotherVersionSaysWhoWroteItAndWhatToDo) {
   std::vector<std::byte> file = smallFile();
   headerOf(file).version = format::kFormatVersion + 1;
-  for (const char *part : {"artifact format 2", "reads format 1", "'runtime tests'", "read by moe-mlir", "moe-opt"})
+  for (const char *part : {"artifact format 3", "reads format 2", "'runtime tests'", "read by moe-mlir", "moe-opt"})
     EXPECT_ERROR(Artifact::fromBytes(file), ErrorCode::corruptFile, part);
 }
 

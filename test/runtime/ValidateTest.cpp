@@ -28,6 +28,17 @@ struct Case {
   std::function<void(ArtifactT &)> damage;
 };
 
+/// A valid one of 62 rows of 16 floats for `test_add`.
+format::TensorMapT &addTensorMap(ArtifactT &table) {
+  auto map = std::make_unique<format::TensorMapT>();
+  map->buffer = 1;
+  map->dims = {16, 62};
+  map->strides = {64};
+  map->box = {16, 8};
+  map->swizzle = 64;
+  return *table.kernels[0]->tensor_maps.emplace_back(std::move(map));
+}
+
 const Case kCases[] = {
     {"NoTarget", "target", [](ArtifactT &table) { table.target->name = ""; }},
     {"UnknownDType", "unknown element type 99",
@@ -82,6 +93,24 @@ const Case kCases[] = {
      [](ArtifactT &table) { table.kernels[1]->name = "test_add"; }},
     {"NoSuchBlob", "is in blob 1, but there are 1 blobs", [](ArtifactT &table) { table.kernels[0]->blob = 1; }},
     {"HugeScratch", "bytes exceed", [](ArtifactT &table) { table.kernels[0]->scratch_bytes = kHuge; }},
+    {"TensorMapOfNoBuffer", "kernel 0 ('test_add'), tensor map 0: buffer 3 does not exist",
+     [](ArtifactT &table) { addTensorMap(table).buffer = 3; }},
+    {"TensorMapRank", "has 2 dimensions, 1 strides and 1 extents of a box",
+     [](ArtifactT &table) { addTensorMap(table).box = {16}; }},
+    {"TensorMapDType", "unknown element type 99",
+     [](ArtifactT &table) { addTensorMap(table).dtype = static_cast<format::DType>(99); }},
+    {"TensorMapStride", "no GPU can encode", [](ArtifactT &table) { addTensorMap(table).strides = {72}; }},
+    {"TensorMapDim", "no GPU can encode", [](ArtifactT &table) { addTensorMap(table).dims = {16, 0}; }},
+    {"TensorMapBox", "no GPU can encode", [](ArtifactT &table) { addTensorMap(table).box = {16, 257}; }},
+    {"TensorMapSwizzle", "no GPU can encode", [](ArtifactT &table) { addTensorMap(table).swizzle = 48; }},
+    {"TensorMapSwizzleOfWideRows", "no GPU can encode", [](ArtifactT &table) { addTensorMap(table).swizzle = 32; }},
+    {"TensorMapTooLarge", "('layers.0/add'): tensor map 0 spans 4032 bytes of buffer 1, which has 4000",
+     [](ArtifactT &table) { addTensorMap(table).dims = {16, 63}; }},
+    {"TensorMapOverflow", "spans 281474976710656 bytes",
+     [](ArtifactT &table) {
+       addTensorMap(table).dims = {16, std::uint64_t{1} << 32};
+       table.kernels[0]->tensor_maps[0]->strides = {std::uint64_t{1} << 39};
+     }},
     {"DuplicateEntryPoint", "entry point 1 ('step'): the name occurs twice",
      [](ArtifactT &table) { table.entry_points[1]->name = "step"; }},
     {"DuplicatePort", "output 1 ('scalar'): the name occurs twice",
@@ -141,6 +170,12 @@ TEST_P(ValidateTest, Refuses) {
 
 INSTANTIATE_TEST_SUITE_P(Damage, ValidateTest, testing::ValuesIn(kCases),
                          [](const testing::TestParamInfo<Case> &info) { return std::string(info.param.name); });
+
+TEST(Validate, TensorMapsInsideTheirBuffersAreFine) {
+  ArtifactBuilder builder = exampleArtifact();
+  addTensorMap(builder.table);
+  EXPECT_OK(builder.check());
+}
 
 // encodeArtifact fills in the blobs, so these are damaged there.
 TEST(Validate, MachineCodeNamesItsArchitectureAndSource) {

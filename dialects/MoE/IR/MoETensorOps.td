@@ -42,7 +42,7 @@ def MoE_VariableOp : MoE_Op<"variable", [Symbol, DeclareOpInterfaceMethods<Symbo
   let arguments = (ins SymbolNameAttr:$sym_name, MoE_VariableRoleAttr:$role, MoE_InitializerKindAttr:$initializer,
     OptionalAttr<F64Attr>:$stddev, OptionalAttr<FlatSymbolRefAttr>:$source, TypeAttrOf<AnyStaticShapeTensor>:$type);
   let assemblyFormat = [{
-    $sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($stddev^)? ($source^)? attr-dict `:` $type}];
+    $sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($source^)? ($stddev^)? attr-dict `:` $type}];
   let hasVerifier = 1;
 }
 

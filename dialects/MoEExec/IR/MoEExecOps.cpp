@@ -95,6 +95,52 @@ void BufferAttr::print(AsmPrinter &printer) const {
 }
 
 //===----------------------------------------------------------------------===//
+// Tensor maps
+//===----------------------------------------------------------------------===//
+
+LogicalResult TensorMapAttr::verify(function_ref<InFlightDiagnostic()> emitError, uint32_t, Type elementType,
+                                    ArrayRef<int64_t> dims, ArrayRef<int64_t> strides, ArrayRef<int64_t> box,
+                                    int64_t swizzle) {
+  constexpr int64_t kMostDims = 5, kMostInBox = 256, kAlignment = 16;
+  constexpr int64_t kLargestDim = int64_t(1) << 32, kLargestStride = int64_t(1) << 40;
+  if (!elementType.isIntOrFloat() || elementType.getIntOrFloatBitWidth() % 8 != 0)
+    return emitError() << "has elements of type " << elementType << ", which are not whole bytes";
+  int64_t elementBytes = elementType.getIntOrFloatBitWidth() / 8, rank = dims.size();
+  if (rank > kMostDims || int64_t(strides.size()) != rank - 1 || int64_t(box.size()) != rank)
+    return emitError() << "has " << rank << " dims, " << strides.size() << " strides and " << box.size()
+                       << " extents of a box; n ≤ " << kMostDims << ", n - 1 and n belong together";
+  for (int64_t dim : dims)
+    if (dim < 1 || dim > kLargestDim)
+      return emitError() << "has a dimension of " << dim << " elements; from 1 to 2^32 are possible";
+  for (int64_t stride : strides)
+    if (stride < kAlignment || stride % kAlignment != 0 || stride >= kLargestStride)
+      return emitError() << "has a stride of " << stride << " bytes, which must be a multiple of " << kAlignment
+                         << " below 2^40";
+  for (int64_t extent : box)
+    if (extent < 1 || extent > kMostInBox)
+      return emitError() << "has a box of " << extent << " elements in a dimension; from 1 to " << kMostInBox
+                         << " are possible";
+  int64_t rowBytes = box.front() * elementBytes;
+  if (rowBytes % kAlignment != 0)
+    return emitError() << "has rows of " << rowBytes << " bytes in its box, which must be a multiple of " << kAlignment;
+  if (!llvm::is_contained({0, 32, 64, 128}, swizzle))
+    return emitError() << "is swizzled by " << swizzle << " bytes; 0, 32, 64 and 128 are possible";
+  if (swizzle != 0 && rowBytes > swizzle)
+    return emitError() << "has rows of " << rowBytes << " bytes in its box, but is swizzled by " << swizzle;
+  return success();
+}
+
+LogicalResult KernelOp::verify() {
+  int64_t numBuffers = getNumInputs() + getNumOutputs();
+  if (std::optional<ArrayAttr> maps = getTensorMaps())
+    for (auto [index, map] : llvm::enumerate(maps->getAsRange<TensorMapAttr>()))
+      if (map.getBuffer() >= numBuffers)
+        return emitOpError() << "has tensor map " << index << " of buffer " << map.getBuffer() << ", but "
+                             << numBuffers << " buffers";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Programs
 //===----------------------------------------------------------------------===//
 

@@ -59,6 +59,31 @@ def MoEExec_BufferAttr : AttrDef<MoEExec_Dialect, "Buffer"> {
 }
 def MoEExec_BufferArrayAttr : TypedArrayAttrBase<MoEExec_BufferAttr, "array of buffers">;
 
+def MoEExec_TensorMapAttr : AttrDef<MoEExec_Dialect, "TensorMap"> {
+  let mnemonic = "tensor_map";
+  let summary = "a box of a buffer that one instruction moves to shared memory or back (TMA)";
+  let description = [{
+    The tensor in buffer `buffer` (the kernel's operands are numbered first, then its results) has the extents `dims`,
+    the fastest dimension first; `strides` are the distances in bytes between neighbours of the other dimensions. An
+    instruction moves `box` elements; what lies outside `dims` is read as zero and not written. In shared memory the
+    box is permuted within groups of 8 × `swizzle` bytes (0: not at all).
+
+    ```mlir
+    #moe_exec.tensor_map<buffer 1 : bf16, dims[768, 4096] strides[1536], box[64, 128], swizzle 128>
+    ```
+    The driver encodes it for the buffers of a launch and passes it to the kernel after all buffers. What is allowed:
+    "CUDA Driver API Reference Manual", Tensor Map Object Management.
+  }];
+  let parameters = (ins "uint32_t":$buffer, "::mlir::Type":$element_type, ArrayRefParameter<"int64_t">:$dims,
+                    OptionalArrayRefParameter<"int64_t">:$strides, ArrayRefParameter<"int64_t">:$box,
+                    "int64_t":$swizzle);
+  let assemblyFormat = [{
+    `<` `buffer` $buffer `:` $element_type `,` `dims` `[` $dims `]` (`strides` `[` $strides^ `]`)? `,`
+    `box` `[` $box `]` `,` `swizzle` $swizzle `>`}];
+  let genVerifyDecl = 1;
+}
+def MoEExec_TensorMapArrayAttr : TypedArrayAttrBase<MoEExec_TensorMapAttr, "array of tensor maps">;
+
 def MoEExec_ProgramOp : MoEExec_Op<"program", [Symbol, SingleBlock, NoTerminator, NoRegionArguments,
     HasParent<"::mlir::ModuleOp">]> {
   let summary = "the instructions of one entry point";
@@ -106,8 +131,9 @@ def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp
   let description = [{See table `Kernel` of runtime/format/artifact.fbs.}];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$object, DenseI64ArrayAttr:$grid,
     DenseI64ArrayAttr:$block, I64Attr:$shared_bytes, I64Attr:$scratch_bytes, I64Attr:$num_inputs,
-    I64Attr:$num_outputs, I64Attr:$flops, I64Attr:$bytes);
+    I64Attr:$num_outputs, I64Attr:$flops, I64Attr:$bytes, OptionalAttr<MoEExec_TensorMapArrayAttr>:$tensor_maps);
   let assemblyFormat = "$sym_name `in` $object attr-dict";
+  let hasVerifier = 1;
 }
 
 def MoEExec_ObjectOp : MoEExec_Op<"object", [Symbol, HasParent<"::mlir::ModuleOp">]> {

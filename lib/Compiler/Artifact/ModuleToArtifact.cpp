@@ -61,6 +61,17 @@ static std::optional<format::DType> toDType(Type type) {
       .Default(std::nullopt);
 }
 
+format::TensorMapT toArtifact(moe_exec::TensorMapAttr map) {
+  format::TensorMapT entry;
+  entry.buffer = map.getBuffer();
+  entry.dtype = toDType(map.getElementType()).value_or(format::DType::u8);
+  entry.dims.assign(map.getDims().begin(), map.getDims().end());
+  entry.strides.assign(map.getStrides().begin(), map.getStrides().end());
+  entry.box.assign(map.getBox().begin(), map.getBox().end());
+  entry.swizzle = map.getSwizzle();
+  return entry;
+}
+
 namespace {
 class ArtifactBuilder {
 public:
@@ -163,6 +174,13 @@ private:
     entry->num_results = kernel.getNumOutputs();
     entry->flops = kernel.getFlops();
     entry->bytes = kernel.getBytes();
+    if (std::optional<ArrayAttr> maps = kernel.getTensorMaps())
+      for (auto map : maps->getAsRange<moe_exec::TensorMapAttr>()) {
+        if (!toDType(map.getElementType()))
+          return kernel.emitOpError() << "has a tensor map of " << map.getElementType()
+                                      << ", which artifacts cannot hold";
+        entry->tensor_maps.push_back(std::make_unique<format::TensorMapT>(toArtifact(map)));
+      }
     kernelIndex[kernel.getSymName()] = artifact.kernels.size();
     artifact.kernels.push_back(std::move(entry));
     return success();

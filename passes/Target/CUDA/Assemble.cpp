@@ -7,6 +7,7 @@
 #include "passes/Target/CUDA/Ptx.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -48,9 +49,14 @@ struct TemporaryFile {
 ///   ptxas info    : Function properties for scale
 ///       0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ///   ptxas info    : Used 16 registers, used 0 barriers
-static SmallVector<KernelResources> parseLog(StringRef log) {
+///
+/// and, before all of that,
+///
+///   ptxas info    : (C7517) warpgroup.wait is injected in around line 216 by compiler to ... in function 'scale'
+SmallVector<KernelResources> parseAssemblerLog(StringRef log) {
   static const llvm::Regex name("Function properties for '?([^' ]+)"), registers("Used ([0-9]+) registers"),
-      memory("([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
+      memory("([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads"),
+      remark("\\((C75[0-9][0-9])\\) (.*) in (the )?function '?([^' ]+)");
   SmallVector<KernelResources> kernels;
   SmallVector<StringRef> lines, groups;
   log.split(lines, '\n');
@@ -59,9 +65,13 @@ static SmallVector<KernelResources> parseLog(StringRef log) {
     (void)groups[group].getAsInteger(10, value);
     return value;
   };
+  llvm::StringMap<SmallVector<std::string>> remarks;
   for (StringRef line : lines) {
-    if (name.match(line, &groups)) {
-      kernels.push_back({groups[1].trim().str()});
+    if (remark.match(line, &groups)) {
+      remarks[groups[4].trim()].push_back((groups[1] + ": " + groups[2]).str());
+    } else if (name.match(line, &groups)) {
+      kernels.emplace_back();
+      kernels.back().name = groups[1].trim().str();
     } else if (!kernels.empty() && memory.match(line, &groups)) {
       kernels.back().stackBytes = number(1);
       kernels.back().spillBytes = number(2) + number(3);
@@ -69,6 +79,8 @@ static SmallVector<KernelResources> parseLog(StringRef log) {
       kernels.back().registers = number(1);
     }
   }
+  for (KernelResources &kernel : kernels)
+    kernel.remarks = std::move(remarks[kernel.name]);
   return kernels;
 }
 
@@ -98,7 +110,7 @@ FailureOr<MachineCode> assemble(StringRef path, StringRef ptx, StringRef arch,
   if (status != 0)
     return emitError() << path << " refuses the generated PTX: " << (reason.empty() ? code.log : reason);
   code.cubin = object.read();
-  code.kernels = parseLog(code.log);
+  code.kernels = parseAssemblerLog(code.log);
   return code;
 }
 

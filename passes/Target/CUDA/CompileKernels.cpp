@@ -117,10 +117,13 @@ private:
   }
 
   void report(const KernelResources &kernel) {
+    auto op = getOperation().lookupSymbol<moe_exec::KernelOp>(kernel.name);
+    Location location = op ? op.getLoc() : getOperation().getLoc();
+    for (StringRef remark : kernel.remarks)
+      emitWarning(location) << "kernel '" << kernel.name << "' has slow warpgroup matmuls; ptxas says " << remark;
     if (kernel.spillBytes == 0 && kernel.stackBytes == 0)
       return;
-    auto op = getOperation().lookupSymbol<moe_exec::KernelOp>(kernel.name);
-    emitWarning(op ? op.getLoc() : getOperation().getLoc())
+    emitWarning(location)
         << "kernel '" << kernel.name << "' takes " << kernel.registers << " registers, spills " << kernel.spillBytes
         << " bytes of them and has " << kernel.stackBytes << " bytes of local memory";
   }

@@ -24,9 +24,17 @@ static MemRefType getMemRefType(Type tensor) {
   return MemRefType::get(type.getShape(), type.getElementType());
 }
 
-/// Writes the code of `kernel` into `code`, which is empty. `sharedBytes` becomes what it uses of shared memory.
-static FailureOr<LaunchShape> emitKernel(moe_kernel::KernelOp kernel, gpu::GPUModuleOp code,
-                                         const Capabilities &capabilities, int64_t &sharedBytes) {
+namespace {
+struct EmittedKernel {
+  LaunchShape shape;
+  int64_t sharedBytes;
+  SmallVector<Attribute> tensorMaps;
+};
+} // namespace
+
+/// Writes the code of `kernel` into `code`, which is empty.
+static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPUModuleOp code,
+                                           const Capabilities &capabilities) {
   auto config = dyn_cast_or_null<moe_kernel::CUDAConfigAttr>(kernel.getConfigAttr());
   if (!config) {
     kernel.emitOpError() << "has no #moe_kernel.cuda_config; the pass moe-configure sets it";
@@ -55,13 +63,12 @@ static FailureOr<LaunchShape> emitKernel(moe_kernel::KernelOp kernel, gpu::GPUMo
   FailureOr<LaunchShape> shape = structured ? emitStructuredOp(structured, emitter) : emitRows(emitter);
   if (failed(shape))
     return failure();
-  sharedBytes = emitter.sharedBytes;
-  if (sharedBytes > capabilities.sharedBytes)
-    return kernel.emitOpError() << "needs " << sharedBytes << " bytes of shared memory, but a block of "
+  if (emitter.sharedBytes > capabilities.sharedBytes)
+    return kernel.emitOpError() << "needs " << emitter.sharedBytes << " bytes of shared memory, but a block of "
                                 << capabilities.arch << " has " << capabilities.sharedBytes;
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr(SmallVector<int32_t>(shape->block.begin(), shape->block.end())));
-  return shape;
+  return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps)};
 }
 
 namespace {
@@ -77,18 +84,19 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       auto module = ModuleOp::create(builder, kernel.getLoc());
       builder.setInsertionPointToStart(module.getBody());
       auto code = gpu::GPUModuleOp::create(builder, kernel.getLoc(), "code");
-      int64_t sharedBytes = 0;
-      FailureOr<LaunchShape> shape = emitKernel(kernel, code, *capabilities, sharedBytes);
-      if (failed(shape)) {
+      FailureOr<EmittedKernel> emitted = emitKernel(kernel, code, *capabilities);
+      if (failed(emitted)) {
         module.erase();
         anyFailed = true;
         continue;
       }
       builder.setInsertionPoint(module);
+      const LaunchShape &shape = emitted->shape;
+      ArrayAttr tensorMaps = emitted->tensorMaps.empty() ? ArrayAttr() : builder.getArrayAttr(emitted->tensorMaps);
       moe_exec::KernelOp::create(builder, kernel.getLoc(), kernel.getName(), kObjectName,
-                                 ArrayRef<int64_t>(shape->grid), ArrayRef<int64_t>(shape->block), sharedBytes,
-                                 /*scratch_bytes=*/0, kernel.getNumArguments(), kernel.getNumResults(), shape->flops,
-                                 target::getCompulsoryBytes(kernel));
+                                 ArrayRef<int64_t>(shape.grid), ArrayRef<int64_t>(shape.block), emitted->sharedBytes,
+                                 /*scratch_bytes=*/0, kernel.getNumArguments(), kernel.getNumResults(), shape.flops,
+                                 target::getCompulsoryBytes(kernel), tensorMaps);
       kernel.erase();
     }
     if (anyFailed)

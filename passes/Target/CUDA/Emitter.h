@@ -10,8 +10,11 @@
 /// equals its operand's), launched on the grid that its emitter returns:
 ///
 /// ```mlir
-/// gpu.func @name(%operands: memref<...>..., %results: memref<...>...) kernel
+/// gpu.func @name(%operands: memref<...>..., %results: memref<...>..., %tensorMaps: !llvm.ptr...) kernel
 /// ```
+///
+/// Tensor maps are parameters of 128 bytes by value (llvm.byval, nvvm.grid_constant) that the driver encodes for the
+/// launch's buffers.
 ///
 /// An emitter fills its body with gpu, scf, vector, memref, arith, math, nvgpu and nvvm ops. Memrefs are static and
 /// contiguous (identity layout), in the default (global) memory space, aligned to 256 bytes; operands and results do
@@ -51,7 +54,13 @@ struct EmitterContext {
   /// The total is limited by the target's shared memory per block.
   Value allocateShared(MemRefType type);
 
-  int64_t sharedBytes = 0; ///< What allocateShared has given out.
+  /// The address of a tensor map of `buffer` (one of `arguments` and `results`) for the ops of nvvm that move boxes:
+  /// see #moe_exec.tensor_map, also for what is allowed. Asked twice for the same, it gives the same.
+  Value tensorMap(Value buffer, ArrayRef<int64_t> dims, ArrayRef<int64_t> byteStrides, ArrayRef<int64_t> box,
+                  int64_t swizzleBytes = 128);
+
+  int64_t sharedBytes = 0;             ///< What allocateShared has given out.
+  SmallVector<Attribute> tensorMaps{}; ///< Of the parameters after all buffers.
 };
 
 /// What an emitter gives back.

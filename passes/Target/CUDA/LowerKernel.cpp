@@ -63,19 +63,40 @@ static LogicalResult expandInlineAssembly(Operation *root) {
   return applyPartialConversion(root, target, std::move(patterns));
 }
 
-/// What conversions do not say: buffers do not overlap and are aligned, the block has exactly the known size, and names
-/// are the kernel's, so that kernels can share a PTX module.
-static void annotate(gpu::GPUModuleOp module) {
+/// How many parameters of each kernel are buffers: memrefs. Tensor maps follow them.
+static llvm::StringMap<unsigned> countBuffers(gpu::GPUModuleOp module) {
+  llvm::StringMap<unsigned> counts;
+  for (auto function : module.getOps<gpu::GPUFuncOp>())
+    counts[function.getName()] = llvm::count_if(function.getArgumentTypes(), llvm::IsaPred<MemRefType>);
+  return counts;
+}
+
+static void annotateBuffer(LLVM::LLVMFuncOp function, unsigned number) {
+  OpBuilder builder(function);
+  function.setArgAttr(number, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+  function.setArgAttr(number, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(cuda::kBufferAlignment));
+}
+
+/// Passed by value and never copied: the ops that read it need its address in the parameter space.
+static void annotateTensorMap(LLVM::LLVMFuncOp function, unsigned number) {
+  constexpr int64_t kBytes = 128, kAlignment = 64;
+  OpBuilder builder(function);
+  Type bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), kBytes);
+  function.setArgAttr(number, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
+  function.setArgAttr(number, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(kAlignment));
+  function.setArgAttr(number, NVVM::NVVMDialect::getGridConstantAttrName(), builder.getUnitAttr());
+}
+
+/// What conversions do not say: buffers do not overlap and are aligned, what tensor maps are, that the block has exactly
+/// the known size, and names are the kernel's, so that kernels can share a PTX module.
+static void annotate(gpu::GPUModuleOp module, const llvm::StringMap<unsigned> &numBuffers) {
   MLIRContext *context = module.getContext();
   for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {
     if (function.isExternal())
       continue;
+    unsigned buffers = numBuffers.lookup(function.getName());
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      if (isa<LLVM::LLVMPointerType>(function.getArgument(i).getType())) {
-        function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), UnitAttr::get(context));
-        function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
-                            IntegerAttr::get(IntegerType::get(context, 64), cuda::kBufferAlignment));
-      }
+      i < buffers ? annotateBuffer(function, i) : annotateTensorMap(function, i);
     if (Attribute size = function->removeAttr(NVVM::NVVMDialect::getMaxntidAttrName()))
       function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), size);
     // Registers before occupancy: without a wish for the number of blocks, ptxas spills to have more of them.
@@ -98,10 +119,11 @@ struct CUDALowerKernelPass : impl::CUDALowerKernelPassBase<CUDALowerKernelPass> 
     if (failed(target::lowerVectorsAndViews(module)) || failed(target::expandMath(module)))
       return signalPassFailure();
     target::formFusedMultiplyAdds(module);
+    llvm::StringMap<unsigned> numBuffers = countBuffers(module);
     if (failed(target::lowerControlFlow(module)) || failed(lowerToLLVMDialect(module)) ||
         failed(expandInlineAssembly(module)))
       return signalPassFailure();
-    annotate(module);
+    annotate(module, numBuffers);
   }
 };
 } // namespace

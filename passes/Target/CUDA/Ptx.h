@@ -25,6 +25,8 @@ struct KernelResources {
   int64_t registers = 0;
   int64_t stackBytes = 0; ///< Local memory: spilled registers and arrays.
   int64_t spillBytes = 0; ///< Bytes stored and loaded.
+  /// What it says about wgmma and setmaxnreg, messages C75xx: each means that warpgroup matmuls wait for one another.
+  SmallVector<std::string> remarks;
 };
 
 /// A cubin and ptxas's account of it.
@@ -33,6 +35,8 @@ struct MachineCode {
   std::string log;
   SmallVector<KernelResources> kernels;
 };
+
+SmallVector<KernelResources> parseAssemblerLog(StringRef log);
 
 /// The path of NVIDIA's assembler: on the PATH, else in /usr/local/cuda/bin; "" if there is none.
 std::string findAssembler();

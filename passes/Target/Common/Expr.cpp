@@ -71,6 +71,10 @@ Expr operator&(Expr lhs, Expr rhs) {
   unify(lhs, rhs);
   return {*lhs.builder, lhs.builder->createOrFold<arith::AndIOp>(Value(lhs), Value(rhs))};
 }
+Expr operator^(Expr lhs, Expr rhs) {
+  unify(lhs, rhs);
+  return {*lhs.builder, lhs.builder->createOrFold<arith::XOrIOp>(Value(lhs), Value(rhs))};
+}
 Expr operator<(Expr lhs, Expr rhs) {
   unify(lhs, rhs);
   return {*lhs.builder, createCompare(*lhs.builder, arith::CmpFPredicate::OLT, arith::CmpIPredicate::slt, lhs, rhs)};

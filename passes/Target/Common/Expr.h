@@ -39,6 +39,7 @@ public:
   friend Expr operator/(Expr lhs, Expr rhs);
   friend Expr operator%(Expr lhs, Expr rhs);
   friend Expr operator&(Expr lhs, Expr rhs);
+  friend Expr operator^(Expr lhs, Expr rhs);
   /// Signed, ordered comparisons.
   friend Expr operator<(Expr lhs, Expr rhs);
   friend Expr operator>(Expr lhs, Expr rhs);
@@ -58,6 +59,7 @@ public:
   MOE_EXPR_WITH_NUMBER(/)
   MOE_EXPR_WITH_NUMBER(%)
   MOE_EXPR_WITH_NUMBER(&)
+  MOE_EXPR_WITH_NUMBER(^)
   MOE_EXPR_WITH_NUMBER(<)
   MOE_EXPR_WITH_NUMBER(>)
   MOE_EXPR_WITH_NUMBER(==)

@@ -17,6 +17,7 @@
 #include "moe/Status.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,10 @@ using CuStream = struct CuStreamObject *;
 using CuEvent = struct CuEventObject *;
 using CuGraph = struct CuGraphObject *;
 using CuGraphExec = struct CuGraphExecObject *;
+/// CUtensorMap: opaque, passed to kernels by value.
+struct alignas(128) CuTensorMap {
+  std::byte bytes[128];
+};
 
 // Enumerators of cuda.h.
 inline constexpr CuResult kSuccess = 0, kOutOfMemory = 2, kStubLibrary = 34, kNoDevice = 100, kInvalidImage = 200,
@@ -45,6 +50,11 @@ inline constexpr int kMaxThreadsPerBlock = 0, kStaticSharedBytes = 1, kMaxDynami
 inline constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;                                     // of a JIT
 inline constexpr int kCaptureThreadLocal = 1;                                                     // of a capture
 inline constexpr unsigned kStreamNonBlocking = 1, kEventTiming = 0, kEventDisableTiming = 2;      // flags
+
+// Of a tensor map: CUtensorMapDataType, -Interleave, -Swizzle (by the logarithm of its bytes), -L2promotion, -FloatOOBfill.
+inline constexpr int kTensorMapU8 = 0, kTensorMapI32 = 3, kTensorMapI64 = 5, kTensorMapF16 = 6, kTensorMapF32 = 7,
+                     kTensorMapF64 = 8, kTensorMapBF16 = 9, kInterleaveNone = 0, kSwizzleNone = 0, kSwizzle32 = 1,
+                     kSwizzle64 = 2, kSwizzle128 = 3, kPromoteL2To256 = 3, kFillZeros = 0;
 
 /// X(member, symbol, parameters) for every function. All return a CuResult.
 #define MOE_CUDA_FUNCTIONS(X)                                                                                          \
@@ -97,6 +107,10 @@ inline constexpr unsigned kStreamNonBlocking = 1, kEventTiming = 0, kEventDisabl
 
 /// Functions newer than the oldest driver that we accept; nullptr where they are missing.
 #define MOE_CUDA_OPTIONAL_FUNCTIONS(X)                                                                                 \
+  X(tensorMapEncodeTiled, cuTensorMapEncodeTiled,                                                                      \
+    (CuTensorMap * map, int dtype, unsigned rank, void *address, const std::uint64_t *dims,                            \
+     const std::uint64_t *strides, const std::uint32_t *box, const std::uint32_t *elementStrides, int interleave,      \
+     int swizzle, int l2Promotion, int fill)) /* CUDA 12.0, where it knows Hopper */                                   \
   X(funcGetParamInfo, cuFuncGetParamInfo,                                                                              \
     (CuFunction function, std::size_t index, std::size_t *offset, std::size_t *size)) /* CUDA 12.4 */
 

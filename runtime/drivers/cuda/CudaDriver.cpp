@@ -17,6 +17,7 @@
 #include "runtime/drivers/cuda/Nvml.h"
 #include "runtime/drivers/cuda/SelfTest.h"
 #include "runtime/drivers/cuda/Staging.h"
+#include "runtime/drivers/cuda/TensorMap.h"
 
 namespace moe::drivers::cuda {
 namespace {
@@ -139,8 +140,10 @@ private:
   std::shared_ptr<const Device> device;
   const CudaApi &cuda;
   std::unique_ptr<Staging> staging;
-  std::vector<CuAddress> addresses; ///< Of the current launch.
-  std::vector<void *> parameters;   ///< Where those are.
+  // Of the current launch; the driver copies them, also into a graph.
+  std::vector<CuAddress> addresses;
+  std::vector<CuTensorMap> tensorMaps;
+  std::vector<void *> parameters; ///< Where those are.
 };
 
 std::optional<std::size_t> CudaDriver::availableMemory() {
@@ -174,11 +177,20 @@ Status CudaDriver::copy(BufferView source, BufferView destination) {
 Status CudaDriver::launch(LoadedKernel &kernel, std::span<const BufferView> buffers) {
   const auto &cudaKernel = static_cast<const CudaKernel &>(kernel);
   addresses.clear();
+  tensorMaps.clear();
   parameters.clear();
   for (const BufferView &buffer : buffers)
     addresses.push_back(addressOf(buffer));
+  for (const format::TensorMapT &map : cudaKernel.tensorMaps) {
+    auto encoded = encodeTensorMap(cuda, map, addresses[map.buffer]);
+    if (!encoded)
+      return encoded.status();
+    tensorMaps.push_back(*encoded);
+  }
   for (CuAddress &address : addresses)
     parameters.push_back(&address);
+  for (CuTensorMap &map : tensorMaps)
+    parameters.push_back(&map);
 
   ContextScope scope(*device);
   const format::Dim3 &grid = cudaKernel.grid, &block = cudaKernel.block;

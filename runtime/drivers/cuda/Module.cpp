@@ -7,6 +7,7 @@
 #include "runtime/drivers/cuda/Module.h"
 
 #include "runtime/drivers/cuda/Architecture.h"
+#include "runtime/drivers/cuda/TensorMap.h"
 
 #include <array>
 #include <cstring>
@@ -113,6 +114,8 @@ CuFunction Module::find(const char *name) const {
 
 /// Dynamic shared memory that needs no permission (CUDA Programming Guide, "Shared Memory", all architectures).
 static constexpr unsigned kDefaultSharedBytes = 48 << 10;
+/// What tensor maps are encoded for to see whether they can be: aligned as every buffer is.
+static constexpr CuAddress kNominalAddress = 256;
 
 Result<std::unique_ptr<CudaKernel>> CudaKernel::create(const Device &device, std::shared_ptr<const Module> module,
                                                        const format::Kernel &table) {
@@ -126,6 +129,11 @@ Result<std::unique_ptr<CudaKernel>> CudaKernel::create(const Device &device, std
   kernel->grid = *table.grid();
   kernel->block = *table.block();
   kernel->sharedBytes = table.shared_bytes();
+  for (unsigned i = 0; table.tensor_maps() && i < table.tensor_maps()->size(); ++i)
+    table.tensor_maps()->Get(i)->UnPackTo(&kernel->tensorMaps.emplace_back());
+  if (!kernel->tensorMaps.empty()) // Now rather than at the first launch.
+    if (auto encoded = encodeTensorMap(device.api(), kernel->tensorMaps.front(), kNominalAddress); !encoded)
+      return encoded.status().withContext("kernel '" + name + "'");
   const std::size_t numBuffers = std::size_t{table.num_operands()} + table.num_results();
   if (Status status = kernel->checkParameters(device, name, numBuffers); !status)
     return status;
@@ -142,15 +150,19 @@ Status CudaKernel::checkParameters(const Device &device, const std::string &name
   ContextScope scope(device);
   std::size_t numParameters = 0, offset = 0, size = 0;
   while (cuda.funcGetParamInfo(function, numParameters, &offset, &size) == kSuccess) {
-    if (size != sizeof(CuAddress))
+    const bool isAddress = numParameters < numBuffers;
+    if (size != (isAddress ? sizeof(CuAddress) : sizeof(CuTensorMap)))
       return Status(ErrorCode::corruptFile, "kernel '" + name + "': parameter " + std::to_string(numParameters) +
-                                                " has " + std::to_string(size) + " bytes; an address has 8");
+                                                " has " + std::to_string(size) + " bytes; " +
+                                                (isAddress ? "an address has 8" : "a tensor map has 128"));
     ++numParameters;
   }
-  if (numParameters == numBuffers)
+  if (numParameters == numBuffers + tensorMaps.size())
     return {};
-  return Status(ErrorCode::corruptFile, "kernel '" + name + "' has " + std::to_string(numParameters) +
-                                            " parameters for " + std::to_string(numBuffers) + " buffers");
+  return Status(ErrorCode::corruptFile,
+                "kernel '" + name + "' has " + std::to_string(numParameters) + " parameters for " +
+                    std::to_string(numBuffers) + " buffers" +
+                    (tensorMaps.empty() ? "" : " and " + std::to_string(tensorMaps.size()) + " tensor maps"));
 }
 
 Status CudaKernel::checkLimits(const Device &device, const std::string &name) {

@@ -40,7 +40,8 @@ private:
   CuModule handle;
 };
 
-/// A function with its launch geometry. Its parameters are the addresses of its buffers, one for each.
+/// A function with its launch geometry. Its parameters are the addresses of its buffers, one for each, then its tensor
+/// maps, encoded for them.
 class CudaKernel final : public LoadedKernel {
 public:
   /// Finds the kernel in `module` and compares what it needs with what the device has.
@@ -51,6 +52,7 @@ public:
   CuFunction function = nullptr;
   format::Dim3 grid, block;
   unsigned sharedBytes = 0;
+  std::vector<format::TensorMapT> tensorMaps;
 
 private:
   Status checkLimits(const Device &device, const std::string &name);

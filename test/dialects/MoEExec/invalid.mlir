@@ -65,3 +65,50 @@ moe_exec.program @space workspace(16) inputs([] : []) outputs([] : []) {
   // expected-error @+1 {{expected workspace, input, output or a variable's symbol}}
   moe_exec.fill register[0 : 16] with 0
 }
+
+// -----
+
+// expected-error @+1 {{has elements of type 'i1', which are not whole bytes}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : i1, dims[64], box[64], swizzle 0>} {}
+
+// -----
+
+// expected-error @+1 {{has 2 dims, 0 strides and 2 extents of a box; n ≤ 5, n - 1 and n belong together}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[64, 64], box[64, 64], swizzle 0>} {}
+
+// -----
+
+// expected-error @+1 {{has a dimension of 0 elements; from 1 to 2^32 are possible}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[0], box[64], swizzle 0>} {}
+
+// -----
+
+// expected-error @+1 {{has a stride of 8 bytes, which must be a multiple of 16 below 2^40}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[4, 4] strides[8], box[8, 8], swizzle 0>} {}
+
+// -----
+
+// expected-error @+1 {{has a box of 257 elements in a dimension; from 1 to 256 are possible}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[64], box[257], swizzle 0>} {}
+
+// -----
+
+// expected-error @+1 {{has rows of 8 bytes in its box, which must be a multiple of 16}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[64], box[4], swizzle 0>} {}
+
+// -----
+
+// expected-error @+1 {{is swizzled by 16 bytes; 0, 32, 64 and 128 are possible}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[64], box[64], swizzle 16>} {}
+
+// -----
+
+// expected-error @+1 {{has rows of 256 bytes in its box, but is swizzled by 128}}
+module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[128], box[128], swizzle 128>} {}
+
+// -----
+
+// expected-error @+1 {{has tensor map 0 of buffer 2, but 2 buffers}}
+moe_exec.kernel @load in @code {grid = array<i64: 1>, block = array<i64: 384>, shared_bytes = 0 : i64, scratch_bytes = 0 : i64,
+  num_inputs = 1 : i64, num_outputs = 1 : i64, flops = 0 : i64, bytes = 0 : i64, tensor_maps = [
+    #moe_exec.tensor_map<buffer 2 : bf16, dims[64], box[64], swizzle 128>]}

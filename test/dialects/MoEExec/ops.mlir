@@ -20,3 +20,12 @@ moe_exec.program @step workspace(512) inputs(["x"] : [tensor<4xf32>]) outputs(["
   // CHECK-NEXT: moe_exec.copy workspace[256 : 16] -> output 0[0 : 16]
   moe_exec.copy workspace[256 : 16] -> output 0[0 : 16]
 }
+
+// Maps of a kernel's buffers that TMA reads and writes by.
+// CHECK: moe_exec.kernel @load in @code
+// CHECK-SAME: tensor_maps = [#moe_exec.tensor_map<buffer 0 : bf16, dims[768, 4096] strides[1536], box[64, 128], swizzle 128>,
+// CHECK-SAME: #moe_exec.tensor_map<buffer 1 : f32, dims[32], box[32], swizzle 0>]
+moe_exec.kernel @load in @code {grid = array<i64: 132>, block = array<i64: 384>, shared_bytes = 0 : i64, scratch_bytes = 0 : i64,
+  num_inputs = 1 : i64, num_outputs = 1 : i64, flops = 0 : i64, bytes = 0 : i64, tensor_maps = [
+    #moe_exec.tensor_map<buffer 0 : bf16, dims[768, 4096] strides[1536], box[64, 128], swizzle 128>,
+    #moe_exec.tensor_map<buffer 1 : f32, dims[32], box[32], swizzle 0>]}

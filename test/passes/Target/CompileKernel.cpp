@@ -7,6 +7,7 @@
 #include "KernelCode.h"
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
+#include "lib/Compiler/Artifact/ModuleToArtifact.h"
 #include "lib/Compiler/Pipeline/Registration.h"
 #include "passes/Target/CPU/Capabilities.h"
 #include "passes/Target/Target.h"
@@ -81,6 +82,9 @@ std::optional<KernelCode> compileKernel(const std::string &source, const std::st
   code.flops = compiled.getFlops();
   code.bytes = compiled.getBytes();
   code.object = object.getData();
+  if (std::optional<ArrayAttr> maps = compiled.getTensorMaps())
+    for (auto map : maps->getAsRange<moe_exec::TensorMapAttr>())
+      code.tensorMaps.push_back(mlir::moe::toArtifact(map));
   return code;
 }
 

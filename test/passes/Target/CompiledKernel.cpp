@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "CompiledKernel.h"
 
-#include "runtime/drivers/cuda/CudaApi.h"
+#include "runtime/drivers/cuda/TensorMap.h"
 
 #include "gtest/gtest.h"
 #include <algorithm>
@@ -124,6 +124,14 @@ public:
     std::vector<void *> pointers;
     for (drivers::cuda::CuAddress &parameter : parameters)
       pointers.push_back(&parameter);
+    std::vector<drivers::cuda::CuTensorMap> tensorMaps;
+    tensorMaps.reserve(code.tensorMaps.size());
+    for (const format::TensorMapT &map : code.tensorMaps) {
+      auto encoded = drivers::cuda::encodeTensorMap(api, map, parameters[map.buffer]);
+      ASSERT_TRUE(encoded.ok()) << encoded.status().message();
+      tensorMaps.push_back(*encoded);
+      pointers.push_back(&tensorMaps.back());
+    }
     check(api.launchKernel(function, code.grid[0], code.grid[1], code.grid[2], code.block[0], code.block[1],
                            code.block[2], code.sharedBytes, nullptr, pointers.data(), nullptr),
           "the launch");

@@ -11,11 +11,42 @@
 
 namespace moe::test {
 
-static constexpr const char *kMagic = "moe-kernel-1";
+static constexpr const char *kMagic = "moe-kernel-2";
 
 KernelRecording &kernelRecording() {
   static KernelRecording recording;
   return recording;
+}
+
+/// A list with its length in front.
+template <typename T> static void readList(std::istream &stream, std::vector<T> &list) {
+  size_t size = 0;
+  stream >> size;
+  list.resize(stream ? size : 0);
+  for (T &value : list)
+    stream >> value;
+}
+template <typename T> static void writeList(std::ostream &stream, const std::vector<T> &list) {
+  stream << " " << list.size();
+  for (T value : list)
+    stream << " " << value;
+}
+
+static void read(std::istream &stream, format::TensorMapT &map) {
+  int dtype = 0, swizzle = 0;
+  stream >> map.buffer >> dtype >> swizzle;
+  map.dtype = static_cast<format::DType>(dtype);
+  map.swizzle = static_cast<uint8_t>(swizzle);
+  readList(stream, map.dims);
+  readList(stream, map.strides);
+  readList(stream, map.box);
+}
+static void write(std::ostream &stream, const format::TensorMapT &map) {
+  stream << map.buffer << " " << static_cast<int>(map.dtype) << " " << static_cast<int>(map.swizzle);
+  writeList(stream, map.dims);
+  writeList(stream, map.strides);
+  writeList(stream, map.box);
+  stream << "\n";
 }
 
 /// 64-bit FNV-1a.
@@ -41,7 +72,12 @@ std::optional<KernelCode> readKernelCode(const std::string &folder, const std::s
     file >> extent;
   for (int64_t &extent : code.block)
     file >> extent;
-  file >> code.sharedBytes >> code.scratchBytes >> code.flops >> code.bytes >> size;
+  size_t numMaps = 0;
+  file >> code.sharedBytes >> code.scratchBytes >> code.flops >> code.bytes >> numMaps;
+  code.tensorMaps.resize(file ? numMaps : 0);
+  for (format::TensorMapT &map : code.tensorMaps)
+    read(file, map);
+  file >> size;
   file.get();
   code.object.resize(size);
   if (!file.read(code.object.data(), size))
@@ -57,8 +93,10 @@ bool writeKernelCode(const std::string &folder, const std::string &source, const
   for (int64_t extent : code.block)
     file << extent << " ";
   file << code.sharedBytes << " " << code.scratchBytes << " " << code.flops << " " << code.bytes << " "
-       << code.object.size() << "\n"
-       << code.object;
+       << code.tensorMaps.size() << "\n";
+  for (const format::TensorMapT &map : code.tensorMaps)
+    write(file, map);
+  file << code.object.size() << "\n" << code.object;
   return file.good();
 }
 

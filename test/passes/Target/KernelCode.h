@@ -13,10 +13,13 @@
 #ifndef TEST_PASSES_TARGET_KERNELCODE_H
 #define TEST_PASSES_TARGET_KERNELCODE_H
 
+#include "runtime/format/artifact_generated.h"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace moe::test {
 
@@ -27,6 +30,7 @@ struct KernelCode {
   std::string object; ///< A shared object, or PTX.
   std::array<int64_t, 3> grid = {}, block = {};
   int64_t sharedBytes = 0, scratchBytes = 0, flops = 0, bytes = 0;
+  std::vector<format::TensorMapT> tensorMaps;
 
   bool isForCuda() const { return target.starts_with("cuda"); }
 };

@@ -36,7 +36,7 @@ struct MatmulCase {
 
 struct Arch {
   const char *target;
-  const char *config;
+  const char *config; ///< Empty: what the target chooses.
   bool isNarrow = false; ///< Operands, some of the extras and the first result are of bf16.
 };
 
@@ -157,14 +157,15 @@ std::string MatmulTest::source() const {
     operandTypes += (i ? ", " : "") + types[i];
   }
   bool two = c.epilogue != Epilogue::Store;
+  std::string config = *arch.config ? "attributes {config = " + std::string(arch.config) + "}" : "";
   return llvm::formatv(R"mlir(
-    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = {2}} {{
+    moe_kernel.kernel @matmul({0}) -> ({1}) {2} {{
       %r{3} = moe_kernel.matmul {4} {5} {{result_extents = [{6}]{7}} : ({8}) -> ({1}) {{
         {9}
       }
       moe_kernel.return {10} : {1}
     })mlir",
-                       arguments, results, arch.config, two ? ":2" : "", c.kind, operands, extents, attributes,
+                       arguments, results, config, two ? ":2" : "", c.kind, operands, extents, attributes,
                        operandTypes, region, two ? "%r#0, %r#1" : "%r");
 }
 
@@ -235,7 +236,9 @@ template <typename T> void MatmulTest::agreesWithLoops() {
   }
 
   // depth roundings in the sum; a few more in the epilogue, of values of at most magnitude + 3.
-  auto bound = [&](double magnitude) { return (c.depth * magnitude + 8 * (magnitude + 3)) * kEpsilon; };
+  bool isMma = kernel->config.find("mma>") != std::string::npos;
+  double perStep = isMma ? kTensorCoreEpsilon : kEpsilon;
+  auto bound = [&](double magnitude) { return c.depth * magnitude * perStep + 8 * (magnitude + 3) * kEpsilon; };
   std::vector<double> expected1, expected2, bound1, bound2;
   for (int64_t r = 0; r < resultRows; ++r)
     for (int64_t n = 0; n < c.outputs(); ++n) {
@@ -336,6 +339,17 @@ const MatmulCase kCases[] = {
      .rowsOfExperts = {30, 20, 0, 40}, .epilogue = Epilogue::Extras},
     {.name = "Contraction", .kind = "ragged_contraction", .rows = 33, .columns = 47, .depth = 100,
      .rowsOfExperts = {13, 0, 50, 1, 36}},
+    {.name = "GatheredAligned", .rows = 150, .columns = 136, .depth = 96, .transposeRhs = true, .gatherDivisor = 4},
+    {.name = "AlignedTN", .rows = 72, .columns = 136, .depth = 104, .transposeLhs = true},
+    {.name = "EvenTN", .rows = 70, .columns = 138, .depth = 102, .transposeLhs = true},
+    {.name = "EvenNT", .rows = 70, .columns = 138, .depth = 102, .transposeRhs = true},
+    {.name = "ByFoursNN", .rows = 68, .columns = 140, .depth = 100},
+    {.name = "RaggedRowsAligned", .kind = "ragged_rows", .rows = 300, .columns = 256, .depth = 192,
+     .rowsOfExperts = {0, 130, 0, 1, 16, 153}, .transposeRhs = true, .gatherDivisor = 2},
+    {.name = "RaggedRowsPairedAligned", .kind = "ragged_rows", .rows = 200, .columns = 384, .depth = 64,
+     .rowsOfExperts = {150, 0, 50}, .transposeRhs = true, .epilogue = Epilogue::Pairs, .gatherDivisor = 2},
+    {.name = "ContractionAligned", .kind = "ragged_contraction", .rows = 136, .columns = 72, .depth = 200,
+     .rowsOfExperts = {0, 77, 0, 122, 1, 0}, .gatherDivisor = 2, .gatherRhs = true},
     {.name = "ContractionOneExpert", .kind = "ragged_contraction", .rows = 16, .columns = 32, .depth = 700,
      .rowsOfExperts = {0, 0, 700}},
     {.name = "ContractionExtras", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
@@ -346,6 +360,13 @@ const MatmulCase kCases[] = {
      .rowsOfExperts = {5, 35, 0}, .gatherDivisor = 4, .gatherRhs = true},
 };
 // clang-format on
+
+constexpr const char *kSmallMma =
+    "#moe_kernel.cuda_config<threads = 128, tile_m = 64, tile_n = 64, tile_k = 32, stages = 3, unit = mma>";
+constexpr const char *kLargeMma =
+    "#moe_kernel.cuda_config<threads = 256, tile_m = 128, tile_n = 128, tile_k = 64, stages = 3, unit = mma>";
+constexpr const char *kFlatMma =
+    "#moe_kernel.cuda_config<threads = 64, tile_m = 16, tile_n = 64, tile_k = 64, stages = 2, unit = mma>";
 
 const Arch kArchs[] = {
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 64, tile_k = 16, stages = 2>"},
@@ -358,16 +379,109 @@ const Arch kArchs[] = {
     {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64>", true},
     {"cpu:x86-64-v3", "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48>",
      true},
+    {"cuda:sm_80", kSmallMma, true},
+    {"cuda:sm_80", kLargeMma, true},
+    {"cuda:sm_80", kFlatMma, true},
+    {"cuda:sm_80", "", true},
 };
 
 std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
   std::string config = std::get<1>(info.param).config;
-  bool isCuda = config.find("cuda") != std::string::npos;
+  bool isCuda = std::string(std::get<1>(info.param).target).starts_with("cuda");
   std::string name = std::string(std::get<0>(info.param).name) + (isCuda ? "_cuda_" : "_");
   for (char character : config)
     if (std::isdigit(character) || character == ',')
       name += character == ',' ? '_' : character;
   return std::get<1>(info.param).isNarrow ? name + "_bf16" : name;
+}
+
+// Tensor maps need rows of whole 16 bytes; otherwise every size and edge that a tile of 128 x 256 x 64 may meet.
+// clang-format off
+const MatmulCase kWarpgroupCases[] = {
+    {.name = "Eight", .rows = 8, .columns = 8, .depth = 8, .transposeRhs = true},
+    {.name = "OneRowNT", .rows = 1, .columns = 72, .depth = 136, .transposeRhs = true},
+    {.name = "WholeNT", .rows = 256, .columns = 256, .depth = 128, .transposeRhs = true},
+    {.name = "OddNN", .rows = 203, .columns = 280, .depth = 72},
+    {.name = "OddNT", .rows = 203, .columns = 280, .depth = 72, .transposeRhs = true},
+    {.name = "OddTN", .rows = 200, .columns = 280, .depth = 77, .transposeLhs = true},
+    {.name = "OddTT", .rows = 200, .columns = 280, .depth = 72, .transposeLhs = true, .transposeRhs = true},
+    {.name = "WholeTN", .rows = 192, .columns = 320, .depth = 64, .transposeLhs = true},
+    {.name = "DeepNT", .rows = 65, .columns = 40, .depth = 1096, .transposeRhs = true},
+    {.name = "Extras", .rows = 130, .columns = 88, .depth = 64, .transposeRhs = true, .epilogue = Epilogue::Extras},
+    {.name = "Paired", .rows = 130, .columns = 304, .depth = 64, .transposeRhs = true, .epilogue = Epilogue::Pairs},
+    {.name = "PairedNN", .rows = 130, .columns = 304, .depth = 72, .epilogue = Epilogue::Pairs},
+    {.name = "PairedWholeNN", .rows = 130, .columns = 256, .depth = 72, .epilogue = Epilogue::Pairs},
+    {.name = "Gathered", .rows = 150, .columns = 48, .depth = 72, .transposeRhs = true, .gatherDivisor = 2},
+    {.name = "RaggedRows", .kind = "ragged_rows", .rows = 330, .columns = 280, .depth = 72,
+     .rowsOfExperts = {13, 0, 150, 1, 166}, .transposeRhs = true},
+    {.name = "RaggedRowsNN", .kind = "ragged_rows", .rows = 330, .columns = 280, .depth = 72,
+     .rowsOfExperts = {0, 0, 329, 1}},
+    {.name = "RaggedRowsWholeNN", .kind = "ragged_rows", .rows = 330, .columns = 128, .depth = 64,
+     .rowsOfExperts = {64, 0, 128, 138}},
+    {.name = "RaggedRowsOneExpert", .kind = "ragged_rows", .rows = 300, .columns = 32, .depth = 16,
+     .rowsOfExperts = {0, 300, 0}, .transposeRhs = true},
+    {.name = "RaggedRowsOneToken", .kind = "ragged_rows", .rows = 1, .columns = 32, .depth = 16,
+     .rowsOfExperts = {0, 0, 1}, .transposeRhs = true},
+    {.name = "RaggedRowsMostlyEmpty", .kind = "ragged_rows", .rows = 8, .columns = 32, .depth = 16,
+     .rowsOfExperts = {0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, .transposeRhs = true},
+    {.name = "RaggedRowsPairedGathered", .kind = "ragged_rows", .rows = 330, .columns = 304, .depth = 136,
+     .rowsOfExperts = {130, 0, 50, 1, 149}, .transposeRhs = true, .epilogue = Epilogue::Pairs, .gatherDivisor = 2},
+    {.name = "RaggedRowsExtras", .kind = "ragged_rows", .rows = 290, .columns = 72, .depth = 40,
+     .rowsOfExperts = {30, 120, 0, 140}, .epilogue = Epilogue::Extras},
+    {.name = "Contraction", .kind = "ragged_contraction", .rows = 136, .columns = 264, .depth = 400,
+     .rowsOfExperts = {13, 0, 250, 1, 64, 72}},
+    {.name = "ContractionWhole", .kind = "ragged_contraction", .rows = 128, .columns = 256, .depth = 400,
+     .rowsOfExperts = {13, 0, 250, 1, 64, 72}},
+    {.name = "ContractionOneExpert", .kind = "ragged_contraction", .rows = 16, .columns = 32, .depth = 700,
+     .rowsOfExperts = {0, 0, 700}},
+    {.name = "ContractionExtras", .kind = "ragged_contraction", .rows = 24, .columns = 40, .depth = 140,
+     .rowsOfExperts = {105, 35, 0}, .epilogue = Epilogue::Extras},
+    {.name = "ContractionGatherLhs", .kind = "ragged_contraction", .rows = 136, .columns = 72, .depth = 400,
+     .rowsOfExperts = {13, 0, 250, 1, 64, 72}, .gatherDivisor = 2},
+    {.name = "ContractionGatherRhs", .kind = "ragged_contraction", .rows = 136, .columns = 264, .depth = 400,
+     .rowsOfExperts = {13, 0, 250, 1, 64, 72}, .gatherDivisor = 4, .gatherRhs = true},
+    {.name = "ContractionGatherRhsExtras", .kind = "ragged_contraction", .rows = 136, .columns = 264, .depth = 400,
+     .rowsOfExperts = {13, 0, 250, 1, 64, 72}, .epilogue = Epilogue::Extras, .gatherDivisor = 4, .gatherRhs = true},
+};
+// clang-format on
+
+const Arch kWarpgroupArchs[] = {
+    {"cuda:sm_90a",
+     "#moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 256, tile_k = 64, stages = 4, unit = wgmma>", true},
+    {"cuda:sm_90a",
+     "#moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 128, tile_k = 64, stages = 3, unit = wgmma>", true},
+};
+
+INSTANTIATE_TEST_SUITE_P(Warpgroups, MatmulTest,
+                         testing::Combine(testing::ValuesIn(kWarpgroupCases), testing::ValuesIn(kWarpgroupArchs)),
+                         nameOf);
+
+// A stage of a contraction reads beyond the rows of an expert: what lies there must not count, not even times zero.
+TEST(MatmulWarpgroups, ContractionsKeepExpertsApart) {
+  if (!CompiledKernel::canRun("cuda:sm_90a"))
+    GTEST_SKIP() << "this machine has no GPU";
+  auto kernel = CompiledKernel::compile(R"mlir(
+    moe_kernel.kernel @apart(%a: tensor<220x136xbf16>, %b: tensor<220x72xbf16>, %o: tensor<7xi32>)
+        -> tensor<6x136x72xf32> attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 128,
+                                                                       tile_k = 64, stages = 4, unit = wgmma>} {
+      %r = moe_kernel.matmul ragged_contraction (%a, %b) offsets(%o) {result_extents = [#moe_kernel.extent<full>]}
+          : (tensor<220x136xbf16>, tensor<220x72xbf16>, tensor<7xi32>) -> tensor<6x136x72xf32> {
+        ^bb0(%x: f32):
+          moe_kernel.yield %x : f32
+      }
+      moe_kernel.return %r : tensor<6x136x72xf32>
+    })mlir",
+                                        "cuda:sm_90a");
+  ASSERT_TRUE(kernel);
+  const int32_t ends[] = {0, 13, 63, 70, 70, 199, 220};
+  auto a = randomBuffer<BFloat16>(220 * 136, 1), b = randomBuffer<BFloat16>(220 * 72, 2);
+  std::fill(a.begin() + 13 * 136, a.begin() + 63 * 136, std::numeric_limits<float>::quiet_NaN());
+  std::fill(b.begin() + 13 * 72, b.begin() + 63 * 72, std::numeric_limits<float>::quiet_NaN());
+  Buffer<int32_t> offsets(std::vector<int32_t>(std::begin(ends), std::end(ends)));
+  auto result = poisonedBuffer(6 * 136 * 72);
+  kernel->run({a, b, offsets, result});
+  for (int64_t i = 0; i < 6 * 136 * 72; ++i)
+    ASSERT_EQ(std::isnan(result[i]), i / (136 * 72) == 1) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, MatmulTest, testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(kArchs)),

@@ -69,6 +69,15 @@ static_assert(kMaxGridX == CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X && kMaxGridY == CU
 static_assert(kMaxThreadsPerBlock == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK &&
               kStaticSharedBytes == CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES &&
               kMaxDynamicSharedBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
+static_assert(sizeof(CuTensorMap) == sizeof(CUtensorMap) && alignof(CuTensorMap) >= alignof(CUtensorMap));
+static_assert(kTensorMapU8 == CU_TENSOR_MAP_DATA_TYPE_UINT8 && kTensorMapI32 == CU_TENSOR_MAP_DATA_TYPE_INT32 &&
+              kTensorMapI64 == CU_TENSOR_MAP_DATA_TYPE_INT64 && kTensorMapF16 == CU_TENSOR_MAP_DATA_TYPE_FLOAT16 &&
+              kTensorMapF32 == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 && kTensorMapF64 == CU_TENSOR_MAP_DATA_TYPE_FLOAT64 &&
+              kTensorMapBF16 == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 &&
+              kInterleaveNone == CU_TENSOR_MAP_INTERLEAVE_NONE && kSwizzleNone == CU_TENSOR_MAP_SWIZZLE_NONE &&
+              kSwizzle32 == CU_TENSOR_MAP_SWIZZLE_32B && kSwizzle64 == CU_TENSOR_MAP_SWIZZLE_64B &&
+              kSwizzle128 == CU_TENSOR_MAP_SWIZZLE_128B && kPromoteL2To256 == CU_TENSOR_MAP_L2_PROMOTION_L2_256B &&
+              kFillZeros == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 static_assert(kJitErrorLog == CU_JIT_ERROR_LOG_BUFFER && kJitErrorLogBytes == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES &&
               kCaptureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL &&
               kStreamNonBlocking == CU_STREAM_NON_BLOCKING && kEventTiming == CU_EVENT_DEFAULT &&

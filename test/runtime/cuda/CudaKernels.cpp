@@ -143,6 +143,27 @@ ArtifactBuilder exampleCudaArtifact() {
   return builder;
 }
 
+ArtifactBuilder tensorMapArtifact() {
+  ArtifactBuilder builder = exampleCudaArtifact();
+  setCode(builder, kCudaKernels + R"(
+.visible .entry test_double_mapped(.param .u64 a, .param .u64 b,
+                                   .param .align 64 .b8 map_a[128], .param .align 64 .b8 map_b[128]) {
+  ret;
+}
+)");
+  format::KernelT &kernel = *builder.table.kernels[1];
+  kernel.name = "test_double_mapped";
+  for (unsigned buffer = 0; buffer < 2; ++buffer) {
+    auto map = std::make_unique<format::TensorMapT>();
+    map->buffer = buffer;
+    map->dims = {20, 50};
+    map->strides = {80};
+    map->box = {20, 10};
+    kernel.tensor_maps.push_back(std::move(map));
+  }
+  return builder;
+}
+
 ArtifactBuilder rowSumsArtifact() {
   constexpr std::uint64_t matrix = kRows * kColumns * sizeof(float), column = kRows * sizeof(float);
   ArtifactBuilder builder("cuda");

@@ -141,6 +141,22 @@ TEST_F(CudaError, KernelsWithOtherParameters) {
                "kernel 'test_reverse' has 2 parameters for 3 buffers");
 }
 
+TEST_F(CudaError, TensorMaps) {
+  ArtifactBuilder builder = tensorMapArtifact();
+  configure("cuTensorMapEncodeTiled=1");
+  EXPECT_ERROR(Session::create(builder.build()), ErrorCode::failed,
+               "kernel 'test_double_mapped': f32[50,20] in boxes of [10,20]: encoding a tensor map: ");
+  configure("");
+  builder.table.kernels[1]->tensor_maps.pop_back();
+  EXPECT_ERROR(Session::create(builder.build()), ErrorCode::corruptFile,
+               "kernel 'test_double_mapped' has 4 parameters for 2 buffers and 1 tensor maps");
+
+  builder = tensorMapArtifact();
+  setCode(builder, kCudaKernels + ".visible .entry test_double_mapped(.param .u64 a, .param .u64 b, .param .u64 map) {}");
+  EXPECT_ERROR(Session::create(builder.build()), ErrorCode::corruptFile,
+               "parameter 2 has 8 bytes; a tensor map has 128");
+}
+
 TEST_F(CudaError, KernelsThatDoNotFit) {
   auto withKernel = [](auto change) {
     ArtifactBuilder builder = exampleCudaArtifact();

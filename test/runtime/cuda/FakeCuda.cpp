@@ -34,7 +34,7 @@ namespace moe::drivers::cuda {
 struct CuContextObject {};
 struct CuFunctionObject {
   std::string name;
-  std::size_t numParameters = 0;
+  std::vector<std::size_t> parameterBytes;
   int maxSharedBytes = 48 << 10;
 };
 struct CuModuleObject {
@@ -145,6 +145,8 @@ void execute(const std::string &name, const std::vector<float *> &buffers, std::
         sum = __builtin_fmaf(sum, 0.999f, buffers[0][i * 64 + j]);
       buffers[1][i] = sum;
     });
+  else if (name == "test_double_mapped") // Of a tensor map of each buffer.
+    forEach([&](std::size_t i) { buffers[3][i] = 2 * buffers[2][i]; });
   else if (name == "moe_self_test")
     forEach([&](std::size_t i) { buffers[1][i] = 2 * buffers[0][i] + 1; });
   else
@@ -160,7 +162,11 @@ void parse(std::string_view ptx, CuModule module) {
     CuFunctionObject &function = module->functions.emplace_back();
     function.name = ptx.substr(at, open - at);
     for (std::size_t p = open; (p = ptx.find(".param", p + 1)) < close;)
-      ++function.numParameters;
+      // An array of bytes is a tensor map: ".param .align 64 .b8 map[128]".
+      function.parameterBytes.push_back(ptx.substr(p, ptx.find_first_of(",)", p) - p).find("[128]") ==
+                                                std::string_view::npos
+                                            ? sizeof(CuAddress)
+                                            : sizeof(CuTensorMap));
   }
 }
 
@@ -437,9 +443,18 @@ CuResult cuFuncSetAttribute(CuFunction function, int attribute, int value) {
 }
 CuResult cuFuncGetParamInfo(CuFunction function, std::size_t index, std::size_t *offset, std::size_t *size) {
   ENTER();
-  REFUSE_IF(index >= function->numParameters, kInvalidValue);
+  REFUSE_IF(index >= function->parameterBytes.size(), kInvalidValue);
   *offset = 8 * index;
-  *size = 8;
+  *size = function->parameterBytes[index];
+  return kSuccess;
+}
+CuResult cuTensorMapEncodeTiled(CuTensorMap *map, int, unsigned rank, void *address, const std::uint64_t *,
+                                const std::uint64_t *, const std::uint32_t *, const std::uint32_t *, int, int, int,
+                                int) {
+  ENTER(false);
+  REFUSE_IF(rank < 1 || rank > 5 || reinterpret_cast<std::uintptr_t>(address) % 16 != 0, kInvalidValue);
+  std::memset(map, 0, sizeof(*map));
+  std::memcpy(map, &address, sizeof(address));
   return kSuccess;
 }
 CuResult cuLaunchKernel(CuFunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
@@ -447,8 +462,13 @@ CuResult cuLaunchKernel(CuFunction function, unsigned gridX, unsigned gridY, uns
   ENTER();
   REFUSE_IF(static_cast<int>(sharedBytes) > function->maxSharedBytes, kInvalidValue);
   std::vector<float *> buffers;
-  for (std::size_t i = 0; i < function->numParameters; ++i)
+  for (std::size_t i = 0; i < function->parameterBytes.size(); ++i) {
+    // Of a tensor map, kernels here use the address, which comes first.
+    REFUSE_IF(function->parameterBytes[i] == sizeof(CuTensorMap) &&
+                  reinterpret_cast<std::uintptr_t>(parameters[i]) % alignof(CuTensorMap) != 0,
+              kInvalidValue);
     buffers.push_back(reinterpret_cast<float *>(*static_cast<CuAddress *>(parameters[i])));
+  }
   const std::size_t block = std::size_t{blockX} * blockY * blockZ;
   const std::size_t threads = block * gridX * gridY * gridZ;
   issue([=, name = function->name] { execute(name, buffers, threads, block); });

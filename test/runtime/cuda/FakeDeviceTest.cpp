@@ -38,6 +38,26 @@ TEST_F(CudaDriver, RunsAProgram) {
   EXPECT_EQ(readFloats(*session, "weight", kElements), weight);
 }
 
+// Encoded for the buffers of each launch, and kept by the graph that was recorded from it.
+TEST_F(CudaDriver, TensorMapsFollowTheBuffers) {
+  auto session = makeSession(tensorMapArtifact().build());
+  ASSERT_NE(session, nullptr);
+  ASSERT_TRUE(session->initialize(3).ok());
+  std::vector<float> weight = readFloats(*session, "weight", kElements), x(kElements, 3), y(kElements);
+  EntryPoint *step = session->find("step");
+  EXPECT_OK(step->setInput("x", x));
+  const long encodings = calls("cuTensorMapEncodeTiled");
+  for (int repetition = 0; repetition < 3; ++repetition) {
+    EXPECT_OK(step->run());
+    EXPECT_OK(step->getOutput("y", y));
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      ASSERT_EQ(y[i], 2 * (x[i] + weight[i])) << i;
+      weight[i] += 1;
+    }
+  }
+  EXPECT_EQ(calls("cuTensorMapEncodeTiled"), encodings + 2) << "once, while recording";
+}
+
 TEST_F(CudaDriver, AProgramIsOneGraph) {
   auto session = makeSession(exampleCudaArtifact().build());
   ASSERT_NE(session, nullptr);

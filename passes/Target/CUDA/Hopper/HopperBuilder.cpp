@@ -105,6 +105,21 @@ Expr HopperBuilder::loadReal(Expr address) {
   return wrap(LLVM::LoadOp::create(builder, builder.getF32Type(), pointer(address), 4));
 }
 
+Expr HopperBuilder::loadInteger(Expr address) {
+  return wrap(LLVM::LoadOp::create(builder, builder.getI32Type(), pointer(address), 4));
+}
+
+void HopperBuilder::moveVectorToGlobal(Expr address, Value destination) {
+  constexpr unsigned kBytes = 16;
+  Value words = LLVM::LoadOp::create(builder, VectorType::get(kBytes / 4, builder.getI32Type()), pointer(address), kBytes);
+  LLVM::StoreOp::create(builder, words, destination, kBytes);
+}
+
+SmallVector<Expr> HopperBuilder::loadWords(Expr address, int64_t count, Type type) {
+  Expr vector = wrap(LLVM::LoadOp::create(builder, VectorType::get(count, type), pointer(address), 4 * count));
+  return llvm::map_to_vector(llvm::seq<int64_t>(count), [&](int64_t i) { return vector.extract(i); });
+}
+
 //===----------------------------------------------------------------------===//
 // Barriers
 //===----------------------------------------------------------------------===//
@@ -275,8 +290,9 @@ static SmallVector<Value> tieToAsm(HopperBuilder &b, const Twine &text, ArrayRef
   return tied;
 }
 
-Value HopperBuilder::fenceMatmuls(Value accumulators) {
-  return tieToAsm(*this, "wgmma.fence.sync.aligned;", accumulators).front();
+Value HopperBuilder::fenceMatmuls(Value accumulators) { return fenceMatmuls(ArrayRef<Value>(accumulators)).front(); }
+SmallVector<Value> HopperBuilder::fenceMatmuls(ArrayRef<Value> accumulators) {
+  return tieToAsm(*this, "wgmma.fence.sync.aligned;", accumulators);
 }
 
 SmallVector<Value> HopperBuilder::waitForMatmuls(int64_t pending, ArrayRef<Value> accumulators) {
@@ -318,15 +334,20 @@ Value HopperBuilder::matmul(Value accumulators, ArrayRef<Expr> lhs, Expr rhs, Ma
                       ", ") +
            "}";
   };
-  std::string text = "wgmma.mma_async.sync.aligned.m64n" + std::to_string(2 * count) + "k16.f32.bf16.bf16 " +
-                     list(0, count) + ", " + list(2 * count, 4) + ", $" + std::to_string(2 * count + 4) +
-                     ", 1, 1, 1, " + (rhsMajor == Major::outer ? "1" : "0") + ";";
+  std::string text = "{ .reg .pred p; setp.ne.b32 p, 1, 0; wgmma.mma_async.sync.aligned.m64n" +
+                     std::to_string(2 * count) + "k16.f32.bf16.bf16 " + list(0, count) + ", " + list(2 * count, 4) +
+                     ", $" + std::to_string(2 * count + 4) + ", p, 1, 1, " + (rhsMajor == Major::outer ? "1" : "0") +
+                     "; }";
   return inlineAsm(builder, accumulators.getType(), operands, text, constraints, true);
 }
 
 //===----------------------------------------------------------------------===//
 // Elements
 //===----------------------------------------------------------------------===//
+
+Expr HopperBuilder::exclusiveOr(Expr lhs, Expr rhs) {
+  return wrap(arith::XOrIOp::create(builder, Value(lhs), Value(rhs)));
+}
 
 Expr HopperBuilder::packHalves(Expr low, Expr high) {
   auto floats = VectorType::get(2, builder.getF32Type()), halves = VectorType::get(2, builder.getBF16Type());
@@ -346,6 +367,9 @@ void HopperBuilder::storeMatrices(ArrayRef<Expr> words, Expr address, bool trans
 
 Expr HopperBuilder::exp2Fast(Expr x) {
   return wrap(inlineAsm(builder, x.getType(), Value(x), "ex2.approx.ftz.f32 $0, $1;", "=f,f", false));
+}
+Expr HopperBuilder::reciprocalFast(Expr x) {
+  return wrap(inlineAsm(builder, x.getType(), Value(x), "rcp.approx.ftz.f32 $0, $1;", "=f,f", false));
 }
 Expr HopperBuilder::log2Fast(Expr x) {
   return wrap(inlineAsm(builder, x.getType(), Value(x), "lg2.approx.ftz.f32 $0, $1;", "=f,f", false));

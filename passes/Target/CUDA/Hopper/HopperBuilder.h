@@ -68,10 +68,15 @@ public:
   /// `address`, of which the optimiser knows nothing: what is derived from it is computed where it is needed instead of
   /// being kept in registers across a loop.
   Expr opaque(Expr address);
-  /// A 32-bit word, and four of them.
+  /// A 32-bit word, and several of them.
   void storeWord(Expr value, Expr address);
   void storeVector(ArrayRef<Expr> words, Expr address);
   Expr loadReal(Expr address);
+  Expr loadInteger(Expr address);
+  /// 16 bytes from shared memory to `destination`, a pointer in address space 1.
+  void moveVectorToGlobal(Expr address, Value destination);
+  /// `count` (a power of two up to 4) consecutive words of `type`; `address` is a multiple of their size.
+  SmallVector<Expr> loadWords(Expr address, int64_t count, Type type);
 
   //===--- Barriers -------------------------------------------------------===//
   /// Transaction barriers, 8 bytes each: barrier i is at the address + 8·i.
@@ -129,6 +134,7 @@ public:
   /// Before the first matmul of a sequence, and after registers that it uses were written by other instructions.
   void fenceMatmuls();
   Value fenceMatmuls(Value accumulators);
+  SmallVector<Value> fenceMatmuls(ArrayRef<Value> accumulators);
   /// accumulators + A·B, 16 deep, of bf16; without `accumulate`, A·B alone.
   Value matmul(Value accumulators, Expr lhs, Major lhsMajor, Expr rhs, Major rhsMajor, bool accumulate = true);
   /// The same with A in registers: four words of two bf16 each per thread, laid out like 16 columns of accumulators.
@@ -139,6 +145,7 @@ public:
   SmallVector<Value> waitForMatmuls(int64_t pending, ArrayRef<Value> accumulators);
 
   //===--- Elements -------------------------------------------------------===//
+  Expr exclusiveOr(Expr lhs, Expr rhs);
   /// Two floats rounded to bf16 in a word, `low` in its low half.
   Expr packHalves(Expr low, Expr high);
   /// Stores four 8 × 8 matrices of bf16 whose rows start at the addresses of lanes 0–7, 8–15, 16–23, 24–31.
@@ -146,6 +153,8 @@ public:
   /// 2^x and log2(x) to about 2^-22, by the special function unit; denormals are zero.
   Expr exp2Fast(Expr x);
   Expr log2Fast(Expr x);
+  /// 1 / x to about 2^-23; 0 for what is larger than 2^126.
+  Expr reciprocalFast(Expr x);
 
 private:
   Expr sharedBase;

@@ -1,0 +1,24 @@
+//===- EmitHopper.h - The emitters for sm_90a -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_HOPPER_EMITHOPPER_H
+#define PASSES_TARGET_CUDA_HOPPER_EMITHOPPER_H
+
+#include "passes/Target/CUDA/Capabilities.h"
+#include "passes/Target/CUDA/Emitter.h"
+
+namespace mlir::moe::cuda {
+
+/// `unit = wgmma`: a persistent grid of blocks with a producer and two consumers.
+FailureOr<LaunchShape> emitWarpgroupMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
+
+/// The configuration of `op` for wgmma, or null and the reason why there is none.
+moe_kernel::CUDAConfigAttr configureWarpgroupMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities,
+                                                    std::string &reason);
+
+} // namespace mlir::moe::cuda
+
+#endif // PASSES_TARGET_CUDA_HOPPER_EMITHOPPER_H

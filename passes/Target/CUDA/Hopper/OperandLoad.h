@@ -1,0 +1,67 @@
+//===- OperandLoad.h - Operands of a matmul to shared memory -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// One operand of a matmul and its tiles in the pipeline's stages. TMA brings boxes, one thread asks for them; rows that
+/// are gathered by an index come through cp.async from all threads of the producer's warpgroup. What lies outside of the
+/// tensor is zero in either case.
+///
+/// | major | tensor | boxes |
+/// |---|---|---|
+/// | contraction | rows of K elements, of all experts | 64 × all outer elements of a half |
+/// | outer | matrices of K rows | chunks of 64 × 64; all of a half at once if 64 divides its columns |
+///
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_HOPPER_OPERANDLOAD_H
+#define PASSES_TARGET_CUDA_HOPPER_OPERANDLOAD_H
+
+#include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
+
+namespace mlir::moe::cuda {
+
+class OperandLoad {
+public:
+  enum Side { lhs, rhs };
+  /// Takes `stages` tiles of `extent` outer elements from shared memory.
+  OperandLoad(HopperBuilder &b, EmitterContext &context, moe_kernel::MatmulOp op, const WarpgroupShape &shape, Side side,
+              int64_t extent, int64_t stages);
+
+  const OperandTile tile;
+  bool isGathered() const { return static_cast<bool>(rowIndex); }
+  Expr getAddress(Expr stage) { return base + stage * tile.getBytes(); }
+
+  /// Where the tile's elements lie, i32.
+  struct Place {
+    Expr outer;    ///< First outer element: a row of the whole lhs, a column of one expert's rhs.
+    Expr expert;   ///< Of a rhs with a matrix per expert.
+    Expr lastRow;  ///< The last row of the row index that may be read, where rows are gathered.
+  };
+
+  /// By one thread: the elements from contraction index `k` on.
+  void copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier);
+
+  /// By the threads of a warpgroup: the rows of the tokens that this thread copies, of which those of a
+  /// contraction-major operand are the same for all stages of a tile; `k` is its first row for the other one.
+  SmallVector<Expr> getGatheredRows(const Place &place, Expr k);
+  void gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k, Expr stage);
+
+private:
+  void describeBoxes(EmitterContext &context, Value tensor, bool hasExperts);
+  int64_t getPiecesPerRow() const;
+
+  HopperBuilder &b;
+  int64_t halves, halfExtent, outerTotal, depthTotal; ///< Of the tensor; outerTotal of one expert.
+  int64_t halfDistance = 0;                           ///< From an outer element to that of the other half.
+  bool inChunks = false, hasMatrices = false;
+  Value map, memory, rowIndex;
+  int64_t rowDivisor;
+  Expr base;
+};
+
+} // namespace mlir::moe::cuda
+
+#endif // PASSES_TARGET_CUDA_HOPPER_OPERANDLOAD_H

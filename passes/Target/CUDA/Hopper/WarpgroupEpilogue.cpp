@@ -1,0 +1,280 @@
+//===- WarpgroupEpilogue.cpp - Accumulators of warpgroups to results -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Hopper/WarpgroupEpilogue.h"
+
+#include "passes/Target/Common/CloneRegion.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir::moe_kernel;
+
+namespace mlir::moe::cuda {
+
+static constexpr int64_t kBufferBytes = kWarpgroupRows * kSwizzleBytes;
+static constexpr int64_t kBuffers = 2;
+static constexpr int64_t kGroupColumns = 8; // Of a group of accumulators.
+static constexpr int64_t kStepColumns = 64; // That are evaluated at once.
+
+WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, MatmulOp op, const WarpgroupShape &shape)
+    : b(b), op(op), shape(shape), isFast(true), group(b.warpgroup - 1), warp(b.threadInGroup / kWarpSize),
+      lane(b.threadInGroup % kWarpSize), isFirst(b.threadInGroup == 0) {
+  staging = b.allocateBytes(kConsumerGroups * kBuffers * kBufferBytes) + group * (kBuffers * kBufferBytes);
+  for (Value extra : op.getExtras())
+    extras.push_back(b.operand(extra));
+  auto extents = op.getResultExtents().getAsRange<TileExtentAttr>();
+  for (auto [value, extent] : llvm::zip_equal(op.getResults(), extents)) {
+    Result result;
+    result.element = cast<ShapedType>(value.getType()).getElementType();
+    result.halves = extent.getValue() == TileExtent::pair ? 2 : 1;
+    result.memory = b.result(value);
+    isFast &= result.element.isBF16();
+    int64_t elementBytes = result.element.getIntOrFloatBitWidth() / 8, rowBytes = shape.outputs * elementBytes;
+    SmallVector<int64_t> dims = {shape.outputs}, strides, box = {result.columns()};
+    auto add = [&](int64_t dim, int64_t stride, int64_t extent) {
+      dims.push_back(dim);
+      strides.push_back(stride);
+      box.push_back(extent);
+    };
+    if (shape.isSwapped) {
+      rowBytes = shape.rows * elementBytes;
+      dims = {shape.rows};
+      add(shape.outputs, rowBytes, kStepColumns);
+    } else {
+      if (result.halves == 2)
+        add(2, rowBytes, 1);
+      add(shape.rows, result.halves * rowBytes, kWarpgroupRows);
+    }
+    if (shape.isContraction())
+      add(shape.experts, dims[1] * rowBytes, 1);
+    Value memory = context.results[cast<OpResult>(value).getResultNumber()];
+    result.map = context.tensorMap(memory, dims, strides, box, kSwizzleBytes);
+    results.push_back(result);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The region
+//===----------------------------------------------------------------------===//
+
+/// `scalar` of every lane of `values`, vectors of float32 of one shape or scalars.
+static Value mapLanes(HopperBuilder &b, ArrayRef<Value> values, function_ref<Expr(ArrayRef<Expr>)> scalar) {
+  VectorType shape;
+  for (Value value : values)
+    if (auto vector = dyn_cast<VectorType>(value.getType()))
+      shape = vector;
+  auto atLane = [&](int64_t lane) {
+    return scalar(llvm::map_to_vector(values, [&](Value value) {
+      return isa<VectorType>(value.getType()) ? b.wrap(value).extract(lane) : b.wrap(value);
+    }));
+  };
+  if (!shape)
+    return atLane(0);
+  SmallVector<Value> lanes;
+  for (int64_t lane = 0; lane < shape.getNumElements(); ++lane)
+    lanes.push_back(atLane(lane));
+  return vector::FromElementsOp::create(b.builder, shape, lanes);
+}
+
+SmallVector<Value> cloneEpilogue(HopperBuilder &b, Region &region, ValueRange arguments, bool isFast) {
+  constexpr double kLog2E = 1.4426950408889634;
+  Block &block = region.front();
+  IRMapping mapping;
+  mapping.map(block.getArguments(), arguments);
+  auto lookUp = [&](Value value) { return mapping.lookupOrDefault(value); };
+  for (Operation &op : block.without_terminator()) {
+    auto operands = llvm::map_to_vector(op.getOperands(), lookUp);
+    bool isF32 = op.getNumResults() == 1 && op.getResult(0).getType().isF32();
+    if (op.hasTrait<OpTrait::ConstantLike>())
+      b.builder.clone(op, mapping);
+    else if (isFast && isF32 && isa<math::ExpOp>(op))
+      mapping.map(op.getResult(0), mapLanes(b, operands, [&](ArrayRef<Expr> x) { return b.exp2Fast(x[0] * kLog2E); }));
+    else if (isFast && isF32 && isa<arith::DivFOp>(op))
+      mapping.map(op.getResult(0),
+                  mapLanes(b, operands, [&](ArrayRef<Expr> x) { return x[0] * b.reciprocalFast(x[1]); }));
+    else
+      mapping.map(op.getResult(0), target::cloneElementwise(b.builder, &op, operands));
+  }
+  return llvm::map_to_vector(block.getTerminator()->getOperands(), lookUp);
+}
+
+Value WarpgroupEpilogue::loadPair(Value memory, Expr offset) {
+  Type element = cast<MemRefType>(memory.getType()).getElementType();
+  unsigned bytes = 2 * element.getIntOrFloatBitWidth() / 8;
+  return LLVM::LoadOp::create(b.builder, VectorType::get(2, element), b.globalPointer(memory, offset), bytes);
+}
+
+/// What the region sees of the extras at (row, column) and (row, column + 1), which exist.
+SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, Expr column) {
+  Expr resultRow = (shape.isContraction() ? place.expert * shape.rows + row : row).toIndex();
+  SmallVector<Value> values;
+  for (auto [extra, extent] : llvm::zip_equal(extras, op.getExtraExtents().getAsRange<TileExtentAttr>())) {
+    switch (extent.getValue()) {
+    case TileExtent::scalar:
+      values.push_back(b.loadElement(extra, b.index(0)));
+      break;
+    case TileExtent::row:
+      values.push_back(b.loadElement(extra, row.toIndex()));
+      break;
+    case TileExtent::column:
+      values.push_back(loadPair(extra, column.toIndex()));
+      break;
+    case TileExtent::full:
+      values.push_back(loadPair(extra, resultRow * shape.outputs + column.toIndex()));
+      break;
+    case TileExtent::pair:
+      for (int64_t half = 0; half < 2; ++half)
+        values.push_back(
+            loadPair(extra, resultRow * (2 * shape.outputs) + half * shape.outputs + column.toIndex()));
+      break;
+    }
+  }
+  return values;
+}
+
+SmallVector<WarpgroupEpilogue::Chunk> WarpgroupEpilogue::evaluate(const Place &place, ArrayRef<Expr> accumulators,
+                                                                  int64_t firstColumn) {
+  // What is outside is evaluated too, but nothing is loaded from there, and nothing is stored.
+  auto inside = [&](Expr at, int64_t end) { return min(at, b.i32(end)); };
+  Expr firstRow = place.firstRow + warp * 16 + lane / 4;
+  Expr rows[] = {inside(firstRow, shape.rows - 1), inside(firstRow + 8, shape.rows - 1)};
+  auto pairType = VectorType::get(2, b.builder.getF32Type());
+  SmallVector<Chunk> chunks;
+  for (int64_t j = 0; j < kStepColumns / kGroupColumns; ++j) {
+    Expr column = place.output + (firstColumn + kGroupColumns * j) + lane % 4 * 2;
+    if (!extras.empty())
+      column = inside(column, shape.outputs - 2);
+    for (int64_t second = 0; second < 2; ++second) {
+      SmallVector<Value> arguments;
+      for (int64_t half = 0; half < shape.halves(); ++half) {
+        int64_t at = half * accumulators.size() / 2 + firstColumn / 2 + 4 * j + 2 * second;
+        arguments.push_back(vector::FromElementsOp::create(b.builder, pairType,
+                                                           ValueRange{accumulators[at], accumulators[at + 1]}));
+      }
+      llvm::append_range(arguments, loadExtras(place, rows[second], column));
+      SmallVector<Value> yielded = cloneEpilogue(b, op.getEpilogue(), arguments, isFast);
+      chunks.resize(yielded.size());
+      for (auto [chunk, value] : llvm::zip_equal(chunks, yielded)) {
+        // What does not depend on the accumulators is the same in both columns.
+        if (!isa<VectorType>(value.getType()))
+          value = vector::BroadcastOp::create(b.builder, pairType.clone(value.getType()), value);
+        chunk[j][second] = value;
+      }
+    }
+  }
+  return chunks;
+}
+
+//===----------------------------------------------------------------------===//
+// Stores
+//===----------------------------------------------------------------------===//
+
+/// Writes the columns of `chunk` from group `firstGroup` on, as many as fill rows of 128 bytes, to the buffer, which is
+/// swizzled as TMA wants it.
+void WarpgroupEpilogue::stage(const Result &result, const Chunk &chunk, int64_t firstGroup) {
+  constexpr int64_t kPieceBytes = 16;
+  if (result.element.isBF16()) {
+    auto word = [&](int64_t j, int64_t second) {
+      return b.wrap(LLVM::BitcastOp::create(b.builder, b.builder.getI32Type(), chunk[j][second]));
+    };
+    // Lanes 0–7 give the rows of the first matrix, 8–15 those 8 rows below, 16–31 the same 8 columns further.
+    Expr row = lane % 8, right = lane / 16, below = lane / 8 % 2;
+    Expr start = buffer + (warp * 16 + below * 8 + row) * kSwizzleBytes, piece = (right ^ row) * kPieceBytes;
+    if (shape.isSwapped) { // Columns of the accumulator are rows of the buffer.
+      start = buffer + (right * 8 + row) * kSwizzleBytes;
+      piece = ((warp * 2 + below) ^ row) * kPieceBytes;
+    }
+    for (int64_t j = 0; j < 8; j += 2)
+      b.storeMatrices({word(j, 0), word(j, 1), word(j + 1, 0), word(j + 1, 1)},
+                      start + (shape.isSwapped ? piece + j * 8 * kSwizzleBytes : piece ^ (j * kPieceBytes)),
+                      /*transpose=*/shape.isSwapped);
+    return;
+  }
+  Expr row = warp * 16 + lane / 4, start = buffer + row * kSwizzleBytes + lane % 2 * 8;
+  for (int64_t j = 0; j < 4; ++j) {
+    Expr piece = (lane / 2 % 2 + 2 * j) ^ (lane / 4 % 8);
+    for (int64_t second = 0; second < 2; ++second) {
+      Expr pair = b.wrap(chunk[firstGroup + j][second]);
+      b.storeVector({pair.extract(0), pair.extract(1)}, start + piece * kPieceBytes + second * 8 * kSwizzleBytes);
+    }
+  }
+}
+
+void WarpgroupEpilogue::storeRows(const Result &result, const Place &place, int64_t half, Expr column) {
+  constexpr int64_t kPieceBytes = 16, kPieces = kSwizzleBytes / kPieceBytes, kRowsAtOnce = kWarpgroupSize / kPieces;
+  int64_t perPiece = kPieceBytes / (result.element.getIntOrFloatBitWidth() / 8);
+  Expr piece = b.threadInGroup % kPieces, first = b.threadInGroup / kPieces;
+  Expr at = column + piece * perPiece;
+  for (int64_t below = 0; below < kWarpgroupRows; below += kRowsAtOnce) {
+    Expr row = first + below;
+    b.ifThen(both(row < place.rowsLeft, at < shape.outputs), [&] {
+      Expr offset = (place.firstRow + row).toIndex() * (result.halves * shape.outputs) + half * shape.outputs +
+                    at.toIndex();
+      b.moveVectorToGlobal(buffer + row * kSwizzleBytes + (piece ^ (row % 8)) * kPieceBytes,
+                           b.globalPointer(result.memory, offset));
+    });
+  }
+}
+
+/// Stores the buffer as columns from `column` on.
+void WarpgroupEpilogue::store(const Result &result, const Place &place, int64_t half, Expr column) {
+  auto copy = [&] {
+    b.ifThen(isFirst, [&] {
+      SmallVector<Expr> coordinates = {column};
+      if (result.halves == 2)
+        coordinates.push_back(b.i32(half));
+      coordinates.push_back(place.firstRow);
+      if (shape.isSwapped)
+        std::swap(coordinates.front(), coordinates.back());
+      if (shape.isContraction())
+        coordinates.push_back(place.expert);
+      b.copyBoxToGlobal(result.map, coordinates, buffer);
+      b.commitCopies();
+    });
+  };
+  if (!place.rowsLeft)
+    return copy();
+  b.ifThenElse(place.rowsLeft > kWarpgroupRows - 1, copy, [&] {
+    // An empty group, so that the number of pending ones says which buffer is free.
+    b.ifThen(isFirst, [&] { b.commitCopies(); });
+    storeRows(result, place, half, column);
+  });
+}
+
+void WarpgroupEpilogue::emit(const Place &place, Value accumulators) {
+  SmallVector<Expr> elements = b.unpack(accumulators);
+  int64_t columns = 2 * elements.size() / shape.halves();
+  int64_t numStores = 0;
+  auto sync = [&] { b.syncNamed(b.warpgroup, kWarpgroupSize); };
+  for (int64_t firstColumn = 0; firstColumn < columns; firstColumn += kStepColumns) {
+    SmallVector<Chunk> chunks = evaluate(place, elements, firstColumn);
+    const Chunk *chunk = chunks.begin();
+    for (const Result &result : results)
+      for (int64_t half = 0; half < result.halves; ++half, ++chunk)
+        for (int64_t part = 0; part < kStepColumns; part += result.columns()) {
+          buffer = staging + numStores++ % kBuffers * kBufferBytes;
+          b.ifThen(isFirst, [&] { b.waitForCopiesToRead(kBuffers - 1); });
+          sync();
+          stage(result, *chunk, part / kGroupColumns);
+          b.fenceAsyncProxy();
+          sync();
+          store(result, place, half, place.output + (firstColumn + part));
+        }
+  }
+  // The next tile starts with the first buffer again.
+  if (numStores % kBuffers != 0)
+    b.ifThen(isFirst, [&] { b.commitCopies(); });
+}
+
+void WarpgroupEpilogue::finish() {
+  b.ifThen(isFirst, [&] { b.waitForCopiesToRead(0); });
+}
+
+} // namespace mlir::moe::cuda

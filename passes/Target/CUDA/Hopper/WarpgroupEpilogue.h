@@ -1,0 +1,71 @@
+//===- WarpgroupEpilogue.h - Accumulators of warpgroups to results -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The epilogue of a matmul by wgmma: its region runs on two neighbouring columns at a time, and results leave in
+/// chunks of 64 rows of 128 bytes, staged in shared memory and stored by TMA, which does not write outside of the tensor.
+/// Where other experts' rows follow, threads store the rows that exist in pieces of 16 bytes instead.
+///
+/// Results of bf16 need no more than their precision: exp and divisions are those of the special function unit.
+///
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_HOPPER_WARPGROUPEPILOGUE_H
+#define PASSES_TARGET_CUDA_HOPPER_WARPGROUPEPILOGUE_H
+
+#include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
+
+namespace mlir::moe::cuda {
+
+class WarpgroupEpilogue {
+public:
+  WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, moe_kernel::MatmulOp op, const WarpgroupShape &shape);
+
+  /// By a consumer's warpgroup. All i32.
+  struct Place {
+    Expr expert;
+    Expr firstRow; ///< The first of the warpgroup's 64 rows: of the result, or of the expert's matrix.
+    Expr rowsLeft; ///< Rows of the expert from there on; null if the end of the result is the only bound.
+    Expr output;   ///< The first column of the epilogue.
+  };
+  void emit(const Place &place, Value accumulators);
+  /// At the end: until shared memory has been read.
+  void finish();
+
+private:
+  struct Result {
+    Value map, memory;
+    Type element;
+    int64_t halves; ///< Two for a pair.
+    int64_t columns() const { return kSwizzleBytes / (element.getIntOrFloatBitWidth() / 8); } ///< Of a chunk.
+  };
+  /// Two neighbouring columns in each of 8 groups of 8, in the first and the second row of the thread.
+  using Chunk = std::array<std::array<Value, 2>, 8>;
+
+  /// One chunk per value that the region yields.
+  SmallVector<Chunk> evaluate(const Place &place, ArrayRef<Expr> accumulators, int64_t firstColumn);
+  SmallVector<Value> loadExtras(const Place &place, Expr row, Expr column);
+  Value loadPair(Value memory, Expr offset);
+  void stage(const Result &result, const Chunk &chunk, int64_t firstGroup);
+  void store(const Result &result, const Place &place, int64_t half, Expr column);
+  void storeRows(const Result &result, const Place &place, int64_t half, Expr column);
+
+  HopperBuilder &b;
+  moe_kernel::MatmulOp op;
+  const WarpgroupShape &shape;
+  SmallVector<Value> extras;
+  SmallVector<Result> results;
+  bool isFast;
+  Expr group, warp, lane, isFirst; ///< Of the consumers: group 0 or 1; warp of the group; its thread 0.
+  Expr staging, buffer;            ///< Of this group; the one in use.
+};
+
+/// Clones the region on `arguments`, vectors and scalars; `isFast` allows approximations to about 2^-22.
+SmallVector<Value> cloneEpilogue(HopperBuilder &b, Region &region, ValueRange arguments, bool isFast);
+
+} // namespace mlir::moe::cuda
+
+#endif // PASSES_TARGET_CUDA_HOPPER_WARPGROUPEPILOGUE_H

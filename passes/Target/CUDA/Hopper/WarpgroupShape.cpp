@@ -1,0 +1,84 @@
+//===- WarpgroupShape.cpp - Sizes of a matmul on warpgroups -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
+
+using namespace mlir::moe_kernel;
+
+namespace mlir::moe::cuda {
+
+/// Results of bf16 are transposed on their way through shared memory; extras are not.
+static bool canSwap(MatmulOp op) {
+  auto isScalar = [](TileExtentAttr extent) { return extent.getValue() == TileExtent::scalar; };
+  auto isNarrow = [](Value result) { return getElementTypeOrSelf(result).isBF16(); };
+  return op.getKind() == MatmulKind::ragged_contraction && llvm::all_of(op.getResults(), isNarrow) &&
+         llvm::all_of(op.getExtraExtents().getAsRange<TileExtentAttr>(), isScalar);
+}
+
+WarpgroupShape::WarpgroupShape(MatmulOp op)
+    : kind(op.getKind()), paired(op.getPaired()), gathersLhs(op.getRowIndex() && !op.getGatherRhs()),
+      gathersRhs(op.getGatherRhs()), rowDivisor(op.getRowDivisor()) {
+  auto lhs = op.getLhs().getType().getShape(), rhs = op.getRhs().getType().getShape();
+  bool lhsByDepth = isContraction() || op.getTransposeLhs();
+  lhsMajor = lhsByDepth ? Major::outer : Major::contraction;
+  rhsMajor = op.getTransposeRhs() ? Major::contraction : Major::outer;
+  rows = lhs[lhsByDepth ? 1 : 0];
+  depth = lhs[lhsByDepth ? 0 : 1];
+  columns = rhs[rhs.size() - (op.getTransposeRhs() ? 2 : 1)];
+  if (op.getRowIndex())
+    (isContraction() ? depth : rows) = op.getRowIndex().getType().getNumElements();
+  if (op.getOffsets())
+    experts = op.getOffsets().getType().getNumElements() - 1;
+  if (gathersRhs && canSwap(op)) {
+    isSwapped = true;
+    std::swap(rows, columns);
+    std::swap(gathersLhs, gathersRhs);
+  }
+  outputs = columns / halves();
+}
+
+int64_t WarpgroupShape::getMostRowTiles() const {
+  // Σ ceil(nₑ / t) is at most (Σ nₑ + E·(t − 1)) / t, and no tile is empty.
+  if (isRaggedRows())
+    return std::min(rows, (rows + experts * (kTileRows - 1)) / kTileRows);
+  return llvm::divideCeil(rows, kTileRows) * (isContraction() ? experts : 1);
+}
+
+/// What is not a stage: staging of results, barriers, offsets and the order of the experts.
+static int64_t getFixedBytes(const WarpgroupShape &shape) {
+  constexpr int64_t kBarriers = 256;
+  int64_t tables = shape.experts > 1 || shape.kind != MatmulKind::dense ? 8 * (shape.experts + 1) : 0;
+  return kConsumerGroups * 2 * kWarpgroupRows * kSwizzleBytes + kBarriers + tables;
+}
+
+int64_t chooseStages(const WarpgroupShape &shape, int64_t tileColumns, int64_t availableBytes) {
+  constexpr int64_t kMost = 8;
+  int64_t stageBytes = (kTileRows + tileColumns) * kStageDepth * 2;
+  return std::min(kMost, (availableBytes - getFixedBytes(shape)) / stageBytes);
+}
+
+std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities) {
+  if (!capabilities.hasWarpgroupMatmul || !capabilities.hasTensorMemoryAccess)
+    return (capabilities.arch + " has no warpgroup matmuls").str();
+  if (!op.getLhs().getType().getElementType().isBF16() || !op.getRhs().getType().getElementType().isBF16())
+    return "its operands are not of bf16";
+  WarpgroupShape shape(op);
+  constexpr int64_t kGranule = 8; // Elements of bf16 in the 16 bytes that strides of tensor maps are multiples of.
+  if (op.getLhs().getType().getShape().back() % kGranule || op.getRhs().getType().getShape().back() % kGranule)
+    return "rows of its operands are not multiples of 16 bytes";
+  if (shape.outputs % kGranule)
+    return "its " + std::to_string(shape.outputs) + " columns are not a multiple of 8";
+  for (Value result : op.getResults())
+    if (Type element = cast<ShapedType>(result.getType()).getElementType(); !element.isBF16() && !element.isF32())
+      return "a result is neither of bf16 nor of f32";
+  if (op.getResults().empty())
+    return "it has no result";
+  if (shape.kind != MatmulKind::dense && shape.experts > kMatmulThreads)
+    return "it has more than " + std::to_string(kMatmulThreads) + " experts";
+  return "";
+}
+
+} // namespace mlir::moe::cuda

@@ -1,0 +1,113 @@
+// Matmuls on warpgroups, as PTX: asynchronous products on tiles that TMA brings, and stores by TMA.
+//
+// RUN: rm -rf %t && moe-opt %s --moe-cuda-codegen="dump-to=%t" -o %t.mlir
+// RUN: FileCheck %s --check-prefixes=ALL,DENSE --input-file=%t/dense.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,EXPERTS --input-file=%t/experts.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,GRADIENT --input-file=%t/gradient.ptx
+// RUN: FileCheck %s --check-prefix=MAPS --input-file=%t.mlir
+// RUN: cat %t/*.ptx | FileCheck %s --check-prefix=LOCAL
+
+// One warpgroup gives its registers to the two others.
+// ALL: .param .align 64 .b8 {{[a-z]+}}_param_{{[0-9]+}}[128]
+// ALL: .reqntid 384
+// ALL: mbarrier.init.shared.b64
+
+// The first product of a tile overwrites its accumulators; the others add to them.
+// DENSE: setmaxnreg.inc.sync.aligned.u32 232
+// DENSE: mbarrier.try_wait.parity.shared.b64
+// DENSE: setp.ne.b32 p, 0, 0;
+// DENSE-NEXT: wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 0, 0;
+// DENSE-COUNT-7: setp.ne.b32 p, 1, 0;
+// DENSE: wgmma.wait_group.sync.aligned 1;
+// DENSE: wgmma.wait_group.sync.aligned 0;
+// DENSE: cvt.rn.bf16x2.f32
+// DENSE: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// DENSE: cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group
+// DENSE: setmaxnreg.dec.sync.aligned.u32 40
+// DENSE: elect.sync
+// DENSE: mbarrier.arrive.expect_tx.shared.b64
+// DENSE-COUNT-2: cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes
+
+// Rows come by their index, the gate's and the up half of the weight in two boxes; silu takes the fast functions. Rows
+// of other experts are not written.
+// EXPERTS: setmaxnreg.inc.sync.aligned.u32 224
+// EXPERTS: fence.proxy.async.shared::cta
+// EXPERTS: wgmma.mma_async.sync.aligned.m64n256k16
+// EXPERTS: ex2.approx.ftz.f32
+// EXPERTS: rcp.approx.ftz.f32
+// EXPERTS: st.global.v{{[0-9]}}.b
+// EXPERTS: setmaxnreg.dec.sync.aligned.u32 56
+// EXPERTS-COUNT-2: cp.async.bulk.tensor.2d.shared::cluster.global
+// EXPERTS: cp.async.cg.shared.global
+// EXPERTS: cp.async.mbarrier.arrive.noinc.shared.b64
+
+// Both operands are read across their rows.
+// GRADIENT: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
+// GRADIENT: cp.async.bulk.tensor.3d.global.shared::cta
+// GRADIENT: cp.async.bulk.tensor.3d.shared::cluster.global
+// GRADIENT: cp.async.bulk.tensor.2d.shared::cluster.global
+
+// LOCAL-NOT: .local
+
+// A box of the lhs has all rows of a tile, one of the result those of a warpgroup.
+// MAPS: moe_exec.kernel @dense in @cuda
+// MAPS-SAME: grid = array<i64: 132, 1, 1>
+// MAPS-SAME: tensor_maps = [#moe_exec.tensor_map<buffer 0 : bf16, dims[2048, 4096] strides[4096], box[64, 128], swizzle 128>,
+// MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[2048, 4096] strides[4096], box[64, 256], swizzle 128>,
+// MAPS-SAME: #moe_exec.tensor_map<buffer 2 : bf16, dims[4096, 4096] strides[8192], box[64, 64], swizzle 128>]
+// The experts' weights are one matrix.
+// MAPS: moe_exec.kernel @experts in @cuda
+// MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[256, 4096] strides[512], box[64, 128], swizzle 128>
+// Chunks of 64 columns where 64 divides them; gradients of f32 are stored 32 columns at a time.
+// MAPS: moe_exec.kernel @gradient in @cuda
+// MAPS-SAME: #moe_exec.tensor_map<buffer 0 : bf16, dims[64, 1000, 4] strides[512, 128], box[64, 64, 2], swizzle 128>,
+// MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[200, 1000] strides[400], box[64, 64], swizzle 128>,
+// MAPS-SAME: #moe_exec.tensor_map<buffer 3 : f32, dims[200, 256, 8] strides[800, 204800], box[32, 64, 1], swizzle 128>]
+
+module attributes {moe.target = "cuda:sm_90a"} {
+
+moe_kernel.kernel @dense(%a: tensor<4096x2048xbf16>, %b: tensor<4096x2048xbf16>) -> tensor<4096x4096xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 256, tile_k = 64, stages = 4,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul dense (%a, %b) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<4096x2048xbf16>, tensor<4096x2048xbf16>) -> tensor<4096x4096xbf16> {
+    ^bb0(%x: f32):
+      %rounded = arith.truncf %x : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<4096x4096xbf16>
+}
+
+moe_kernel.kernel @experts(%a: tensor<512x256xbf16>, %b: tensor<8x512x256xbf16>, %o: tensor<9xi32>, %i: tensor<1024xi32>)
+    -> tensor<1024x256xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 256, tile_k = 64, stages = 4,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) rows(%i)
+      {paired, transpose_rhs, row_divisor = 2 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<512x256xbf16>, tensor<8x512x256xbf16>, tensor<9xi32>, tensor<1024xi32>) -> tensor<1024x256xbf16> {
+    ^bb0(%gate: f32, %up: f32):
+      %negative = arith.negf %gate : f32
+      %power = math.exp %negative : f32
+      %one = arith.constant 1.0 : f32
+      %sum = arith.addf %one, %power : f32
+      %silu = arith.divf %gate, %sum : f32
+      %product = arith.mulf %silu, %up : f32
+      %rounded = arith.truncf %product : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<1024x256xbf16>
+}
+
+moe_kernel.kernel @gradient(%a: tensor<1000x256xbf16>, %b: tensor<1000x200xbf16>, %o: tensor<9xi32>)
+    -> tensor<8x256x200xf32>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 128, tile_k = 64, stages = 4,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul ragged_contraction (%a, %b) offsets(%o) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<1000x256xbf16>, tensor<1000x200xbf16>, tensor<9xi32>) -> tensor<8x256x200xf32> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  moe_kernel.return %r : tensor<8x256x200xf32>
+}
+
+}

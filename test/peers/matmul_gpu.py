@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times matmul kernels of bf16 on a GPU against PyTorch's, and checks them against float32.
+
+  test/peers/matmul_gpu.py compile DIR [--build build] [--arch sm_90a]    where the compiler is
+  test/peers/matmul_gpu.py run DIR [KERNEL...]                            where the GPU is; needs PyTorch
+
+Dense ones are compared with torch.mm, those of experts with torch._grouped_mm and what a user has to put around it
+(index_select, silu and multiply). The experts are Qwen3-30B-A3B's: 8192 tokens, 8 of 128 experts each, routing with
+some skew, three experts without tokens. A GPU under load lowers its clock, so the two take turns in random order, each
+after a pause and a launch that does not count; the figure is the median of the rounds.
+"""
+import ctypes
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+TOKENS, EXPERTS, TOP_K, HIDDEN, WIDTH = 8192, 128, 8, 2048, 768
+ROWS = TOKENS * TOP_K
+ROUNDS, PAUSE, SECONDS_EACH = 6, 0.012, 0.008
+
+SILU = """%n = arith.negf %x : f32
+      %e = math.exp %n : f32
+      %one = arith.constant 1.0 : f32
+      %d = arith.addf %one, %e : f32
+      %s = arith.divf %x, %d : f32
+      %r = arith.mulf %s, %y : f32"""
+
+
+class Case:
+    """One kernel: its text, its operands, what PyTorch does in its place and what it should compute."""
+
+    def __init__(self, name, kind, lhs, rhs, result, attributes=(), gathers=False, paired=False):
+        self.name, self.kind, self.lhs, self.rhs, self.result = name, kind, lhs, rhs, result
+        self.attributes, self.gathers, self.paired = list(attributes), gathers, paired
+        self.transposed = "transpose_rhs" in attributes
+
+    def flops(self):
+        if self.kind == "dense":
+            return 2 * self.result[0] * self.result[1] * self.lhs[1]
+        if self.kind == "ragged_rows":
+            return 2 * ROWS * self.rhs[1] * self.rhs[2]
+        return 2 * ROWS * self.result[1] * self.result[2]
+
+    def text(self):
+        def tensor(shape, element="bf16"):
+            return f"tensor<{'x'.join(map(str, shape))}x{element}>"
+
+        types, operands, attributes = [tensor(self.lhs), tensor(self.rhs)], "(%a0, %a1)", list(self.attributes)
+        if self.kind != "dense":
+            types.append(tensor([EXPERTS + 1], "i32"))
+            operands += " offsets(%a2)"
+        if self.gathers:
+            types.append(tensor([ROWS], "i32"))
+            operands += " rows(%a3)"
+            attributes.append(f"row_divisor = {TOP_K} : i64")
+        arguments = ", ".join(f"%a{i}: {type}" for i, type in enumerate(types))
+        block = "%x: f32, %y: f32" if self.paired else "%x: f32"
+        value = "%r" if self.paired else "%x"
+        return f"""moe_kernel.kernel @{self.name}({arguments}) -> {tensor(self.result)} {{
+  %0 = moe_kernel.matmul {self.kind} {operands} {{{", ".join(attributes + ["result_extents = [#moe_kernel.extent<full>]"])}}}
+      : ({", ".join(types)}) -> {tensor(self.result)} {{
+    ^bb0({block}):
+      {SILU if self.paired else ""}
+      %t = arith.truncf {value} : f32 to bf16
+      moe_kernel.yield %t : bf16
+  }}
+  moe_kernel.return %0 : {tensor(self.result)}
+}}
+"""
+
+
+def cases():
+    def dense(m, n, k):
+        return Case(f"dense_{m}x{n}x{k}", "dense", [m, k], [n, k], [m, n], ["transpose_rhs"])
+
+    tokens, rows = [TOKENS, HIDDEN], [ROWS, HIDDEN]
+    up, down = [EXPERTS, 2 * WIDTH, HIDDEN], [EXPERTS, HIDDEN, WIDTH]
+    inner = [ROWS, WIDTH]
+    return [
+        dense(8192, 8192, 8192), dense(4096, 4096, 4096), dense(16384, 4096, 2048), dense(65536, 2048, 768),
+        Case("gate_up", "ragged_rows", rows, up, [ROWS, 2 * WIDTH], ["transpose_rhs"]),
+        Case("swiglu", "ragged_rows", rows, up, inner, ["transpose_rhs", "paired"], paired=True),
+        Case("gather_swiglu", "ragged_rows", tokens, up, inner, ["transpose_rhs", "paired"], True, True),
+        Case("down", "ragged_rows", inner, down, rows, ["transpose_rhs"]),
+        Case("down_input_gradient", "ragged_rows", rows, down, inner),
+        Case("up_input_gradient", "ragged_rows", [ROWS, 2 * WIDTH], up, rows),
+        Case("down_weight_gradient", "ragged_contraction", rows, inner, down),
+        Case("up_weight_gradient", "ragged_contraction", [ROWS, 2 * WIDTH], rows, up),
+        Case("gather_up_weight_gradient", "ragged_contraction", [ROWS, 2 * WIDTH], tokens, up, ["gather_rhs"], True),
+    ]
+
+
+def compile_all(folder, build, arch):
+    os.makedirs(folder, exist_ok=True)
+    source = os.path.join(folder, "kernels.mlir")
+    with open(source, "w") as file:
+        kernels = "\n".join(case.text() for case in cases())
+        file.write(f'module attributes {{moe.target = "cuda:{arch}"}} {{\n{kernels}}}\n')
+    module = subprocess.run([os.path.join(build, "bin", "moe-opt"), source, "--moe-configure",
+                             f"--moe-cuda-codegen=dump-to={folder}"], check=True, capture_output=True, text=True).stdout
+    launches = {}
+    for line in module.splitlines():
+        if not (kernel := re.search(r"moe_exec\.kernel @(\w+) in", line)):
+            continue
+        numbers = {key: json.loads(f"[{value}]") for key, value in re.findall(r"(\w+) = array<i64: ([^>]*)>", line)}
+        maps = [{"buffer": int(buffer), **{key: json.loads(value) for key, value in re.findall(r"(\w+)(\[[^\]]*\])", rest)},
+                 "swizzle": int(swizzle)}
+                for buffer, rest, swizzle in re.findall(r"tensor_map<buffer (\d+) : bf16, (.*?), swizzle (\d+)>", line)]
+        shared = int(re.search(r"shared_bytes = (\d+)", line).group(1))
+        launches[kernel.group(1)] = {"grid": numbers["grid"], "block": numbers["block"], "shared": shared, "maps": maps}
+    with open(os.path.join(folder, "launches.json"), "w") as file:
+        json.dump(launches, file)
+
+
+class Kernel:
+    """A compiled kernel, through the driver API."""
+
+    def __init__(self, folder, name, launch):
+        self.cuda, self.launch = ctypes.CDLL("libcuda.so.1"), launch
+        module, self.function = ctypes.c_void_p(), ctypes.c_void_p()
+        with open(os.path.join(folder, name + ".ptx"), "rb") as file:
+            self.check(self.cuda.cuModuleLoadData(ctypes.byref(module), file.read() + b"\0"))
+        self.check(self.cuda.cuModuleGetFunction(ctypes.byref(self.function), module, name.encode()))
+        self.check(self.cuda.cuFuncSetAttribute(self.function, 8, launch["shared"]))
+
+    @staticmethod
+    def check(result):
+        if result:
+            sys.exit(f"CUDA error {result}")
+
+    def encode(self, tensor_map, address):
+        """An aligned CUtensorMap of bf16, with zeros outside."""
+        dims, strides, box = tensor_map["dims"], tensor_map.get("strides") or [0], tensor_map["box"]
+        swizzle = {0: 0, 32: 1, 64: 2, 128: 3}[tensor_map["swizzle"]]
+        memory = ctypes.create_string_buffer(256)
+        start = -ctypes.addressof(memory) % 128
+        self.check(self.cuda.cuTensorMapEncodeTiled(
+            ctypes.byref(memory, start), 9, len(dims), ctypes.c_void_p(address), (ctypes.c_uint64 * len(dims))(*dims),
+            (ctypes.c_uint64 * len(strides))(*strides), (ctypes.c_uint32 * len(box))(*box),
+            (ctypes.c_uint32 * len(box))(*[1] * len(box)), 0, swizzle, 3, 0))
+        return (ctypes.c_char * 128).from_buffer(memory, start)
+
+    def bind(self, tensors, stream):
+        parameters = [ctypes.c_uint64(tensor.data_ptr()) for tensor in tensors]
+        parameters += [self.encode(m, tensors[m["buffer"]].data_ptr()) for m in self.launch["maps"]]
+        pointers = (ctypes.c_void_p * len(parameters))(*[ctypes.addressof(p) for p in parameters])
+        geometry = [ctypes.c_uint(n) for n in self.launch["grid"] + self.launch["block"] + [self.launch["shared"]]]
+
+        def run(_keep=(parameters, tensors)):
+            self.check(self.cuda.cuLaunchKernel(self.function, *geometry, ctypes.c_void_p(stream), pointers, None))
+        return run
+
+
+class Problem:
+    """Operands for a case on the GPU."""
+
+    def __init__(self, case):
+        import torch
+        self.torch, self.case = torch, case
+        random_tensor = lambda shape, scale=1.0: (torch.randn(*shape, device="cuda") * scale).bfloat16()
+        self.lhs = random_tensor(case.lhs)
+        self.rhs = random_tensor(case.rhs, HIDDEN ** -0.5 if case.kind == "ragged_rows" else 1.0)
+        self.result = torch.empty(*case.result, device="cuda", dtype=torch.bfloat16)
+        self.tensors = [self.lhs, self.rhs]
+        if case.kind != "dense":
+            bias = torch.randn(EXPERTS, device="cuda") * 0.5
+            bias[torch.randperm(EXPERTS, device="cuda")[:3]] = float("-inf")
+            chosen = (bias + torch.randn(TOKENS, EXPERTS, device="cuda")).topk(TOP_K, 1).indices.reshape(-1)
+            self.order = torch.argsort(chosen, stable=True)
+            self.ends = torch.bincount(chosen, minlength=EXPERTS).cumsum(0).int()
+            self.tensors.append(torch.nn.functional.pad(self.ends, (1, 0)).int())
+        if case.gathers:
+            self.tensors.append(self.order.int())
+        self.tensors.append(self.result)
+
+    def finish(self, product):
+        if not self.case.paired:
+            return product
+        gate, up = product.chunk(2, 1)
+        return self.torch.nn.functional.silu(gate) * up
+
+    def operands(self):
+        gather = lambda tensor: tensor.index_select(0, self.order // TOP_K)
+        gathers_rhs = "gather_rhs" in self.case.attributes
+        return (gather(self.lhs) if self.case.gathers and not gathers_rhs else self.lhs,
+                gather(self.rhs) if gathers_rhs else self.rhs)
+
+    def peer(self):
+        lhs, rhs = self.operands()
+        if self.case.kind == "dense":
+            return self.torch.mm(lhs, rhs.t(), out=self.result)
+        if self.case.kind == "ragged_rows":
+            return self.finish(self.torch._grouped_mm(lhs, rhs.transpose(1, 2) if self.case.transposed else rhs, offs=self.ends))
+        return self.torch._grouped_mm(lhs.t(), rhs, offs=self.ends)
+
+    def expected(self):
+        lhs, rhs = self.operands()
+        if self.case.kind == "dense":
+            return self.torch.cat([rows.float() @ rhs.float().t() for rows in lhs.split(8192)])
+        bounds = [0] + self.ends.tolist()
+        experts = [slice(first, last) for first, last in zip(bounds, bounds[1:])]
+        if self.case.kind == "ragged_rows":
+            matrices = rhs.transpose(1, 2) if self.case.transposed else rhs
+            return self.finish(self.torch.cat([lhs[rows].float() @ m.float() for rows, m in zip(experts, matrices)]))
+        return self.torch.stack([lhs[rows].float().t() @ rhs[rows].float() for rows in experts])
+
+
+def seconds(torch, launches, count):
+    begin, end = torch.cuda.Event(True), torch.cuda.Event(True)
+    begin.record()
+    for i in range(count):
+        launches[i % len(launches)]()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / count * 1e-3
+
+
+def run_case(folder, case, launch):
+    import torch
+    problems = [Problem(case), Problem(case)]  # So that operands of the last launch are not in the cache.
+    stream = torch.cuda.current_stream().cuda_stream
+    kernel = Kernel(folder, case.name, launch)
+    ours, peers = [kernel.bind(p.tensors, stream) for p in problems], [p.peer for p in problems]
+    result = problems[0].result
+    result.fill_(float("nan"))
+    ours[0]()
+    expected = problems[0].expected()
+    error = ((result.float() - expected).norm() / expected.norm()).item()
+    del expected
+    count = max(2, min(40, int(SECONDS_EACH / (case.flops() / 600e12))))
+    times = {"ours": [], "peer": []}
+    for _ in range(ROUNDS):
+        turns = [("ours", ours), ("peer", peers)]
+        random.shuffle(turns)
+        for name, launches in turns:
+            time.sleep(PAUSE)
+            seconds(torch, launches, 2)
+            times[name].append(seconds(torch, launches, count))
+    mine, its = statistics.median(times["ours"]), statistics.median(times["peer"])
+    print(f"{case.name:28s} {mine * 1e6:8.1f} µs {case.flops() / mine * 1e-12:6.1f} TFLOP/s   PyTorch {its * 1e6:8.1f} µs"
+          f"   {its / mine * 100:5.1f} %   error {error:.2e}", flush=True)
+    return error < 2.5e-3  # Rounding to bf16 gives 1.7e-3.
+
+
+def main(arguments):
+    if len(arguments) < 2 or arguments[0] not in ("compile", "run"):
+        sys.exit(__doc__)
+    options = dict(zip(arguments[2::2], arguments[3::2])) if arguments[0] == "compile" else {}
+    if arguments[0] == "compile":
+        return compile_all(arguments[1], options.get("--build", "build"), options.get("--arch", "sm_90a"))
+    import torch
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.zeros(1, device="cuda")  # Makes the context that kernels are loaded into.
+    print(torch.cuda.get_device_name())
+    with open(os.path.join(arguments[1], "launches.json")) as file:
+        launches = json.load(file)
+    chosen = [case for case in cases() if not arguments[2:] or case.name in arguments[2:]]
+    right = [run_case(arguments[1], case, launches[case.name]) for case in chosen]
+    sys.exit(0 if all(right) else 1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
