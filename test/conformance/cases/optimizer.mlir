@@ -107,3 +107,19 @@ func.func @adamw.experts(%parameter: tensor<3x20x41x!storage>, %gradient: tensor
         -> (tensor<3x20x41x!storage>, tensor<3x20x41x!stat>, tensor<3x20x41x!stat>)
   return %p1, %m1, %v1 : tensor<3x20x41x!storage>, tensor<3x20x41x!stat>, tensor<3x20x41x!stat>
 }
+
+// A bf16 parameter is what its float32 master rounds to.
+func.func @adamw.master(%parameter: tensor<6x11x!storage>, %gradient: tensor<6x11x!storage>,
+    %m: tensor<6x11x!stat> {moe.draw = "normal(0.1)"}, %v: tensor<6x11x!stat> {moe.draw = "uniform(0, 0.1)"},
+    %norm: tensor<!stat> {moe.draw = "constant(0.5)"}, %rate: tensor<!stat> {moe.draw = "constant(0.01)"},
+    %c1: tensor<!stat> {moe.draw = "constant(0.5)"}, %c2: tensor<!stat> {moe.draw = "constant(0.1)"},
+    %master: tensor<6x11x!stat>)
+    -> (tensor<6x11x!storage>, tensor<6x11x!stat>, tensor<6x11x!stat>, tensor<6x11x!stat>)
+    attributes {moe.no_gradient} {
+  %p1, %m1, %v1, %master1 = moe.adamw %parameter, %gradient, %m, %v, %norm, %rate, %c1, %c2, %master
+      {beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = 1.0}
+      : (tensor<6x11x!storage>, tensor<6x11x!storage>, tensor<6x11x!stat>, tensor<6x11x!stat>, tensor<!stat>,
+        tensor<!stat>, tensor<!stat>, tensor<!stat>, tensor<6x11x!stat>)
+        -> (tensor<6x11x!storage>, tensor<6x11x!stat>, tensor<6x11x!stat>, tensor<6x11x!stat>)
+  return %p1, %m1, %v1, %master1 : tensor<6x11x!storage>, tensor<6x11x!stat>, tensor<6x11x!stat>, tensor<6x11x!stat>
+}
