@@ -11,9 +11,9 @@
 /// op has a case.
 ///
 //===----------------------------------------------------------------------===//
+#include "lib/Compiler/Conformance/Gradient.h"
 #include "dialects/MoE/IR/MoEOps.h"
 #include "lib/Compiler/Conformance/CaseList.h"
-#include "lib/Compiler/Conformance/Gradient.h"
 #include "lib/Compiler/Reference/Interpreter.h"
 #include "lib/Compiler/Reference/Rules.h"
 #include "test/conformance/Numerics.h"
@@ -128,9 +128,8 @@ TEST_P(GradientTest, AgreesWithFiniteDifferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, GradientTest, testing::ValuesIn(smoothCases()), [](const auto &info) {
-  return info.param.op + "_" + info.param.name;
-});
+INSTANTIATE_TEST_SUITE_P(Cases, GradientTest, testing::ValuesIn(smoothCases()),
+                         [](const auto &info) { return info.param.op + "_" + info.param.name; });
 
 /// All ops of the dialect that `filter` accepts.
 SmallVector<StringRef> findOps(MLIRContext &context, function_ref<bool(RegisteredOperationName)> filter) {

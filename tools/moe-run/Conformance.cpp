@@ -70,8 +70,8 @@ Status runConformance(const ConformanceFlags &flags) {
     results.push_back(std::move(*result));
   }
   if (results.empty())
-    return Status(ErrorCode::usage, "'" + directory + "' has no artifact for '" + flags.target +
-                                        "'; it is compiled for: " + targets);
+    return Status(ErrorCode::usage,
+                  "'" + directory + "' has no artifact for '" + flags.target + "'; it is compiled for: " + targets);
   const std::string text =
       flags.json ? engine::conformanceJson(results).dump(2) + "\n" : engine::conformanceText(results);
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -90,9 +90,9 @@ Status runConformance(const ConformanceFlags &flags) {
 
 Command addConformance(CLI::App &root) {
   auto flags = std::make_shared<ConformanceFlags>();
-  CLI::App *app = addSubcommand(root, "conformance",
-                                "Run every op on a target and compare with the reference. Exits with 7 if a case fails.",
-                                kExamples);
+  CLI::App *app = addSubcommand(
+      root, "conformance", "Run every op on a target and compare with the reference. Exits with 7 if a case fails.",
+      kExamples);
   app->add_option("bundle", flags->bundle, "what moe-conformance wrote; if not given, what came with this program")
       ->type_name("DIRECTORY");
   app->add_option("--target", flags->target, "only this target; an error if it cannot run here")

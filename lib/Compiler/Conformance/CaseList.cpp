@@ -130,8 +130,8 @@ FailureOr<SmallVector<Tensor>> conformance::drawInputs(func::FuncOp entry) {
     if (!distribution && !isa<FloatType>(type.getElementType()))
       return entry.emitError() << "argument '" << getInputName(entry, index) << "' of type " << type << " needs '"
                                << kDrawAttr << "'";
-    FailureOr<Tensor> tensor = drawTensor(distribution ? distribution.getValue() : "", type, draw,
-                                          [&] { return entry.emitError(); });
+    FailureOr<Tensor> tensor =
+        drawTensor(distribution ? distribution.getValue() : "", type, draw, [&] { return entry.emitError(); });
     if (failed(tensor))
       return failure();
     inputs.push_back(std::move(*tensor));

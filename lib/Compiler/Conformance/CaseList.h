@@ -17,7 +17,8 @@
 ///
 /// The text is instantiated for several storage types. Each instance is an entry point, `linear.odd_sizes.f32`, whose
 /// inputs and outputs are named as in the text, and so is its gradient, `linear.odd_sizes.f32.gradient`, which takes
-/// the same inputs and `gradient.y`, and returns `gradient.x` and `gradient.w`. docs/conformance.md has more. Attributes:
+/// the same inputs and `gradient.y`, and returns `gradient.x` and `gradient.w`. docs/conformance.md has more.
+/// Attributes:
 ///
 ///   moe.draw = "..."       of an argument: its values, see Distribution.h
 ///   moe.no_gradient        of an argument or result: it has none; of a function: nor has the case
@@ -39,7 +40,7 @@ namespace mlir::moe::conformance {
 
 /// One entry point of the list.
 struct Case {
-  std::string op, name, storage; ///< "linear", "odd_sizes", "f32"
+  std::string op, name, storage;  ///< "linear", "odd_sizes", "f32"
   func::FuncOp forward, gradient; ///< gradient is null if there is none.
   bool smooth = true;
 };

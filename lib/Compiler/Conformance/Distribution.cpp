@@ -156,16 +156,24 @@ struct Entry {
 } // namespace
 
 static constexpr Entry kDistributions[] = {
-    {"normal", 0, 2, normal},     {"uniform", 2, 2, uniform},
-    {"constant", 1, 1, constant}, {"steps", 1, 1, steps},
-    {"extreme", 1, 1, extreme},   {"weights", 0, 0, weights},
-    {"index", 1, 1, index},       {"experts", 1, 1, experts},
-    {"skewed", 1, 1, skewed},     {"together", 1, 1, together},
-    {"without", 2, 2, without},   {"offsets", 1, 1, offsets},
+    {"normal", 0, 2, normal},
+    {"uniform", 2, 2, uniform},
+    {"constant", 1, 1, constant},
+    {"steps", 1, 1, steps},
+    {"extreme", 1, 1, extreme},
+    {"weights", 0, 0, weights},
+    {"index", 1, 1, index},
+    {"experts", 1, 1, experts},
+    {"skewed", 1, 1, skewed},
+    {"together", 1, 1, together},
+    {"without", 2, 2, without},
+    {"offsets", 1, 1, offsets},
     {"offsets_without", 2, 2, offsetsWithout},
     {"offsets_one", 2, 2, offsetsOne},
-    {"load", 1, 1, load},         {"positions", 1, 1, positions},
-    {"documents", 1, 1, documents}, {"at", 1, 1, at},
+    {"load", 1, 1, load},
+    {"positions", 1, 1, positions},
+    {"documents", 1, 1, documents},
+    {"at", 1, 1, at},
 };
 
 FailureOr<Tensor> conformance::drawTensor(StringRef distribution, RankedTensorType type, Draw &draw,

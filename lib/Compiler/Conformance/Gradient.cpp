@@ -57,7 +57,8 @@ FailureOr<func::FuncOp> conformance::buildGradient(func::FuncOp original) {
   MLIRContext *context = func.getContext();
 
   SmallVector<unsigned> argumentIndices = differentiableArguments(func), resultIndices = differentiableResults(func);
-  auto arguments = llvm::map_to_vector(argumentIndices, [&](unsigned index) -> Value { return body.getArgument(index); });
+  auto arguments =
+      llvm::map_to_vector(argumentIndices, [&](unsigned index) -> Value { return body.getArgument(index); });
   auto results = llvm::map_to_vector(resultIndices, [&](unsigned index) { return terminator->getOperand(index); });
   Activity activity(func, arguments, results);
   OpBuilder builder(terminator);

@@ -47,10 +47,10 @@ void TensorFile::add(StringRef name, Type type, ArrayRef<int64_t> shape, ArrayRe
       break;
     }
   static constexpr StringLiteral kNames[] = {"I32", "BF16", "F32", "F64"};
-  header[name.str()] = llvm::json::Object{{"dtype", kNames[static_cast<int>(type)]},
-                                    {"shape", llvm::json::Array(shape)},
-                                    {"data_offsets", llvm::json::Array{static_cast<int64_t>(begin),
-                                                                       static_cast<int64_t>(data.size())}}};
+  header[name.str()] = llvm::json::Object{
+      {"dtype", kNames[static_cast<int>(type)]},
+      {"shape", llvm::json::Array(shape)},
+      {"data_offsets", llvm::json::Array{static_cast<int64_t>(begin), static_cast<int64_t>(data.size())}}};
 }
 
 LogicalResult TensorFile::write(StringRef path, const llvm::json::Value &metadata,

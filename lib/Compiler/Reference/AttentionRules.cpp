@@ -19,8 +19,7 @@ static void sequencePositions(SequencePositionsOp op, Operands<Number> operands,
     results[0][t] = t % op.getSequenceLength();
 }
 
-template <typename Number>
-static void ropeTable(RopeTableOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void ropeTable(RopeTableOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &positions = operands[0];
   TensorOf<Number> &cos = results[0], &sin = results[1];
   double theta = op.getTheta().convertToDouble();
@@ -32,8 +31,7 @@ static void ropeTable(RopeTableOp op, Operands<Number> operands, Results<Number>
     }
 }
 
-template <typename Number>
-static void rope(RopeOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void rope(RopeOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &input = operands[0], &cos = operands[1], &sin = operands[2];
   int64_t half = cos.columns();
   double sign = op.getInverse() ? -1.0 : 1.0;
@@ -87,14 +85,14 @@ static Number attend(ArrayRef<Number> scores, llvm::function_ref<ArrayRef<Number
 
 /// Calls `function(t, h, first)` for every query token t and head h; the token sees first … t.
 template <typename OpT, typename Number>
-static void forEachQuery(OpT op, const TensorOf<Number> &query, llvm::function_ref<void(int64_t, int64_t, int64_t)> function) {
+static void forEachQuery(OpT op, const TensorOf<Number> &query,
+                         llvm::function_ref<void(int64_t, int64_t, int64_t)> function) {
   for (int64_t t : seq(query.rows()))
     for (int64_t h : seq<int64_t>(op.getNumHeads()))
       function(t, h, t - t % static_cast<int64_t>(op.getSequenceLength()));
 }
 
-template <typename Number>
-static void attention(AttentionOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void attention(AttentionOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &query = operands[0], &key = operands[1], &value = operands[2];
   HeadLayout<Number> layout(op, query);
   forEachQuery(op, query, [&](int64_t t, int64_t h, int64_t first) {
@@ -111,7 +109,7 @@ static void attention(AttentionOp op, Operands<Number> operands, Results<Number>
 template <typename Number>
 static void attentionBackward(AttentionBackwardOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &query = operands[0], &key = operands[1], &value = operands[2], &result = operands[3],
-               &lse = operands[4], &gradient = operands[5];
+                         &lse = operands[4], &gradient = operands[5];
   HeadLayout<Number> layout(op, query);
   Heads<Number> slice = layout.slice;
   forEachQuery(op, query, [&](int64_t t, int64_t h, int64_t first) {

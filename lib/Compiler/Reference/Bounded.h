@@ -65,52 +65,41 @@ private:
 
 /// An operator with a number that has an error on at least one side.
 template <typename Lhs, typename Rhs>
-concept BoundedOperands = (std::is_same_v<Lhs, Bounded> && (std::is_same_v<Rhs, Bounded> || std::is_arithmetic_v<Rhs>)) ||
+concept BoundedOperands = (std::is_same_v<Lhs, Bounded> &&
+                           (std::is_same_v<Rhs, Bounded> || std::is_arithmetic_v<Rhs>)) ||
                           (std::is_same_v<Rhs, Bounded> && std::is_arithmetic_v<Lhs>);
 
 template <typename Lhs, typename Rhs>
-  requires BoundedOperands<Lhs, Rhs>
-Bounded operator+(const Lhs &lhs, const Rhs &rhs) {
+requires BoundedOperands<Lhs, Rhs> Bounded operator+(const Lhs &lhs, const Rhs &rhs) {
   Bounded a(lhs), b(rhs);
   return Bounded::rounded(a.value() + b.value(), a.error() + b.error());
 }
 template <typename Lhs, typename Rhs>
-  requires BoundedOperands<Lhs, Rhs>
-Bounded operator-(const Lhs &lhs, const Rhs &rhs) {
-  return lhs + -Bounded(rhs);
-}
+requires BoundedOperands<Lhs, Rhs> Bounded operator-(const Lhs &lhs, const Rhs &rhs) { return lhs + -Bounded(rhs); }
 template <typename Lhs, typename Rhs>
-  requires BoundedOperands<Lhs, Rhs>
-Bounded operator*(const Lhs &lhs, const Rhs &rhs) {
+requires BoundedOperands<Lhs, Rhs> Bounded operator*(const Lhs &lhs, const Rhs &rhs) {
   Bounded a(lhs), b(rhs);
-  return Bounded::rounded(a.value() * b.value(), std::abs(a.value()) * b.error() + a.error() * std::abs(b.value()) +
-                                                     a.error() * b.error());
+  return Bounded::rounded(a.value() * b.value(),
+                          std::abs(a.value()) * b.error() + a.error() * std::abs(b.value()) + a.error() * b.error());
 }
 template <typename Lhs, typename Rhs>
-  requires BoundedOperands<Lhs, Rhs>
-Bounded operator/(const Lhs &lhs, const Rhs &rhs) {
+requires BoundedOperands<Lhs, Rhs> Bounded operator/(const Lhs &lhs, const Rhs &rhs) {
   Bounded a(lhs), b(rhs);
   double quotient = a.value() / b.value(), least = std::abs(b.value()) - b.error();
   // A divisor that may be zero bounds nothing.
-  double error = least > 0.0 ? (a.error() + std::abs(quotient) * b.error()) / least
-                             : std::numeric_limits<double>::infinity();
+  double error =
+      least > 0.0 ? (a.error() + std::abs(quotient) * b.error()) / least : std::numeric_limits<double>::infinity();
   return Bounded::rounded(quotient, error);
 }
 template <typename Lhs, typename Rhs>
-  requires BoundedOperands<Lhs, Rhs>
-bool operator==(const Lhs &lhs, const Rhs &rhs) {
-  return Bounded(lhs).value() == Bounded(rhs).value();
-}
+requires BoundedOperands<Lhs, Rhs>
+bool operator==(const Lhs &lhs, const Rhs &rhs) { return Bounded(lhs).value() == Bounded(rhs).value(); }
 template <typename Lhs, typename Rhs>
-  requires BoundedOperands<Lhs, Rhs>
-bool operator<(const Lhs &lhs, const Rhs &rhs) {
-  return Bounded(lhs).value() < Bounded(rhs).value();
-}
+requires BoundedOperands<Lhs, Rhs>
+bool operator<(const Lhs &lhs, const Rhs &rhs) { return Bounded(lhs).value() < Bounded(rhs).value(); }
 template <typename Lhs, typename Rhs>
-  requires BoundedOperands<Lhs, Rhs>
-bool operator>(const Lhs &lhs, const Rhs &rhs) {
-  return rhs < lhs;
-}
+requires BoundedOperands<Lhs, Rhs>
+bool operator>(const Lhs &lhs, const Rhs &rhs) { return rhs < lhs; }
 
 inline Bounded sqrt(const Bounded &x) {
   double root = std::sqrt(x.value());

@@ -12,8 +12,7 @@ using llvm::ArrayRef;
 using llvm::MutableArrayRef;
 using llvm::seq;
 
-template <typename Number>
-static void embedding(EmbeddingOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void embedding(EmbeddingOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &table = operands[0], &indices = operands[1];
   for (int64_t t : seq(indices.size()))
     llvm::copy(table.row(indices[t]), results[0].row(t).begin());
@@ -26,16 +25,14 @@ static void embeddingBackward(EmbeddingBackwardOp op, Operands<Number> operands,
     addScaled(results[0].row(indices[t]), 1.0, gradient.row(t));
 }
 
-template <typename Number>
-static void linear(LinearOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void linear(LinearOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &input = operands[0], &weight = operands[1];
   for (int64_t t : seq(input.rows()))
     for (int64_t j : seq(weight.rows()))
       results[0].row(t)[j] = dot(input.row(t), weight.row(j));
 }
 
-template <typename Number>
-static void matmul(MatmulOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void matmul(MatmulOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &lhs = operands[0], &rhs = operands[1];
   TensorOf<Number> &result = results[0];
   int64_t depth = lhs.dim(op.getTransposeLhs() ? 0 : 1);
@@ -48,10 +45,11 @@ static void matmul(MatmulOp op, Operands<Number> operands, Results<Number> resul
 }
 
 /// 1/√(mean(x²) + eps).
-template <typename Number> static Number inverseRMS(ArrayRef<Number> x, double eps) { return 1.0 / sqrt(dot(x, x) / x.size() + eps); }
+template <typename Number> static Number inverseRMS(ArrayRef<Number> x, double eps) {
+  return 1.0 / sqrt(dot(x, x) / x.size() + eps);
+}
 
-template <typename Number>
-static void rmsNorm(RMSNormOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void rmsNorm(RMSNormOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &input = operands[0], &weight = operands[1];
   int64_t n = weight.size();
   for (int64_t start = 0; start < input.size(); start += n) {

@@ -27,14 +27,17 @@ template <typename Number> void mlir::moe::reference::addElementwiseRules(Rules<
       result = -input;
   });
 
-  rules.template add<CastOp>([](CastOp op, Operands<Number> operands, Results<Number> results) { llvm::copy(operands[0].values, results[0].values.begin()); });
+  rules.template add<CastOp>([](CastOp op, Operands<Number> operands, Results<Number> results) {
+    llvm::copy(operands[0].values, results[0].values.begin());
+  });
   rules.template add<SumOp>([](SumOp op, Operands<Number> operands, Results<Number> results) {
     for (Number value : operands[0].values)
       results[0][0] += value;
   });
 
-  rules.template add<BroadcastOp>(
-      [](BroadcastOp op, Operands<Number> operands, Results<Number> results) { llvm::fill(results[0].values, operands[0][0]); });
+  rules.template add<BroadcastOp>([](BroadcastOp op, Operands<Number> operands, Results<Number> results) {
+    llvm::fill(results[0].values, operands[0][0]);
+  });
 }
 
 template void mlir::moe::reference::addElementwiseRules(Rules<double> &);

@@ -50,8 +50,7 @@ template <typename Number> void InterpreterOf<Number>::setVariable(StringRef nam
   variables[name.str()] = std::move(value);
 }
 
-template <typename Number>
-auto InterpreterOf<Number>::getVariable(StringRef name) const -> const Tensor * {
+template <typename Number> auto InterpreterOf<Number>::getVariable(StringRef name) const -> const Tensor * {
   if (auto it = variables.find(name.str()); it != variables.end())
     return &it->second;
   // A copy that was not set has the value that its source has when it is first read; it is written before that changes.
@@ -60,7 +59,8 @@ auto InterpreterOf<Number>::getVariable(StringRef name) const -> const Tensor * 
 }
 
 template <typename Number>
-LogicalResult InterpreterOf<Number>::checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const {
+LogicalResult InterpreterOf<Number>::checkType(Operation *where, const Twine &what, const Tensor &tensor,
+                                               Type type) const {
   if (cast<RankedTensorType>(type).getShape() == ArrayRef(tensor.shape))
     return success();
   InFlightDiagnostic error = where->emitError() << what << " has shape [";
@@ -78,8 +78,7 @@ template <typename Number> void InterpreterOf<Number>::store(Tensor &tensor, Typ
       element = reference::roundToFloat32(element);
 }
 
-template <typename Number>
-LogicalResult InterpreterOf<Number>::execute(Operation *op, Frame &frame) {
+template <typename Number> LogicalResult InterpreterOf<Number>::execute(Operation *op, Frame &frame) {
   if (auto call = dyn_cast<func::CallOp>(op)) {
     auto arguments = llvm::map_to_vector(call.getOperands(), [&](Value operand) { return frame.at(operand); });
     FailureOr<SmallVector<Tensor>> results = callFunction(symbols.lookup<func::FuncOp>(call.getCallee()), arguments);
@@ -121,7 +120,8 @@ LogicalResult InterpreterOf<Number>::execute(Operation *op, Frame &frame) {
 }
 
 template <typename Number>
-auto InterpreterOf<Number>::callFunction(func::FuncOp func, ArrayRef<Tensor> arguments) -> FailureOr<SmallVector<Tensor>> {
+auto InterpreterOf<Number>::callFunction(func::FuncOp func, ArrayRef<Tensor> arguments)
+    -> FailureOr<SmallVector<Tensor>> {
   if (func.isExternal())
     return func.emitError("has no body to interpret");
   Frame frame;

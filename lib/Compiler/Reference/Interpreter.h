@@ -7,8 +7,8 @@
 ///
 /// \file
 /// The meaning of the tensor ops, as straightforward loops in float64: what gradients are checked with and what targets
-/// are compared with. What is stored in bf16 (a result, a variable, an argument) is rounded to it, to nearest even; float32
-/// is not rounded unless asked for. Understands `moe` tensor ops, func.call, func.return and arith.constant.
+/// are compared with. What is stored in bf16 (a result, a variable, an argument) is rounded to it, to nearest even;
+/// float32 is not rounded unless asked for. Understands `moe` tensor ops, func.call, func.return and arith.constant.
 ///
 ///   Interpreter interpreter(module);
 ///   interpreter.setVariable("lm_head.weight", weight);

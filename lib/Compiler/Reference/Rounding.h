@@ -11,7 +11,8 @@
 
 namespace mlir::moe::reference {
 
-/// The nearest number of 8 significant bits, to even if there are two. Infinite from 2¹²⁸ on; small numbers keep 8 bits.
+/// The nearest number of 8 significant bits, to even if there are two. Infinite from 2¹²⁸ on; small numbers keep 8
+/// bits.
 inline double roundToBF16(double value) {
   int exponent;
   double digits = std::nearbyint(std::ldexp(std::frexp(value, &exponent), 8));

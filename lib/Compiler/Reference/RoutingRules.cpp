@@ -41,8 +41,7 @@ static void routerScoresBackward(RouterScoresBackwardOp op, Operands<Number> ope
 /// Keeps the sum of a token's scores from being zero.
 static constexpr double kMinScoreSum = 1e-20;
 
-template <typename Number>
-static void topKGate(TopKGateOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void topKGate(TopKGateOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &scores = operands[0];
   TensorOf<Number> &weights = results[0], &indices = results[1];
   for (int64_t t : seq(scores.rows())) {
@@ -97,8 +96,7 @@ static void planRouting(PlanRoutingOp op, Operands<Number> operands, Results<Num
   }
 }
 
-template <typename Number>
-static void dispatch(DispatchOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void dispatch(DispatchOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &input = operands[0], &permutation = operands[1];
   int64_t perToken = permutation.size() / input.rows();
   for (int64_t row : seq(permutation.size())) {
@@ -107,16 +105,14 @@ static void dispatch(DispatchOp op, Operands<Number> operands, Results<Number> r
   }
 }
 
-template <typename Number>
-static void combine(CombineOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void combine(CombineOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &rows = operands[0], &inverse = operands[2];
   int64_t perToken = inverse.size() / results[0].rows();
   for (int64_t f : seq(inverse.size()))
     addScaled(results[0].row(f / perToken), op.getWeights() ? operands[3][f] : 1.0, rows.row(inverse[f]));
 }
 
-template <typename Number>
-static void routedDot(RoutedDotOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void routedDot(RoutedDotOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &tokens = operands[0], &rows = operands[1], &inverse = operands[2];
   int64_t perToken = inverse.size() / tokens.rows();
   for (int64_t f : seq(inverse.size()))
@@ -147,8 +143,7 @@ static void groupedMatmul(GroupedMatmulOp op, Operands<Number> operands, Results
 // Balance
 //===----------------------------------------------------------------------===//
 
-template <typename Number>
-static void expertLoad(ExpertLoadOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void expertLoad(ExpertLoadOp op, Operands<Number> operands, Results<Number> results) {
   for (int64_t e : seq(results[0].size()))
     results[0][e] = operands[0][e + 1] - operands[0][e];
 }

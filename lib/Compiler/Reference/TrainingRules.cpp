@@ -30,17 +30,16 @@ static void crossEntropyBackward(CrossEntropyBackwardOp op, Operands<Number> ope
       results[0].row(t)[v] = g * weights[t] * (exp(logits.row(t)[v] - lse[t]) - (v == targets[t]));
 }
 
-template <typename Number>
-static void globalNorm(GlobalNormOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number> static void globalNorm(GlobalNormOp op, Operands<Number> operands, Results<Number> results) {
   Number sum = 0.0;
   for (unsigned i : seq(operands.size()))
     sum += dot<Number>(operands[i].values, operands[i].values);
   results[0][0] = sqrt(sum);
 }
 
-template <typename Number>
-static void adamW(AdamWOp op, Operands<Number> operands, Results<Number> results) {
-  const TensorOf<Number> &parameter = operands[0], &gradient = operands[1], &expAvg = operands[2], &expAvgSq = operands[3];
+template <typename Number> static void adamW(AdamWOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &parameter = operands[0], &gradient = operands[1], &expAvg = operands[2],
+                         &expAvgSq = operands[3];
   Number norm = operands[4][0], learningRate = operands[5][0];
   Number biasCorrection1 = operands[6][0], biasCorrection2 = operands[7][0];
   Number beta1 = op.getBeta1().convertToDouble(), beta2 = op.getBeta2().convertToDouble();
@@ -52,7 +51,7 @@ static void adamW(AdamWOp op, Operands<Number> operands, Results<Number> results
     Number m = results[1][i] = beta1 * expAvg[i] + (1.0 - beta1) * g;
     Number v = results[2][i] = beta2 * expAvgSq[i] + (1.0 - beta2) * g * g;
     results[0][i] = master[i] * decay - learningRate * (m / biasCorrection1) /
-                                               (sqrt(v / biasCorrection2) + op.getEpsilon().convertToDouble());
+                                            (sqrt(v / biasCorrection2) + op.getEpsilon().convertToDouble());
     if (op.getMaster())
       results[3][i] = results[0][i];
   }

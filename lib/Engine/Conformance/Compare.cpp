@@ -53,8 +53,8 @@ Result<WorstElement> compareOutput(const std::string &name, format::DType dtype,
   const std::size_t expectedSize = isInteger ? sizeof(std::int32_t) : sizeof(double);
   if (expected.bytes.size() != count * expectedSize || (!isInteger && expected.dtype != "F64") ||
       (tolerance && (tolerance->dtype != "F32" || tolerance->bytes.size() != count * sizeof(float))))
-    return Status(ErrorCode::corruptFile, "the expected values of '" + name + "' do not fit its " +
-                                              std::to_string(count) + " elements");
+    return Status(ErrorCode::corruptFile,
+                  "the expected values of '" + name + "' do not fit its " + std::to_string(count) + " elements");
   WorstElement worst{name};
   for (std::size_t i = 0; i < count; ++i) {
     const double value = isInteger ? load<std::int32_t>(expected.bytes, i) : load<double>(expected.bytes, i);

@@ -119,9 +119,9 @@ Status CaseRun::run(CaseResult &result) {
   if (Status status = compare(*entry, *first, result.worst); !status)
     return status;
   if (result.worst.share() > 1)
-    return Status(ErrorCode::numerics, format("%s[%lld] is %.9g, not %.9g", result.worst.output.c_str(),
-                                              static_cast<long long>(result.worst.index), result.worst.actual,
-                                              result.worst.expected));
+    return Status(ErrorCode::numerics,
+                  format("%s[%lld] is %.9g, not %.9g", result.worst.output.c_str(),
+                         static_cast<long long>(result.worst.index), result.worst.actual, result.worst.expected));
   for (const auto &[name, bytes] : *first)
     if (bytes != second->at(name))
       return Status(ErrorCode::numerics, "'" + name + "' has other bits in the second run");

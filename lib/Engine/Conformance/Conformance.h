@@ -31,8 +31,8 @@ struct ConformanceOptions {
 struct CaseResult {
   ConformanceCase listed;
   WorstElement worst;
-  double seconds = -1;  ///< A run, on the device; negative if not timed.
-  std::string problem;  ///< Why it failed; empty if it passed.
+  double seconds = -1; ///< A run, on the device; negative if not timed.
+  std::string problem; ///< Why it failed; empty if it passed.
 };
 
 struct TargetResult {

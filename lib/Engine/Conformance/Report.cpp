@@ -66,11 +66,16 @@ static Json number(double value) { return std::isfinite(value) ? Json(value) : J
 
 static Json toJson(const CaseResult &entry) {
   const WorstElement &worst = entry.worst;
-  Json json = {{"entry", entry.listed.entry},      {"op", entry.listed.op},
-               {"case", entry.listed.name},        {"storage", entry.listed.storage},
-               {"gradient", entry.listed.gradient}, {"passed", entry.problem.empty()},
-               {"output", worst.output},           {"error", number(worst.error())},
-               {"tolerance", worst.tolerance},     {"share", number(worst.share())}};
+  Json json = {{"entry", entry.listed.entry},
+               {"op", entry.listed.op},
+               {"case", entry.listed.name},
+               {"storage", entry.listed.storage},
+               {"gradient", entry.listed.gradient},
+               {"passed", entry.problem.empty()},
+               {"output", worst.output},
+               {"error", number(worst.error())},
+               {"tolerance", worst.tolerance},
+               {"share", number(worst.share())}};
   if (!entry.problem.empty())
     json["problem"] = entry.problem;
   if (entry.seconds >= 0)
