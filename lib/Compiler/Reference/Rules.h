@@ -72,7 +72,7 @@ template <typename Number> void addAttentionRules(Rules<Number> &rules);
 template <typename Number> void addRoutingRules(Rules<Number> &rules);
 template <typename Number> void addTrainingRules(Rules<Number> &rules);
 
-using std::exp, std::log, std::sqrt;
+using std::exp, std::isfinite, std::log, std::sqrt;
 
 /// Σ a_i·b_i.
 template <typename Number> Number dot(ArrayRef<Number> a, ArrayRef<Number> b) {
