@@ -91,7 +91,7 @@ static void forEachQuery(OpT op, const TensorOf<Number> &query, const TensorOf<N
   for (int64_t t : seq(query.rows())) {
     int64_t first = t - t % static_cast<int64_t>(op.getSequenceLength());
     if (positions)
-      first = std::max(first, t - toInteger((*positions)[t]));
+      first = std::max(first, t - static_cast<int64_t>((*positions)[t]));
     for (int64_t h : seq<int64_t>(op.getNumHeads()))
       function(t, h, first);
   }

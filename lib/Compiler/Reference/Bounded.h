@@ -101,6 +101,7 @@ template <typename Lhs, typename Rhs>
 requires BoundedOperands<Lhs, Rhs>
 bool operator>(const Lhs &lhs, const Rhs &rhs) { return rhs < lhs; }
 
+inline bool isfinite(const Bounded &x) { return std::isfinite(x.value()); }
 inline Bounded sqrt(const Bounded &x) {
   double root = std::sqrt(x.value());
   return Bounded::rounded(root, root - std::sqrt(std::max(x.value() - x.error(), 0.0)));

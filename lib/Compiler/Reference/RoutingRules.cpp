@@ -193,7 +193,7 @@ template <typename Number>
 static void updateSelectionBias(UpdateSelectionBiasOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &bias = operands[0], &load = operands[1];
   Number mean = sum<Number>(load.values) / load.size(), rate = op.getRate().convertToDouble();
-  if (op.getGradNorm() && !isFinite(operands[2][0]))
+  if (op.getGradNorm() && !isfinite(operands[2][0]))
     rate = 0.0;
   for (int64_t e : seq(bias.size())) {
     Number difference = mean - load[e];

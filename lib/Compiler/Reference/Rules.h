@@ -72,7 +72,7 @@ template <typename Number> void addAttentionRules(Rules<Number> &rules);
 template <typename Number> void addRoutingRules(Rules<Number> &rules);
 template <typename Number> void addTrainingRules(Rules<Number> &rules);
 
-using std::exp, std::log, std::sqrt;
+using std::exp, std::isfinite, std::log, std::sqrt;
 
 inline bool isFinite(double number) { return std::isfinite(number); }
 inline bool isFinite(const Bounded &number) { return std::isfinite(number.value()); }

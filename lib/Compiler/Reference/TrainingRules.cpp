@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Compiler/Reference/Rounding.h"
 #include "lib/Compiler/Reference/Rules.h"
 
 #include <algorithm>
@@ -40,33 +41,32 @@ static void forEachTokenLoss(Operands<Number> operands,
     for (int64_t v : seq(weight.rows()))
       logits[v] = dot(hidden.row(t), weight.row(v));
     Number lse = logSumExp<Number>(logits);
-    visit(t, logits, lse, weights[t] * (lse - logits[toInteger(targets[t])]));
+    visit(t, logits, lse, weights[t] * (lse - logits[targets[t]]));
   }
 }
 
 template <typename Number>
 static void linearCrossEntropy(LinearCrossEntropyOp op, Operands<Number> operands, Results<Number> results) {
-  forEachTokenLoss<Number>(
-      operands, [&](int64_t, llvm::ArrayRef<Number>, Number, Number loss) { results[0][0] += loss; });
+  forEachTokenLoss<Number>(operands, [&](int64_t, llvm::ArrayRef<Number>, Number, Number loss) { results[0][0] += loss; });
 }
 
 template <typename Number>
-static void linearCrossEntropyBackward(LinearCrossEntropyBackwardOp op, Operands<Number> operands,
-                                       Results<Number> results) {
+static void linearCrossEntropyBackward(LinearCrossEntropyBackwardOp op, Operands<Number> operands, Results<Number> results) {
   const TensorOf<Number> &hidden = operands[0], &weight = operands[1], &targets = operands[2], &weights = operands[3];
   Number g = operands[4][0];
   forEachTokenLoss<Number>(operands, [&](int64_t t, llvm::ArrayRef<Number> logits, Number lse, Number loss) {
     results[0][0] += loss;
     for (int64_t v : seq(weight.rows())) {
       Number gradient = g * weights[t] * (exp(logits[v] - lse) - (v == targets[t]));
-      gradient = toProductOperand(gradient, isBF16(op.getHidden()));
+      gradient = toProductOperand(gradient, getElementTypeOrSelf(op.getHidden().getType()).isBF16());
       addScaled(results[1].row(t), gradient, weight.row(v));
       addScaled(results[2].row(v), gradient, hidden.row(t));
     }
   });
 }
 
-template <typename Number> static void globalNorm(GlobalNormOp op, Operands<Number> operands, Results<Number> results) {
+template <typename Number>
+static void globalNorm(GlobalNormOp op, Operands<Number> operands, Results<Number> results) {
   Number sum = 0.0;
   for (unsigned i : seq(operands.size()))
     sum += dot<Number>(operands[i].values, operands[i].values);
@@ -82,7 +82,7 @@ template <typename Number> static void adamW(AdamWOp op, Operands<Number> operan
   Number decay = 1.0 - learningRate * op.getWeightDecay().convertToDouble();
   Number clip = std::min<Number>(1.0, op.getMaxGradNorm().convertToDouble() / (norm + 1e-6));
   const TensorOf<Number> &master = op.getMaster() ? operands[8] : parameter;
-  if (!isFinite(norm)) {
+  if (!isfinite(norm)) {
     const TensorOf<Number> *old[] = {&parameter, &expAvg, &expAvgSq, &master};
     for (auto [result, value] : llvm::zip(results, old))
       result = *value;

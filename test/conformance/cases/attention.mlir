@@ -146,22 +146,48 @@ func.func @attention.equal_keys(%q: tensor<37x16x!storage>, %k: tensor<37x16x!st
   return %y, %lse : tensor<37x16x!storage>, tensor<37x2x!stat>
 }
 
-// Documents of three and two tokens, then of one and four: nothing flows between them.
-func.func @attention.packed_documents(%q: tensor<10x32x!storage>, %k: tensor<10x16x!storage>, %v: tensor<10x16x!storage>)
-    -> (tensor<10x32x!storage>, tensor<10x2x!stat> {moe.no_gradient}) {
-  %positions = arith.constant dense<[[0, 1, 2, 0, 1], [0, 0, 1, 2, 3]]> : tensor<2x5xi32>
+// Nothing flows between documents.
+func.func @attention.packed_documents(%q: tensor<10x4x!storage>, %k: tensor<10x2x!storage>, %v: tensor<10x2x!storage>,
+    %positions: tensor<2x5xi32> {moe.draw = "documents(5)"})
+    -> (tensor<10x4x!storage>, tensor<10x2x!stat> {moe.no_gradient}) {
   %y, %lse = moe.attention %q, %k, %v, %positions {num_heads = 2, num_kv_heads = 1, sequence_length = 5}
-      : (tensor<10x32x!storage>, tensor<10x16x!storage>, tensor<10x16x!storage>, tensor<2x5xi32>)
-      -> (tensor<10x32x!storage>, tensor<10x2x!stat>)
-  return %y, %lse : tensor<10x32x!storage>, tensor<10x2x!stat>
+      : (tensor<10x4x!storage>, tensor<10x2x!storage>, tensor<10x2x!storage>, tensor<2x5xi32>)
+      -> (tensor<10x4x!storage>, tensor<10x2x!stat>)
+  return %y, %lse : tensor<10x4x!storage>, tensor<10x2x!stat>
 }
 
 // A document that began before its row sees all of the row up to itself.
-func.func @attention.cut_document(%q: tensor<4x16x!storage>, %k: tensor<4x16x!storage>, %v: tensor<4x16x!storage>)
-    -> (tensor<4x16x!storage>, tensor<4x1x!stat> {moe.no_gradient}) {
-  %positions = arith.constant dense<[7, 8, 0, 1]> : tensor<4xi32>
+func.func @attention.cut_document(%q: tensor<4x2x!storage>, %k: tensor<4x2x!storage>, %v: tensor<4x2x!storage>,
+    %positions: tensor<1x4xi32> {moe.draw = "at(7)"}) -> (tensor<4x2x!storage>, tensor<4x1x!stat> {moe.no_gradient}) {
   %y, %lse = moe.attention %q, %k, %v, %positions {num_heads = 1, num_kv_heads = 1, sequence_length = 4}
-      : (tensor<4x16x!storage>, tensor<4x16x!storage>, tensor<4x16x!storage>, tensor<4xi32>)
-      -> (tensor<4x16x!storage>, tensor<4x1x!stat>)
-  return %y, %lse : tensor<4x16x!storage>, tensor<4x1x!stat>
+      : (tensor<4x2x!storage>, tensor<4x2x!storage>, tensor<4x2x!storage>, tensor<1x4xi32>)
+      -> (tensor<4x2x!storage>, tensor<4x1x!stat>)
+  return %y, %lse : tensor<4x2x!storage>, tensor<4x1x!stat>
+}
+
+func.func @attention.many_documents(%q: tensor<150x64x!storage>, %k: tensor<150x32x!storage>,
+    %v: tensor<150x32x!storage>, %positions: tensor<1x150xi32> {moe.draw = "documents(150)"})
+    -> (tensor<150x64x!storage>, tensor<150x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v, %positions {num_heads = 2, num_kv_heads = 1, sequence_length = 150}
+      : (tensor<150x64x!storage>, tensor<150x32x!storage>, tensor<150x32x!storage>, tensor<1x150xi32>)
+      -> (tensor<150x64x!storage>, tensor<150x2x!stat>)
+  return %y, %lse : tensor<150x64x!storage>, tensor<150x2x!stat>
+}
+
+func.func @attention.documents_of_one(%q: tensor<9x8x!storage>, %k: tensor<9x8x!storage>, %v: tensor<9x8x!storage>,
+    %positions: tensor<1x9xi32> {moe.draw = "constant(0)"})
+    -> (tensor<9x8x!storage>, tensor<9x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v, %positions {num_heads = 2, num_kv_heads = 2, sequence_length = 9}
+      : (tensor<9x8x!storage>, tensor<9x8x!storage>, tensor<9x8x!storage>, tensor<1x9xi32>)
+      -> (tensor<9x8x!storage>, tensor<9x2x!stat>)
+  return %y, %lse : tensor<9x8x!storage>, tensor<9x2x!stat>
+}
+
+func.func @attention.long_documents(%q: tensor<140x128x!storage>, %k: tensor<140x128x!storage>,
+    %v: tensor<140x128x!storage>, %positions: tensor<2x70xi32> {moe.draw = "at(0)"})
+    -> (tensor<140x128x!storage>, tensor<140x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v, %positions {num_heads = 2, num_kv_heads = 2, sequence_length = 70}
+      : (tensor<140x128x!storage>, tensor<140x128x!storage>, tensor<140x128x!storage>, tensor<2x70xi32>)
+      -> (tensor<140x128x!storage>, tensor<140x2x!stat>)
+  return %y, %lse : tensor<140x128x!storage>, tensor<140x2x!stat>
 }
