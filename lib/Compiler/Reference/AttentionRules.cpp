@@ -80,18 +80,24 @@ static double attend(ArrayRef<double> scores, llvm::function_ref<ArrayRef<double
   return lse;
 }
 
-/// Calls `function(t, h, first)` for every query token t and head h; the token sees first … t.
+/// Calls `function(t, h, first)` for every query token t and head h; the token sees first … t. `positions` is null if a
+/// sequence is one document.
 template <typename OpT>
-static void forEachQuery(OpT op, const Tensor &query, llvm::function_ref<void(int64_t, int64_t, int64_t)> function) {
-  for (int64_t t : seq(query.rows()))
+static void forEachQuery(OpT op, const Tensor &query, const Tensor *positions,
+                         llvm::function_ref<void(int64_t, int64_t, int64_t)> function) {
+  for (int64_t t : seq(query.rows())) {
+    int64_t first = t - t % static_cast<int64_t>(op.getSequenceLength());
+    if (positions)
+      first = std::max(first, t - static_cast<int64_t>((*positions)[t]));
     for (int64_t h : seq<int64_t>(op.getNumHeads()))
-      function(t, h, t - t % static_cast<int64_t>(op.getSequenceLength()));
+      function(t, h, first);
+  }
 }
 
 static void attention(AttentionOp op, Operands operands, Results results) {
   const Tensor &query = operands[0], &key = operands[1], &value = operands[2];
   HeadLayout layout(op, query);
-  forEachQuery(op, query, [&](int64_t t, int64_t h, int64_t first) {
+  forEachQuery(op, query, operands.size() > 3 ? &operands[3] : nullptr, [&](int64_t t, int64_t h, int64_t first) {
     std::vector<double> scores;
     for (int64_t u : llvm::seq_inclusive(first, t))
       scores.push_back(layout.scale * dot(layout.slice(query, t, h), layout.slice(key, u, h / layout.group)));
@@ -107,7 +113,7 @@ static void attentionBackward(AttentionBackwardOp op, Operands operands, Results
                &lse = operands[4], &gradient = operands[5];
   HeadLayout layout(op, query);
   Heads slice = layout.slice;
-  forEachQuery(op, query, [&](int64_t t, int64_t h, int64_t first) {
+  forEachQuery(op, query, operands.size() > 6 ? &operands[6] : nullptr, [&](int64_t t, int64_t h, int64_t first) {
     ArrayRef<double> q = slice(query, t, h), g = slice(gradient, t, h);
     double delta = dot(g, slice(result, t, h));
     int64_t kvHead = h / layout.group;

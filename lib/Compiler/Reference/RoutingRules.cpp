@@ -182,6 +182,8 @@ static void balanceLossBackward(BalanceLossBackwardOp op, Operands operands, Res
 static void updateSelectionBias(UpdateSelectionBiasOp op, Operands operands, Results results) {
   const Tensor &bias = operands[0], &load = operands[1];
   double mean = sum(load.values) / load.size(), rate = op.getRate().convertToDouble();
+  if (op.getGradNorm() && !std::isfinite(operands[2][0]))
+    rate = 0.0;
   for (int64_t e : seq(bias.size())) {
     double difference = mean - load[e];
     results[0][e] = bias[e] + rate * ((difference > 0.0) - (difference < 0.0));

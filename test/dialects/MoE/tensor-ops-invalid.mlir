@@ -383,6 +383,26 @@ func.func @attention(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf3
 
 // -----
 
+func.func @attention(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<2x4xi32>) {
+  // expected-error @+1 {{positions has 8 elements but T is 6}}
+  %r:2 = moe.attention %0, %1, %2, %3 {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<2x4xi32>) -> (tensor<6x8xf32>, tensor<6x4xf32>)
+  return
+}
+
+// -----
+
+func.func @attention_backward(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<6x8xf32>, %4: tensor<6x4xf32>, %5: tensor<6x8xf32>, %6: tensor<3xi32>) {
+  // expected-error @+1 {{positions has 3 elements but T is 6}}
+  %r:3 = moe.attention_backward %0, %1, %2, %3, %4, %5, %6
+    {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<3xi32>)
+    -> (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+  return
+}
+
+// -----
+
 func.func @attention_backward(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<6x8xf32>, %4: tensor<6x4xf32>, %5: tensor<6x8xf32>) {
   // expected-error @+1 {{key_gradient is [6, 8] but key is [6, 4]}}
   %r:3 = moe.attention_backward %0, %1, %2, %3, %4, %5
@@ -778,6 +798,44 @@ func.func @cross_entropy_backward(%0: tensor<6x10xf32>, %1: tensor<6xi32>, %2: t
   // expected-error @+1 {{logits_gradient is [6, 9] but logits is [6, 10]}}
   %r = moe.cross_entropy_backward %0, %1, %2, %3, %4
     : (tensor<6x10xf32>, tensor<6xi32>, tensor<6xf32>, tensor<6xf32>, tensor<f32>) -> tensor<6x9xf32>
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy(%0: tensor<6x8xf32>, %1: tensor<10x7xf32>, %2: tensor<6xi32>, %3: tensor<6xf32>) {
+  // expected-error @+1 {{weight is [10, 7] but [V, d] is [10, 8]}}
+  %r = moe.linear_cross_entropy %0, %1, %2, %3
+    : (tensor<6x8xf32>, tensor<10x7xf32>, tensor<6xi32>, tensor<6xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy(%0: tensor<6x8xf32>, %1: tensor<10x8xbf16>, %2: tensor<6xi32>, %3: tensor<6xf32>) {
+  // expected-error @+1 {{weight holds 'bf16' but hidden holds 'f32'}}
+  %r = moe.linear_cross_entropy %0, %1, %2, %3
+    : (tensor<6x8xf32>, tensor<10x8xbf16>, tensor<6xi32>, tensor<6xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy_backward(%0: tensor<6x8xf32>, %1: tensor<10x8xf32>, %2: tensor<5xi32>, %3: tensor<6xf32>, %4: tensor<f32>) {
+  // expected-error @+1 {{targets has 5 elements but T is 6}}
+  %r:3 = moe.linear_cross_entropy_backward %0, %1, %2, %3, %4
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<5xi32>, tensor<6xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<6x8xf32>, tensor<10x8xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy_backward(%0: tensor<6x8xf32>, %1: tensor<10x8xf32>, %2: tensor<6xi32>, %3: tensor<6xf32>, %4: tensor<f32>) {
+  // expected-error @+1 {{weight_gradient is [8, 10] but weight is [10, 8]}}
+  %r:3 = moe.linear_cross_entropy_backward %0, %1, %2, %3, %4
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<6xi32>, tensor<6xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<6x8xf32>, tensor<8x10xf32>)
   return
 }
 
