@@ -17,7 +17,7 @@ namespace {
 struct Attention {
   int64_t headDim, heads, sequences;
   int64_t queries, keys; ///< Of a sequence.
-  bool isBFloat16, isBackward, isCached;
+  bool isBFloat16, isBackward, isCached, isPacked;
 };
 
 Attention describe(Operation *op) {
@@ -31,7 +31,8 @@ Attention describe(Operation *op) {
                      keys,
                      op.getQuery().getType().getElementType().isBF16(),
                      isa<AttentionBackwardOp>(op),
-                     isa<CachedAttentionOp>(op)};
+                     isa<CachedAttentionOp>(op),
+                     !isa<CachedAttentionOp>(op) && op.getPositions()};
   };
   return TypeSwitch<Operation *, Attention>(op)
       .Case<AttentionOp, AttentionBackwardOp>([&](auto op) {
@@ -68,6 +69,8 @@ FailureOr<CUDAConfigAttr> configureFma(Operation *op, const Attention &attention
 CUDAConfigAttr configureMma(Operation *op, const Attention &attention, const Capabilities &capabilities) {
   bool isWide = attention.headDim > (attention.isBackward ? 64 : 128);
   int64_t owned = attention.isBackward && !isWide ? 128 : 64, streamed = isWide ? 32 : 64;
+  if (attention.isBackward && attention.isPacked && attention.headDim > 112)
+    streamed = 16; // Where documents begin takes the registers that are left.
   auto blocks = [&] {
     return attention.sequences * attention.heads * llvm::divideCeilSigned(attention.queries, owned);
   };

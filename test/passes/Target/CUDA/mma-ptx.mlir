@@ -84,12 +84,12 @@ moe_kernel.kernel @odd(%a: tensor<67x31xbf16>, %b: tensor<83x31xbf16>) -> tensor
 
 // Scores have their keys contiguous along the head; their products with the values do not. An exponential is one
 // instruction.
-// ATTENTION: cp.async.cg.shared.global
-// ATTENTION: ldmatrix.sync.aligned.m8n8.x4.shared.b16
-// ATTENTION: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
-// ATTENTION: ex2.approx.ftz.f32
-// ATTENTION: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
-// ATTENTION: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// ATTENTION-DAG: cp.async.cg.shared.global
+// ATTENTION-DAG: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// ATTENTION-DAG: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// ATTENTION-DAG: ex2.approx.ftz.f32
+// ATTENTION-DAG: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// ATTENTION-DAG: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
 moe_kernel.kernel @attention(%q: tensor<4096x2048xbf16>, %k: tensor<4096x512xbf16>, %v: tensor<4096x512xbf16>,
     %p: tensor<4096xi32>) -> (tensor<4096x2048xbf16>, tensor<4096x16xf32>) {
   %r:2 = moe_kernel.attention %q, %k, %v, %p
@@ -100,9 +100,9 @@ moe_kernel.kernel @attention(%q: tensor<4096x2048xbf16>, %k: tensor<4096x512xbf1
 }
 
 // No sum across blocks.
-// BACKWARD-NOT: {{atom|red}}.
+// BACKWARD-NOT: {{[[:space:]](atom|red)[.]}}
 // BACKWARD: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
-// BACKWARD-NOT: {{atom|red}}.
+// BACKWARD-NOT: {{[[:space:]](atom|red)[.]}}
 moe_kernel.kernel @attention_backward(%q: tensor<4096x2048xbf16>, %k: tensor<4096x512xbf16>,
     %v: tensor<4096x512xbf16>, %o: tensor<4096x2048xbf16>, %l: tensor<4096x16xf32>, %g: tensor<4096x2048xbf16>,
     %p: tensor<4096xi32>) -> (tensor<4096x2048xbf16>, tensor<4096x512xbf16>, tensor<4096x512xbf16>) {
