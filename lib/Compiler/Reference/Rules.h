@@ -74,11 +74,6 @@ template <typename Number> void addTrainingRules(Rules<Number> &rules);
 
 using std::exp, std::isfinite, std::log, std::sqrt;
 
-inline bool isFinite(double number) { return std::isfinite(number); }
-inline bool isFinite(const Bounded &number) { return std::isfinite(number.value()); }
-/// Indices and positions are numbers, too.
-template <typename Number> int64_t toInteger(const Number &number) { return static_cast<int64_t>(number); }
-
 /// Σ a_i·b_i.
 template <typename Number> Number dot(ArrayRef<Number> a, ArrayRef<Number> b) {
   Number sum = 0.0;
