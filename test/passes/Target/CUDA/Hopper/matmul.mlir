@@ -42,10 +42,10 @@
 // EXPERTS: cp.async.mbarrier.arrive.noinc.shared.b64
 
 // Both operands are read across their rows.
-// GRADIENT: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
-// GRADIENT: cp.async.bulk.tensor.3d.global.shared::cta
-// GRADIENT: cp.async.bulk.tensor.3d.shared::cluster.global
-// GRADIENT: cp.async.bulk.tensor.2d.shared::cluster.global
+// GRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
+// GRADIENT-DAG: cp.async.bulk.tensor.3d.global.shared::cta
+// GRADIENT-DAG: cp.async.bulk.tensor.3d.shared::cluster.global
+// GRADIENT-DAG: cp.async.bulk.tensor.2d.shared::cluster.global
 
 // LOCAL-NOT: .local
 
