@@ -129,6 +129,9 @@ public:
 
   /// Gives every variable its initial value. Each element depends only on (seed, variable name, element index).
   virtual Status initialize(std::uint64_t seed) = 0;
+  /// Gives the variables that start as copies of others (the float32 masters of bf16 parameters) the values that those
+  /// have now: to be called when parameters were written and their optimizer's state was not. Part of `initialize`.
+  virtual Status initializeCopies() = 0;
   /// Sets the variables of role `cache` to zero.
   virtual Status resetCaches() = 0;
 

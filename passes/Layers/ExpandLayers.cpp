@@ -250,8 +250,8 @@ void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape)
     }
   }
   if (!auxLoss)
-    auxLoss = arith::ConstantOp::create(builder,
-                                        DenseElementsAttr::get(getFloatType({}), builder.getF32FloatAttr(0.0).getValue()));
+    auxLoss = arith::ConstantOp::create(
+        builder, DenseElementsAttr::get(getFloatType({}), builder.getF32FloatAttr(0.0).getValue()));
 
   SmallVector<std::pair<std::string, Value>> outputs = {{"logits", computeLogits(x)}, {"aux_loss", auxLoss}};
   outputs.append(loads);

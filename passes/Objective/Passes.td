@@ -58,9 +58,10 @@ def ApplyOptimizerPass : Pass<"moe-apply-optimizer", "::mlir::ModuleOp"> {
   let description = [{
     Replaces the outputs `gradient.<parameter>` of `train_step` by one AdamW step of each parameter with the
     hyperparameters of `moe.training`, which is gone afterwards. Weight decay applies to parameters of rank 2 and more.
-    Creates the variables `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`, the scalar inputs `learning_rate`,
-    `bias_correction1` and `bias_correction2` (1 − β^t of the two moments), and the output `grad_norm`, the norm of all
-    gradients before clipping.
+    Creates the variables `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`, in float32 also for bf16, the scalar inputs
+    `learning_rate`, `bias_correction1` and `bias_correction2` (1 − β^t of the two moments), and the output `grad_norm`,
+    the norm of all gradients before clipping. A bf16 parameter gets a master as well, `<parameter>.master_weight`, which
+    starts as its copy: that is what is updated, and the parameter becomes the master rounded.
   }];
   let options = [Option<"keepGradients", "keep-gradients", "bool", /*default=*/"false",
     "Leave the gradients among the outputs">];

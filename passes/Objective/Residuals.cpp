@@ -15,8 +15,8 @@ using namespace mlir;
 using namespace mlir::moe;
 
 bool mlir::moe::isCheapToRecompute(Operation *op) {
-  return isa<AddOp, MultiplyOp, DivideOp, NegateOp, BroadcastOp, RMSNormOp, RopeOp, RopeTableOp, SequencePositionsOp,
-             GatedActivationOp, RouterScoresOp, DispatchOp, ExpertLoadOp>(op);
+  return isa<AddOp, MultiplyOp, DivideOp, NegateOp, CastOp, BroadcastOp, RMSNormOp, RopeOp, RopeTableOp,
+             SequencePositionsOp, GatedActivationOp, RouterScoresOp, DispatchOp, ExpertLoadOp>(op);
 }
 
 SmallVector<Value> mlir::moe::collectResiduals(Block &forward, Block &backward) {

@@ -39,6 +39,7 @@ public:
   MemoryUse memoryUse() const override { return plan; }
 
   Status initialize(std::uint64_t seed) override;
+  Status initializeCopies() override;
   Status resetCaches() override;
   Status writeVariable(std::string_view name, std::span<const std::byte> bytes) override;
   Status readVariable(std::string_view name, std::span<std::byte> bytes) override;
@@ -202,11 +203,22 @@ void LocalSession::createEntryPoints() {
 Status LocalSession::initialize(std::uint64_t seed) {
   for (std::size_t i = 0; i < variables.size(); ++i) {
     const format::Variable &variable = *source->table().variables()->Get(static_cast<unsigned>(i));
-    Status status = initializeVariable(*device, variable, seed, variables[i]);
-    if (const auto &initializer = *variable.initializer(); initializer.kind() == format::InitializerKind::copy)
-      status = copyVariable(*device, *source->table().variables()->Get(initializer.source()),
-                            variables[initializer.source()], variable, variables[i]);
-    if (!status)
+    if (Status status = initializeVariable(*device, variable, seed, variables[i]); !status)
+      return status.withContext("initial value of '" + variable.name()->str() + "'");
+  }
+  return initializeCopies();
+}
+
+// What a copy copies comes before it in the table, so that in order every source has its value already.
+Status LocalSession::initializeCopies() {
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    const format::Variable &variable = *source->table().variables()->Get(static_cast<unsigned>(i));
+    if (variable.initializer()->kind() != format::InitializerKind::copy)
+      continue;
+    const unsigned original = variable.initializer()->source();
+    if (Status status = copyVariable(*device, *source->table().variables()->Get(original), variables[original],
+                                     variable, variables[i]);
+        !status)
       return status.withContext("initial value of '" + variable.name()->str() + "'");
   }
   return {};

@@ -112,6 +112,56 @@ TEST_F(InterpreterTest, RoundsToFloat32WhereAsked) {
   EXPECT_EQ((*interpret(text, {/*roundToFloat32=*/true}).call("f", {x}))[0][0], static_cast<float>(0.2));
 }
 
+// To nearest even, once, whatever is stored: arguments, variables, results. 1 + 2⁻⁸ is a tie, and so is 1 + 3·2⁻⁸.
+TEST_F(InterpreterTest, RoundsWhatBFloat16Stores) {
+  Interpreter interpreter = interpret(R"(
+    moe.variable @w parameter normal 0.02 : tensor<2xbf16>
+    func.func @f(%x: tensor<2xbf16> {moe.name = "x"}) -> (tensor<2xbf16> {moe.name = "x"}, tensor<2xbf16> {moe.name = "w"},
+        tensor<2xbf16> {moe.name = "sum"}, tensor<2xf32> {moe.name = "exact"}) {
+      %w = moe.read @w : tensor<2xbf16>
+      %sum = moe.add %x, %w : tensor<2xbf16>
+      %wide = moe.cast %x : (tensor<2xbf16>) -> tensor<2xf32>
+      %more = moe.cast %w : (tensor<2xbf16>) -> tensor<2xf32>
+      %exact = moe.add %wide, %more : tensor<2xf32>
+      return %x, %w, %sum, %exact : tensor<2xbf16>, tensor<2xbf16>, tensor<2xbf16>, tensor<2xf32>
+    })");
+  interpreter.setVariable("w", Tensor({2}, {0x1.01p0, 0x1.fp-9}));
+  FailureOr<NamedTensors> outputs = interpreter.run("f", {{"x", Tensor({2}, {0x1.03p0, 1.0})}});
+  ASSERT_TRUE(succeeded(outputs));
+  EXPECT_EQ(outputs->at("x").values, Values({0x1.04p0, 1.0}));
+  EXPECT_EQ(outputs->at("w").values, Values({1.0, 0x1.fp-9}));
+  EXPECT_EQ(outputs->at("sum").values, Values({0x1.02p1, 1.0}));
+  EXPECT_EQ(outputs->at("exact").values, Values({0x1.02p1, 1.0 + 0x1.fp-9}));
+}
+
+// Half a unit in the last place of a bf16 parameter of 1 is 2⁻⁸: the parameter alone would never see updates of 2⁻⁹.
+TEST_F(InterpreterTest, MastersKeepSmallUpdates) {
+  Interpreter interpreter = interpret(R"(
+    moe.variable @w parameter ones : tensor<1xbf16>
+    moe.variable @w.master_weight optimizer copy @w : tensor<1xf32>
+    func.func @step(%g: tensor<1xbf16> {moe.name = "g"}, %rate: tensor<f32> {moe.name = "rate"}) {
+      %w = moe.read @w : tensor<1xbf16>
+      %master = moe.read @w.master_weight : tensor<1xf32>
+      %zero = arith.constant dense<0.0> : tensor<1xf32>
+      %norm = arith.constant dense<0.0> : tensor<f32>
+      %one = arith.constant dense<1.0> : tensor<f32>
+      %new:4 = moe.adamw %w, %g, %zero, %zero, %norm, %rate, %one, %one, %master
+          {beta1 = 0.0, beta2 = 0.0, epsilon = 1.0e-30, weight_decay = 0.0, max_grad_norm = 1.0}
+          : (tensor<1xbf16>, tensor<1xbf16>, tensor<1xf32>, tensor<1xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+             tensor<f32>, tensor<1xf32>) -> (tensor<1xbf16>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>)
+      moe.write %new#0, @w : tensor<1xbf16>
+      moe.write %new#3, @w.master_weight : tensor<1xf32>
+      return
+    })");
+  const double rounded[] = {1.0, 1.0, 0x1.02p0, 0x1.02p0}; // The second is a tie, which goes to even.
+  for (int step = 1; step <= 4; ++step) {
+    // m/√v of one gradient is its sign, so that each step adds the rate.
+    ASSERT_TRUE(succeeded(interpreter.run("step", {{"g", Tensor({1}, {-1.0})}, {"rate", Tensor::scalar(0x1p-9)}})));
+    EXPECT_EQ((*interpreter.getVariable("w.master_weight"))[0], 1.0 + step * 0x1p-9);
+    EXPECT_EQ((*interpreter.getVariable("w"))[0], rounded[step - 1]);
+  }
+}
+
 TEST_F(InterpreterTest, RefusesWrongInputs) {
   Interpreter interpreter = interpret(R"(
     moe.variable @w parameter normal 0.02 : tensor<2xf32>

@@ -50,6 +50,7 @@ public:
   Driver &driver() override;
   MemoryUse memoryUse() const override { return {}; }
   Status initialize(std::uint64_t seed) override;
+  Status initializeCopies() override { return {}; } // It has none.
   Status resetCaches() override;
   Status writeVariable(std::string_view name, std::span<const std::byte> bytes) override;
   Status readVariable(std::string_view name, std::span<std::byte> bytes) override;

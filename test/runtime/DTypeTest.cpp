@@ -60,6 +60,25 @@ void checkAllValues(std::uint16_t (*encode)(double), int mantissaBits) {
 TEST(DType, BF16RoundsToNearestEven) { checkAllValues(encodeBF16, 7); }
 TEST(DType, F16RoundsToNearestEven) { checkAllValues(encodeF16, 10); }
 
+// What was stored reads back as it was, whatever its bits.
+TEST(DType, DecodesAllHalves) {
+  for (auto [dtype, mantissaBits] : {std::pair(DType::bf16, 7), std::pair(DType::f16, 10)})
+    for (unsigned bits = 0; bits < 0x10000; ++bits) {
+      const auto stored = static_cast<std::uint16_t>(bits);
+      const double value = decodeFloat(reinterpret_cast<const std::byte *>(&stored), dtype);
+      const double wanted = decode(stored, mantissaBits);
+      ASSERT_TRUE(std::isnan(wanted) ? std::isnan(value) : value == wanted && std::signbit(value) == std::signbit(wanted))
+          << bits;
+    }
+}
+
+TEST(DType, DecodesWholeFloats) {
+  const float single = 0.1f;
+  const double twice = 0.1;
+  EXPECT_EQ(decodeFloat(reinterpret_cast<const std::byte *>(&single), DType::f32), 0.1f);
+  EXPECT_EQ(decodeFloat(reinterpret_cast<const std::byte *>(&twice), DType::f64), 0.1);
+}
+
 template <typename T> T encodedAs(double value, DType dtype) {
   EXPECT_EQ(byteSize(dtype), sizeof(T));
   std::byte bytes[sizeof(T)];

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "TestArtifact.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -101,6 +102,52 @@ TEST(Initialize, FrozenValues) {
   EXPECT_FLOAT_EQ(values[0], -0.006073894f);
   EXPECT_FLOAT_EQ(values[1], -0.0032950963f);
   EXPECT_FLOAT_EQ(values[200000], -0.035387401f);
+}
+
+// A bf16 variable has the same draws, each rounded once.
+TEST(Initialize, NormalOfBFloat16) {
+  ArtifactBuilder builder("null");
+  builder.variable("a", VariableRole::parameter, {kCount}, InitializerKind::normal, 0.02, DType::bf16);
+  auto session = makeSession(builder.build()), exact = twoNormals();
+  ASSERT_TRUE(session && exact);
+  ASSERT_TRUE(session->initialize(1).ok() && exact->initialize(1).ok());
+  std::vector<std::uint16_t> values(kCount);
+  EXPECT_OK(session->readVariable("a", std::as_writable_bytes(std::span(values))));
+  const std::vector<float> wanted = readFloats(*exact, "a", kCount);
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    // Rounding to float32 first may move a number onto a tie: one unit in the last place, and hardly ever.
+    ASSERT_LE(std::abs(values[i] - format::encodeBF16(wanted[i])), 1) << i;
+    different += values[i] != format::encodeBF16(wanted[i]);
+  }
+  EXPECT_LE(different, 20u); // About kCount / 2^16.
+}
+
+// A copy starts with what its source starts with, in its own type, and follows it when asked to.
+TEST(Initialize, Copies) {
+  ArtifactBuilder builder("null");
+  const unsigned weight =
+      builder.variable("weight", VariableRole::parameter, {kCount}, InitializerKind::normal, 0.02, DType::bf16);
+  const unsigned master = builder.variable("master", VariableRole::optimizer, {kCount}, InitializerKind::copy);
+  builder.table.variables[master]->initializer->source = weight;
+  auto session = makeSession(builder.build());
+  ASSERT_NE(session, nullptr);
+  ASSERT_TRUE(session->initialize(1).ok());
+
+  auto expectCopy = [&] {
+    std::vector<std::uint16_t> bits(kCount);
+    EXPECT_OK(session->readVariable("weight", std::as_writable_bytes(std::span(bits))));
+    std::vector<float> wanted;
+    for (std::uint16_t element : bits)
+      wanted.push_back(std::bit_cast<float>(std::uint32_t{element} << 16));
+    EXPECT_EQ(readFloats(*session, "master", kCount), wanted);
+  };
+  expectCopy();
+  const std::vector<std::uint16_t> twos(kCount, 0x4000);
+  ASSERT_TRUE(session->writeVariable("weight", std::as_bytes(std::span(twos))).ok());
+  EXPECT_NE(readFloats(*session, "master", kCount)[0], 2.0f);
+  ASSERT_TRUE(session->initializeCopies().ok());
+  expectCopy();
 }
 
 TEST(Initialize, OnesAndZerosOfEveryType) {

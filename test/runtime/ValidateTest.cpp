@@ -67,6 +67,26 @@ const Case kCases[] = {
     {"NegativeStddev", "stddev is -1", [](ArtifactT &table) { table.variables[0]->initializer->stddev = -1; }},
     {"NaNStddev", "stddev is",
      [](ArtifactT &table) { table.variables[0]->initializer->stddev = std::numeric_limits<double>::quiet_NaN(); }},
+    {"CopyOfALaterVariable", "variable 0 ('weight'): it copies variable 1, which does not come before it",
+     [](ArtifactT &table) {
+       table.variables[0]->initializer->kind = format::InitializerKind::copy;
+       table.variables[0]->initializer->source = 1;
+     }},
+    {"CopyOfItself", "it copies variable 1, which does not come before it",
+     [](ArtifactT &table) {
+       table.variables[1]->initializer->kind = format::InitializerKind::copy;
+       table.variables[1]->initializer->source = 1;
+     }},
+    {"CopyOfAnotherShape", "cannot be a copy of f32[10,100]",
+     [](ArtifactT &table) {
+       table.variables[1]->initializer->kind = format::InitializerKind::copy;
+       table.variables[1]->shape = {100, 10};
+     }},
+    {"CopyToIntegers", "i32[10,100] cannot be a copy of f32[10,100]",
+     [](ArtifactT &table) {
+       table.variables[2]->initializer->kind = format::InitializerKind::copy;
+       table.variables[2]->shape = {10, 100};
+     }},
     {"NormalIntegers", "not i32",
      [](ArtifactT &table) { table.variables[2]->initializer->kind = format::InitializerKind::normal; }},
     {"DuplicateKernel", "kernel 1 ('test_add'): the name occurs twice",

@@ -89,7 +89,6 @@ static Value matmul(OpBuilder &builder, Location loc, Type type, Value lhs, bool
   return MatmulOp::create(builder, loc, type, lhs, rhs, transposeLhs, transposeRhs);
 }
 
-// y = x·Wᵀ: ∂x = g·W, ∂W = gᵀ·x.
 /// The gradient of a product's result as the product's operands are stored: float32 sums of bf16 give a bf16 gradient.
 static Value inTypeOf(OpBuilder &builder, Location loc, Value gradient, Value operand) {
   Type element = getElementTypeOrSelf(operand);
@@ -99,6 +98,7 @@ static Value inTypeOf(OpBuilder &builder, Location loc, Value gradient, Value op
   return CastOp::create(builder, loc, type.clone(element), gradient);
 }
 
+// y = x·Wᵀ: ∂x = g·W, ∂W = gᵀ·x.
 LogicalResult LinearOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
   Value x = getInput(), weight = getWeight(), g = inTypeOf(builder, getLoc(), resultGradients[0], x);
   operandGradients[0] = matmul(builder, getLoc(), x.getType(), g, false, weight, false);

@@ -400,8 +400,8 @@ def MoE_AdamWOp : MoE_TensorOp<"adamw"> {
   }];
   let arguments = (ins MoE_FloatTensor:$parameter, MoE_FloatTensor:$gradient, MoE_StatTensor:$exp_avg,
     MoE_StatTensor:$exp_avg_sq, MoE_Scalar:$grad_norm, MoE_Scalar:$learning_rate, MoE_Scalar:$bias_correction1,
-    MoE_Scalar:$bias_correction2, Optional<MoE_StatTensor>:$master, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay,
-    F64Attr:$max_grad_norm);
+    MoE_Scalar:$bias_correction2, Optional<MoE_StatTensor>:$master, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon,
+    F64Attr:$weight_decay, F64Attr:$max_grad_norm);
   let results = (outs MoE_FloatTensor:$new_parameter, MoE_StatTensor:$new_exp_avg, MoE_StatTensor:$new_exp_avg_sq,
     Optional<MoE_StatTensor>:$new_master);
 }

@@ -200,9 +200,12 @@ LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError() << "there is no moe.variable " << getSourceAttr() << " to copy";
   if (source.getSource())
     return emitOpError() << "copies " << getSourceAttr() << ", which is a copy itself; name what that copies";
-  if (cast<RankedTensorType>(source.getType()).getShape() != cast<RankedTensorType>(getType()).getShape())
+  if (source.getType().getShape() != getType().getShape())
     return emitOpError() << "of type " << getType() << " copies " << getSourceAttr() << " of type " << source.getType()
                          << ", which has another shape";
+  if (!isa<FloatType>(getType().getElementType()) || !isa<FloatType>(source.getType().getElementType()))
+    return emitOpError() << "of type " << getType() << " copies " << getSourceAttr() << " of type " << source.getType()
+                         << ", but only numbers of a float type are converted";
   return success();
 }
 

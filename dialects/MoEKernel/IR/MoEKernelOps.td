@@ -141,6 +141,21 @@ def MoEKernel_AttentionBackwardOp : MoEKernel_StructuredOp<"attention_backward">
     AnyStaticShapeTensor:$value_gradient);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
+def MoEKernel_AttentionGradientsOp : MoEKernel_StructuredOp<"attention_gradients"> {
+  let summary = "attention_backward of which the part that needs the result was done before";
+  let description = [{
+    `delta` [tokens, num_heads] float32 is Σ result · result_gradient over the elements of a head: all that the gradients
+    need of the result. A target that would form it again and again has `attention_backward` split into a kernel of rows
+    and this op before it configures kernels.
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key, AnyStaticShapeTensor:$value,
+    AnyStaticShapeTensor:$lse, AnyStaticShapeTensor:$delta, AnyStaticShapeTensor:$result_gradient,
+    Optional<AnyStaticShapeTensor>:$positions, I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
+  let results = (outs AnyStaticShapeTensor:$query_gradient, AnyStaticShapeTensor:$key_gradient,
+    AnyStaticShapeTensor:$value_gradient);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
 def MoEKernel_CachedAttentionOp : MoEKernel_StructuredOp<"cached_attention"> {
   let summary = "attention of new tokens over caches; see moe.cached_attention";
   let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key_cache, AnyStaticShapeTensor:$value_cache,

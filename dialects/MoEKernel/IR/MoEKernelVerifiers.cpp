@@ -264,25 +264,34 @@ template <typename OpT> static LogicalResult verifySequences(OpT op) {
   if (failed(verifyShape(op, "key", op.getKey(), keyShape, who)) ||
       failed(verifyShape(op, "value", op.getValue(), keyShape, who)))
     return failure();
-  if (failed(verifyShape(op, "result", op.getResult(), shapeOf(op.getQuery()), "queries of that shape")))
-    return failure();
+  if constexpr (requires { op.getResult(); })
+    if (failed(verifyShape(op, "result", op.getResult(), shapeOf(op.getQuery()), "queries of that shape")))
+      return failure();
   return verifyShape(op, "lse", op.getLse(), {tokens, static_cast<int64_t>(op.getNumHeads())},
                      Twine(tokens) + " tokens of " + Twine(op.getNumHeads()) + " heads");
 }
 
 LogicalResult AttentionOp::verify() { return verifySequences(*this); }
 
-LogicalResult AttentionBackwardOp::verify() {
-  if (failed(verifySequences(*this)))
+template <typename OpT> static LogicalResult verifyGradients(OpT op) {
+  if (failed(verifySequences(op)))
     return failure();
   auto same = [&](StringRef name, Value gradient, Value value) {
-    return failure(failed(verifyShape(*this, name, gradient, shapeOf(value), "gradients of values of that shape")) ||
-                   failed(verifySameElement(*this, name, gradient, "query", getQuery())));
+    return failure(failed(verifyShape(op, name, gradient, shapeOf(value), "gradients of values of that shape")) ||
+                   failed(verifySameElement(op, name, gradient, "query", op.getQuery())));
   };
-  return success(succeeded(same("result gradient", getResultGradient(), getQuery())) &&
-                 succeeded(same("query gradient", getQueryGradient(), getQuery())) &&
-                 succeeded(same("key gradient", getKeyGradient(), getKey())) &&
-                 succeeded(same("value gradient", getValueGradient(), getValue())));
+  return success(succeeded(same("result gradient", op.getResultGradient(), op.getQuery())) &&
+                 succeeded(same("query gradient", op.getQueryGradient(), op.getQuery())) &&
+                 succeeded(same("key gradient", op.getKeyGradient(), op.getKey())) &&
+                 succeeded(same("value gradient", op.getValueGradient(), op.getValue())));
+}
+
+LogicalResult AttentionBackwardOp::verify() { return verifyGradients(*this); }
+
+LogicalResult AttentionGradientsOp::verify() {
+  if (failed(verifyShape(*this, "delta", getDelta(), shapeOf(getLse()), "a log-sum-exp of that shape")))
+    return failure();
+  return verifyGradients(*this);
 }
 
 LogicalResult CachedAttentionOp::verify() {

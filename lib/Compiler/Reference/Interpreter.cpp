@@ -51,6 +51,12 @@ Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(
   }
 }
 
+void Interpreter::setVariable(StringRef name, Tensor value) {
+  if (auto variable = symbols.lookup<VariableOp>(name))
+    store(value, variable.getType());
+  variables[name.str()] = std::move(value);
+}
+
 const Tensor *Interpreter::getVariable(StringRef name) const {
   if (auto it = variables.find(name.str()); it != variables.end())
     return &it->second;
@@ -65,6 +71,14 @@ LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const 
   InFlightDiagnostic error = where->emitError() << what << " has shape [";
   llvm::interleaveComma(tensor.shape, error);
   return error << "] but the type is " << type;
+}
+
+void Interpreter::store(Tensor &tensor, Type type) const {
+  Type element = getElementTypeOrSelf(type);
+  if (element.isBF16())
+    llvm::transform(tensor.values, tensor.values.begin(), roundToBFloat16);
+  else if (element.isF32() && options.roundToFloat32)
+    llvm::transform(tensor.values, tensor.values.begin(), [](double number) { return static_cast<float>(number); });
 }
 
 LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
@@ -102,13 +116,7 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
       llvm::map_to_vector(op->getResults(), [](Value value) { return Tensor(getShape(value)); });
   (*rule)(op, Operands(operands), results);
   for (auto [value, tensor] : llvm::zip_equal(op->getResults(), results)) {
-    Type element = getElementTypeOrSelf(value.getType());
-    if (options.roundToFloat32 && element.isF32())
-      for (double &number : tensor.values)
-        number = static_cast<float>(number);
-    if (element.isBF16())
-      for (double &number : tensor.values)
-        number = roundToBFloat16(number);
+    store(tensor, value.getType());
     frame[value] = std::move(tensor);
   }
   return success();
@@ -136,7 +144,10 @@ FailureOr<SmallVector<Tensor>> Interpreter::call(StringRef function, ArrayRef<Te
   if (func.getNumArguments() != arguments.size())
     return func.emitError() << "takes " << func.getNumArguments() << " arguments, not " << arguments.size();
   written.clear();
-  FailureOr<SmallVector<Tensor>> results = callFunction(func, arguments);
+  SmallVector<Tensor> stored(arguments);
+  for (auto [tensor, type] : llvm::zip_equal(stored, func.getArgumentTypes()))
+    store(tensor, type);
+  FailureOr<SmallVector<Tensor>> results = callFunction(func, stored);
   if (succeeded(results))
     for (auto &[name, value] : written)
       variables[name] = std::move(value);

@@ -7,7 +7,8 @@
 ///
 /// \file
 /// The meaning of the tensor ops, as straightforward loops in float64: what gradients are checked with and what targets
-/// are compared with. Understands `moe` tensor ops, func.call, func.return and arith.constant.
+/// are compared with. What is stored in bf16 (a result, a variable, an argument) is rounded to it, to nearest even; float32
+/// is not rounded unless asked for. Understands `moe` tensor ops, func.call, func.return and arith.constant.
 ///
 ///   Interpreter interpreter(module);
 ///   interpreter.setVariable("lm_head.weight", weight);
@@ -31,10 +32,11 @@ struct InterpreterOptions {
 
 class Interpreter {
 public:
-  /// Variables initialised with zeros or ones have those values; the others have none until set.
+  /// Variables initialised with zeros or ones have those values; the others have none until set, but a copy that is not
+  /// set follows its source.
   explicit Interpreter(ModuleOp module, InterpreterOptions options = {});
 
-  void setVariable(StringRef name, Tensor value) { variables[name.str()] = std::move(value); }
+  void setVariable(StringRef name, Tensor value);
   /// Null if the variable has no value.
   const Tensor *getVariable(StringRef name) const;
 
@@ -51,6 +53,8 @@ private:
   FailureOr<SmallVector<Tensor>> callFunction(func::FuncOp func, ArrayRef<Tensor> arguments);
   LogicalResult execute(Operation *op, Frame &frame);
   LogicalResult checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const;
+  /// Rounds values as memory of that type keeps them.
+  void store(Tensor &tensor, Type type) const;
 
   SymbolTable symbols;
   InterpreterOptions options;

@@ -8,8 +8,8 @@
 /// \file
 /// A checkpoint is a directory `step-N`:
 ///
-///   model.safetensors      parameters and buffers: what another program needs
-///   optimizer.safetensors  AdamW's moments: what only resuming needs
+///   model.safetensors      parameters and buffers, in their own types (F32, BF16): what another program needs
+///   optimizer.safetensors  AdamW's moments and the float32 masters of bf16 parameters: what only resuming needs
 ///   manifest.json          step, seed, model, data, and sizes and checksums of the files
 ///
 /// It is written as `step-N.tmp`, each file flushed, the manifest last, and renamed when complete: whenever the process
@@ -67,8 +67,8 @@ Result<Checkpoint> openCheckpoint(const std::string &path);
 Result<CheckpointStore::Newest> findCheckpoint(const std::string &path);
 
 enum class Restore {
-  model,            ///< Parameters and buffers.
-  modelAndOptimizer ///< The moments too.
+  model,            ///< Parameters and buffers; masters become copies of the parameters.
+  modelAndOptimizer ///< Moments and masters too.
 };
 
 /// Writes a checkpoint's tensors into the session. Every variable must be in the files and the other way round, with

@@ -142,7 +142,7 @@ Status restore(Session &session, const Checkpoint &checkpoint, Restore what) {
       if (Status status = session.writeVariable(variable->name()->string_view(), tensor.bytes); !status)
         return status;
     }
-  return {};
+  return what == Restore::model ? session.initializeCopies() : Status();
 }
 
 } // namespace moe::engine

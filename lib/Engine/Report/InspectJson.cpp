@@ -90,6 +90,8 @@ Json variablesToJson(const format::Artifact &artifact) {
     Json initializer = {{"kind", format::EnumNameInitializerKind(variable->initializer()->kind())}};
     if (variable->initializer()->kind() == format::InitializerKind::normal)
       initializer["stddev"] = variable->initializer()->stddev();
+    if (variable->initializer()->kind() == format::InitializerKind::copy)
+      initializer["source"] = artifact.variables()->Get(variable->initializer()->source())->name()->str();
     json.push_back({{"name", variable->name()->str()},
                     {"role", format::EnumNameVariableRole(variable->role())},
                     {"dtype", format::EnumNameDType(variable->dtype())},

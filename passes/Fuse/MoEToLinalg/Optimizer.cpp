@@ -56,6 +56,8 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
     inputs.push_back({b.reshape(tensor, flat), {0}});
   for (Value scalar : {op.getGradNorm(), op.getLearningRate(), op.getBiasCorrection1(), op.getBiasCorrection2()})
     inputs.push_back({scalar, {}});
+  if (op.getMaster())
+    inputs.push_back({b.reshape(op.getMaster(), flat), {0}});
   SmallVector<RowsBuilder::Output> outputs;
   for (Value result : op->getResults())
     outputs.push_back({getElementTypeOrSelf(result), {0}});
@@ -64,7 +66,7 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
   auto constant = [&](double value) { return b.constant(type, value); };
   double beta1 = op.getBeta1().convertToDouble(), beta2 = op.getBeta2().convertToDouble();
   auto update = b.generic(flat, inputs, outputs, [&](ValueRange v) -> SmallVector<Value> {
-    Value parameter = v[0], expAvg = v[2], expAvgSq = v[3];
+    Value parameter = op.getMaster() ? v[8] : v[0], expAvg = v[2], expAvgSq = v[3];
     Value gradNorm = v[4], learningRate = v[5], correction1 = v[6], correction2 = v[7];
     Value ratio = b.div(constant(op.getMaxGradNorm().convertToDouble()), b.add(gradNorm, constant(1e-6)));
     Value gradient = b.mul(v[1], arith::MinimumFOp::create(b, constant(1.0), ratio));
@@ -76,9 +78,15 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
     double weightDecay = op.getWeightDecay().convertToDouble();
     Value decay = b.sub(constant(1.0), b.mul(learningRate, constant(weightDecay)));
     Value decayed = weightDecay == 0.0 ? parameter : b.mul(parameter, decay);
-    return {b.sub(decayed, step), m, s};
+    SmallVector<Value> results{b.sub(decayed, step), m, s};
+    if (op.getMaster())
+      results.push_back(results[0]); // The parameter is the master rounded, when it is stored.
+    return results;
   });
-  update->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr({0, 2, 3}));
+  SmallVector<int64_t> inPlace{0, 2, 3};
+  if (op.getMaster())
+    inPlace.push_back(8);
+  update->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr(inPlace));
 
   SmallVector<Value> results;
   for (Value result : update.getResults())

@@ -54,6 +54,7 @@ SmallVector<Expr> BlockBuilder::loadVector(Value memory, Expr offset, int64_t wi
   llvm::MaybeAlign alignment(width * element.getIntOrFloatBitWidth() / 8);
   Expr vector = wrap(vector::LoadOp::create(builder, VectorType::get(width, element), memory, ValueRange{offset},
                                             /*nontemporal=*/false, alignment));
+  vector = extend(vector);
   return llvm::map_to_vector(llvm::seq<int64_t>(width), [&](int64_t i) { return vector.extract(i); });
 }
 

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitStructured.h"
+#include "passes/Target/CUDA/Ampere/EmitAmpere.h"
+#include "passes/Target/CUDA/Hopper/EmitAttention.h"
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -12,16 +14,53 @@
 
 namespace mlir::moe::cuda {
 
+/// Tensor cores multiply bf16, and each kind of kernel only in tiles that its warps can share.
+static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) {
+  using namespace moe_kernel;
+  if (!cast<ShapedType>(op->getOperand(0).getType()).getElementType().isBF16())
+    return op->emitError("is configured for unit = mma, which multiplies bf16 only");
+  auto refuse = [&] { return op->emitError() << "cannot be emitted for " << context.config; };
+  return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
+      .Case([&](MatmulOp op) -> FailureOr<LaunchShape> {
+        if (!ampere::canEmitMatmul(context.config, op.getPaired()))
+          return refuse();
+        return ampere::emitMatmul(op, context);
+      })
+      .Case([&](AttentionOp op) -> FailureOr<LaunchShape> {
+        if (!ampere::canEmitAttention(context.config, op.getQuery().getType().getDimSize(1) / op.getNumHeads()))
+          return refuse();
+        return ampere::emitAttention(op, context);
+      })
+      .Case([&](AttentionBackwardOp op) -> FailureOr<LaunchShape> {
+        if (!ampere::canEmitAttention(context.config, op.getQuery().getType().getDimSize(1) / op.getNumHeads()))
+          return refuse();
+        return ampere::emitAttentionBackward(op, context);
+      })
+      .Default([&](Operation *) { return refuse(); });
+}
+
+/// Those that configure chooses `wgmma` for.
+static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &context) {
+  using namespace moe_kernel;
+  return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
+      .Case([&](MatmulOp op) { return emitWarpgroupMatmul(op, context); })
+      .Case([&](AttentionOp op) { return emitWarpgroupAttention(op, context); })
+      .Case([&](AttentionGradientsOp op) { return emitWarpgroupAttentionGradients(op, context); })
+      .Default([](Operation *op) { return op->emitError("has no form on warpgroup matmuls"); });
+}
+
 FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
-  if (failed(target::checkStructuredOp(op, "CUDA")))
+  if (failed(target::checkStructuredOp(op)))
     return failure();
-  if (auto matmul = dyn_cast<MatmulOp>(op); matmul && context.config.getUnit() == CUDAUnit::wgmma)
-    return emitWarpgroupMatmul(matmul, context);
   int64_t threads = context.config.getThreads();
+  if (context.config.getUnit() == CUDAUnit::wgmma)
+    return emitWarpgroupOp(op, context);
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)
     return op->emitError() << "is configured for " << threads
                            << " threads per block; it takes a power of two from 32 to 1024";
+  if (context.config.getUnit() == CUDAUnit::mma)
+    return emitByMma(op, context);
   return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
       .Case([&](MatmulOp op) { return emitMatmul(op, context); })
       .Case([&](AttentionOp op) { return emitAttention(op, context); })

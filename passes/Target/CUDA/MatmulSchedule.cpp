@@ -6,6 +6,10 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/MatmulSchedule.h"
 
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <numeric>
+
 using namespace mlir::moe_kernel;
 
 namespace mlir::moe::cuda {
@@ -110,6 +114,7 @@ MatmulSchedule::Operand MatmulSchedule::getLhs(const Tile &tile) {
   Operand operand;
   operand.memory = lhs;
   operand.depthIsContiguous = !lhsByDepth();
+  operand.granule = std::gcd(lhsByDepth() ? rows : depth, 8);
   operand.isInside = [this, tile](Expr row) { return isRowInside(tile, row); };
   if (lhsByDepth()) {
     operand.outerOffset = [tile](Expr row) { return tile.firstRow + row; };
@@ -133,6 +138,7 @@ MatmulSchedule::Operand MatmulSchedule::getRhs(const Tile &tile) {
   Operand operand;
   operand.memory = rhs;
   operand.depthIsContiguous = op.getTransposeRhs();
+  operand.granule = std::gcd(op.getTransposeRhs() ? depth : outputs, 8);
   auto half = [this](Expr column) { return op.getPaired() ? column / tileOutputs : b.index(0); };
   auto output = [this](Expr column) { return op.getPaired() ? column % tileOutputs : column; };
   operand.isInside = [=, this](Expr column) { return isOutputInside(tile, output(column)); };
@@ -155,7 +161,24 @@ MatmulSchedule::Operand MatmulSchedule::getRhs(const Tile &tile) {
 // Epilogue
 //===----------------------------------------------------------------------===//
 
+Expr MatmulSchedule::loadColumns(Value memory, Expr offset, int64_t width) {
+  if (width == 1)
+    return b.loadElement(memory, offset);
+  Type element = cast<MemRefType>(memory.getType()).getElementType();
+  llvm::MaybeAlign alignment(width * element.getIntOrFloatBitWidth() / 8);
+  return b.wrap(vector::LoadOp::create(b.builder, VectorType::get(width, element), memory, ValueRange{offset},
+                                       /*nontemporal=*/false, alignment));
+}
+
 void MatmulSchedule::emitEpilogue(const Tile &tile, Expr row, Expr output, ArrayRef<Expr> accumulators) {
+  auto vector = dyn_cast<VectorType>(accumulators.front().getType());
+  int64_t width = vector ? vector.getNumElements() : 1;
+  if (outputs % width != 0) {
+    for (int64_t i = 0; i < width; ++i)
+      emitEpilogue(tile, row, output + i,
+                   llvm::map_to_vector(accumulators, [&](Expr accumulator) { return accumulator.extract(i); }));
+    return;
+  }
   b.ifThen(both(isRowInside(tile, row), isOutputInside(tile, output)), [&] {
     Expr tensorRow = tile.firstRow + row, column = tile.firstOutput + output;
     Expr resultRow = isContraction() ? tile.expert * rows + tensorRow : tensorRow;
@@ -172,27 +195,36 @@ void MatmulSchedule::emitEpilogue(const Tile &tile, Expr row, Expr output, Array
         arguments.push_back(b.loadElement(extra, tensorRow));
         break;
       case TileExtent::column:
-        arguments.push_back(b.loadElement(extra, column));
+        arguments.push_back(loadColumns(extra, column, width));
         break;
       case TileExtent::full:
-        arguments.push_back(b.loadElement(extra, fullAt()));
+        arguments.push_back(loadColumns(extra, fullAt(), width));
         break;
       case TileExtent::pair:
         for (int64_t half = 0; half < 2; ++half)
-          arguments.push_back(b.loadElement(extra, pairAt(half)));
+          arguments.push_back(loadColumns(extra, pairAt(half), width));
         break;
       }
     }
 
     SmallVector<Value> yielded = cloneScalarRegion(b.builder, op.getEpilogue(), arguments);
     const Value *next = yielded.begin();
+    auto store = [&](Value result, Expr offset) {
+      Expr value = b.wrap(*next++);
+      if (width == 1)
+        return b.store(value, result, offset);
+      if (!isa<VectorType>(value.getType())) // It depends on none of the columns.
+        value = value.splat(width);
+      llvm::MaybeAlign alignment(width * getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() / 8);
+      vector::StoreOp::create(b.builder, value, result, ValueRange{offset}, /*nontemporal=*/false, alignment);
+    };
     for (auto [result, extent] : llvm::zip_equal(results, op.getResultExtents().getAsRange<TileExtentAttr>())) {
       if (extent.getValue() == TileExtent::full) {
-        b.store(b.wrap(*next++), result, fullAt());
+        store(result, fullAt());
         continue;
       }
       for (int64_t half = 0; half < 2; ++half)
-        b.store(b.wrap(*next++), result, pairAt(half));
+        store(result, pairAt(half));
     }
   });
 }

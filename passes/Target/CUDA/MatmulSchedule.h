@@ -42,6 +42,10 @@ public:
   struct Operand {
     Value memory;
     bool depthIsContiguous; ///< Else `outer` is.
+    /// The greatest common divisor of all distances between elements but those along the contiguous dimension, of what is
+    /// contiguous in one piece, and 8: as many elements from a multiple of it are aligned to their size and either all
+    /// inside or all outside.
+    int64_t granule;
     std::function<Expr(Expr outer)> outerOffset;
     std::function<Expr(Expr k)> depthOffset;
     std::function<Expr(Expr outer)> isInside; ///< Null: every `outer` of the tile exists.
@@ -52,7 +56,8 @@ public:
   Operand getLhs(const Tile &tile);
   Operand getRhs(const Tile &tile);
   /// Runs the epilogue for an element of the tile and stores what it yields: `accumulators` are the one at (row, output)
-  /// or the two of a pair. Does nothing outside of the tensor.
+  /// or the two of a pair. Vectors are those of as many neighbouring columns, the first one being a multiple of their
+  /// number. Does nothing outside of the tensor.
   void emitEpilogue(const Tile &tile, Expr row, Expr output, ArrayRef<Expr> accumulators);
 
   LaunchShape getLaunchShape() const;
@@ -68,6 +73,8 @@ private:
   bool gathersRhs() { return rowIndex && op.getGatherRhs(); }
   /// The row of the tokens' operand that row `row` of the matmul reads.
   Expr gatherRow(Expr row) { return b.load(rowIndex, row).toIndex() / op.getRowDivisor(); }
+  /// `width` consecutive elements; a scalar if it is 1.
+  Expr loadColumns(Value memory, Expr offset, int64_t width);
   Expr isRowInside(const Tile &tile, Expr row);
   Expr isOutputInside(const Tile &tile, Expr output);
 

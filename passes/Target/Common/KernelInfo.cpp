@@ -32,7 +32,7 @@ LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, b
                  failed(check(kernel.getResultTypes(), "result")));
 }
 
-LogicalResult checkStructuredOp(Operation *op, StringRef target) {
+LogicalResult checkStructuredOp(Operation *op) {
   for (auto [number, operand] : llvm::enumerate(op->getOperands()))
     if (!isa<BlockArgument>(operand))
       return op->emitError() << "operand " << number << " is not an argument of the kernel";
@@ -40,12 +40,6 @@ LogicalResult checkStructuredOp(Operation *op, StringRef target) {
     if (!result.hasOneUse() || !isa<moe_kernel::ReturnOp>(*result.user_begin()))
       return op->emitError() << "result " << number << " has " << llvm::range_size(result.getUses())
                              << " uses; the kernel has to return it once";
-  for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
-    Type element = cast<ShapedType>(type).getElementType();
-    if (!element.isF32() && !element.isBF16() && !element.isInteger(32))
-      return op->emitError() << "has a tensor of " << element << "; the " << target
-                             << " target computes with f32 and bf16 and indexes with i32";
-  }
   return success();
 }
 

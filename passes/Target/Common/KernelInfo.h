@@ -18,9 +18,9 @@ Operation *findStructuredOp(moe_kernel::KernelOp kernel);
 /// with `allowsDoubles`, i64 or f64.
 LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, bool allowsDoubles);
 
-/// What the emitters of structured ops rely on: operands are buffers of the kernel, and so are results, which they also
-/// work in; all are of f32, bf16 or i32. Fails with an error on `op` that names `target`.
-LogicalResult checkStructuredOp(Operation *op, StringRef target);
+/// What the emitters of structured ops rely on beside the ops' verifiers: operands are buffers of the kernel, and so are
+/// results, which they also work in. Fails with an error on `op`.
+LogicalResult checkStructuredOp(Operation *op);
 
 /// Bytes that a launch has to move at least: every buffer once, those computed in place twice.
 int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel);

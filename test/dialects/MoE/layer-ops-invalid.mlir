@@ -61,6 +61,12 @@ moe.model @m (vocab_size = 8, hidden_size = "four") {}
 
 // -----
 
+// expected-error @+1 {{attribute 'dtype' of moe.model takes f32 or bf16, not f16; did you mean 'bf16'?}}
+moe.model @m (vocab_size = 8, hidden_size = 4, dtype = f16) {
+}
+
+// -----
+
 moe.model @m (vocab_size = 8, hidden_size = 4) {
   moe.layers (count = 1) {
     moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 4)

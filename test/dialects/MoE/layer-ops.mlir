@@ -12,7 +12,7 @@
 // CHECK-NEXT:    }
 // CHECK-NEXT:  }
 moe.model @order (hidden_size = 128, tie_word_embeddings = false, initializer_range = 0.02, vocab_size = 256,
-                  rms_norm_eps = 1.0e-5) {
+                  dtype = f32, rms_norm_eps = 1.0e-5) {
   moe.layers (count = 1) {
     moe.self_attention (head_dim = 32, num_kv_heads = 2, rope_theta = 10000.0, num_heads = 4, qk_norm = false)
     moe.sparse_mlp (bias_update_rate = 0.02, aux_loss_alpha = 0.001, routed_scaling_factor = 2.50,
@@ -25,13 +25,13 @@ moe.model @order (hidden_size = 128, tie_word_embeddings = false, initializer_ra
 
 // What differs from its default is kept, and an integer will do for a number.
 // CHECK-LABEL: moe.model @values (vocab_size = 8, hidden_size = 4, rms_norm_eps = 1.0e-6,
-// CHECK-NEXT:                     initializer_range = 1.0, tie_word_embeddings = true) {
+// CHECK-NEXT:                     initializer_range = 1.0, tie_word_embeddings = true, dtype = bf16) {
 // CHECK-NEXT:    moe.layers (count = 2) {
 // CHECK-NEXT:      moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 4, rope_theta = 1000000.0,
 // CHECK-NEXT:                          qk_norm = true)
 // CHECK-NEXT:      moe.mlp (intermediate_size = 16)
 moe.model @values (vocab_size = 8, hidden_size = 4, rms_norm_eps = 0.000001, initializer_range = 1,
-                   tie_word_embeddings = true) {
+                   dtype = bf16, tie_word_embeddings = true) {
   moe.layers (count = 2) {
     moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 4, rope_theta = 1000000, qk_norm = true)
     moe.mlp (intermediate_size = 16)

@@ -12,6 +12,8 @@ moe.variable @weight parameter normal 0.02 : tensor<10x8xf32>
 moe.variable @weight.exp_avg optimizer zeros : tensor<10x8xf32>
 // CHECK: moe.variable @norm.weight parameter ones : tensor<8xbf16>
 moe.variable @norm.weight parameter ones : tensor<8xbf16>
+// CHECK: moe.variable @norm.weight.master_weight optimizer copy @norm.weight : tensor<8xf32>
+moe.variable @norm.weight.master_weight optimizer copy @norm.weight : tensor<8xf32>
 // CHECK: moe.variable @bias buffer zeros : tensor<5xf32>
 moe.variable @bias buffer zeros : tensor<5xf32>
 // CHECK: moe.variable @cache.layers.0.key cache zeros : tensor<2x7x4xf32>
@@ -173,6 +175,36 @@ func.func @loss_and_optimizer(%logits: tensor<6x10xf32>, %targets: tensor<2x3xi3
     {beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = 1.0}
     : (tensor<10x8xf32>, tensor<10x8xf32>, tensor<10x8xf32>, tensor<10x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
        tensor<f32>) -> (tensor<10x8xf32>, tensor<10x8xf32>, tensor<10x8xf32>)
+  return
+}
+
+// A bf16 model: products of bf16 may be float32, statistics and routing weights are.
+// CHECK-LABEL: func.func @bfloat16
+func.func @bfloat16(%x: tensor<6x8xbf16>, %w: tensor<10x8xbf16>, %stack: tensor<5x8x3xbf16>, %offsets: tensor<6xi32>,
+                    %plan: tensor<6xi32>, %inverse: tensor<6x1xi32>, %k: tensor<6x1xf32>, %s: tensor<f32>,
+                    %m: tensor<10x8xf32>) {
+  // CHECK: moe.linear %{{.*}} : (tensor<6x8xbf16>, tensor<10x8xbf16>) -> tensor<6x10xf32>
+  %0 = moe.linear %x, %w : (tensor<6x8xbf16>, tensor<10x8xbf16>) -> tensor<6x10xf32>
+  // CHECK: moe.matmul %{{.*}} {transpose_rhs} : (tensor<6x8xbf16>, tensor<10x8xbf16>) -> tensor<6x10xf32>
+  %1 = moe.matmul %x, %w {transpose_rhs} : (tensor<6x8xbf16>, tensor<10x8xbf16>) -> tensor<6x10xf32>
+  // CHECK: moe.grouped_matmul %{{.*}} -> tensor<6x3xf32>
+  %2 = moe.grouped_matmul %x, %stack, %offsets {ragged = #moe.ragged<rows>}
+    : (tensor<6x8xbf16>, tensor<5x8x3xbf16>, tensor<6xi32>) -> tensor<6x3xf32>
+  // CHECK: moe.cast %{{.*}} : (tensor<6x10xf32>) -> tensor<6x10xbf16>
+  %3 = moe.cast %0 : (tensor<6x10xf32>) -> tensor<6x10xbf16>
+  // CHECK: moe.dispatch
+  %rows = moe.dispatch %x plan(%plan, %inverse) weights(%k)
+    : (tensor<6x8xbf16>, tensor<6xi32>, tensor<6x1xi32>, tensor<6x1xf32>) -> tensor<6x8xbf16>
+  // CHECK: moe.combine
+  %5 = moe.combine %rows plan(%plan, %inverse) weights(%k)
+    : (tensor<6x8xbf16>, tensor<6xi32>, tensor<6x1xi32>, tensor<6x1xf32>) -> tensor<6x8xbf16>
+  // CHECK: moe.global_norm %{{.*}} : (tensor<10x8xbf16>, tensor<6x10xf32>) -> tensor<f32>
+  %norm = moe.global_norm %w, %0 : (tensor<10x8xbf16>, tensor<6x10xf32>) -> tensor<f32>
+  // CHECK: moe.adamw %{{.*}} -> (tensor<10x8xbf16>, tensor<10x8xf32>, tensor<10x8xf32>, tensor<10x8xf32>)
+  %6:4 = moe.adamw %w, %w, %m, %m, %norm, %s, %s, %s, %m
+    {beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = 1.0}
+    : (tensor<10x8xbf16>, tensor<10x8xbf16>, tensor<10x8xf32>, tensor<10x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+       tensor<f32>, tensor<10x8xf32>) -> (tensor<10x8xbf16>, tensor<10x8xf32>, tensor<10x8xf32>, tensor<10x8xf32>)
   return
 }
 

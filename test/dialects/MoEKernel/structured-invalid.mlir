@@ -243,3 +243,100 @@ func.func @chunks(%a: tensor<5x4xf32>) {
   %0 = moe_kernel.sum_of_squares %a {chunk = 8 : i64} : (tensor<5x4xf32>) -> tensor<2xf32>
   return
 }
+
+// -----
+
+func.func @two_types(%a: tensor<8x4xbf16>, %b: tensor<4x6xf32>) {
+  // expected-error @+1 {{rhs has element type 'f32' but lhs has 'bf16'}}
+  %0 = moe_kernel.matmul dense (%a, %b) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xbf16>, tensor<4x6xf32>) -> tensor<8x6xf32> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  return
+}
+
+// -----
+
+func.func @half(%a: tensor<8x4xf16>, %b: tensor<4x6xf16>) {
+  // expected-error @+1 {{lhs has element type 'f16' but must be f32 or bf16}}
+  %0 = moe_kernel.matmul dense (%a, %b) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf16>, tensor<4x6xf16>) -> tensor<8x6xf32> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  return
+}
+
+// -----
+
+func.func @not_rounded(%a: tensor<8x4xbf16>, %b: tensor<4x6xbf16>) {
+  // expected-error @+1 {{epilogue value 0 has type 'f32' but the result takes 'bf16'}}
+  %0 = moe_kernel.matmul dense (%a, %b) {result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xbf16>, tensor<4x6xbf16>) -> tensor<8x6xbf16> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  return
+}
+
+// -----
+
+func.func @narrow_key(%q: tensor<8x16xf32>, %k: tensor<8x16xbf16>) {
+  // expected-error @+1 {{key has element type 'bf16' but query has 'f32'}}
+  %0:2 = moe_kernel.attention %q, %k, %k {num_heads = 2 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x16xbf16>, tensor<8x16xbf16>) -> (tensor<8x16xf32>, tensor<8x2xf32>)
+  return
+}
+
+// -----
+
+func.func @narrow_statistic(%q: tensor<8x16xbf16>) {
+  // expected-error @+1 {{lse has element type 'bf16' but must be f32}}
+  %0:2 = moe_kernel.attention %q, %q, %q {num_heads = 2 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xbf16>, tensor<8x16xbf16>, tensor<8x16xbf16>) -> (tensor<8x16xbf16>, tensor<8x2xbf16>)
+  return
+}
+
+// -----
+
+func.func @wide_cache(%q: tensor<2x16xbf16>, %c: tensor<2x10x16xf32>, %p: tensor<2x1xi32>) {
+  // expected-error @+1 {{key cache has element type 'f32' but query has 'bf16'}}
+  %0 = moe_kernel.cached_attention %q, %c, %c, %p {num_heads = 2 : i64, num_kv_heads = 2 : i64}
+      : (tensor<2x16xbf16>, tensor<2x10x16xf32>, tensor<2x10x16xf32>, tensor<2x1xi32>) -> tensor<2x16xbf16>
+  return
+}
+
+// -----
+
+func.func @wide_rows(%c: tensor<2x10x16xbf16>, %x: tensor<2x16xf32>, %p: tensor<2x1xi32>) {
+  // expected-error @+1 {{rows has element type 'f32' but cache has 'bf16'}}
+  %0 = moe_kernel.cache_append %c, %x, %p
+      : (tensor<2x10x16xbf16>, tensor<2x16xf32>, tensor<2x1xi32>) -> tensor<2x10x16xbf16>
+  return
+}
+
+// -----
+
+func.func @narrow_logits(%x: tensor<8x4xbf16>) {
+  // expected-error @+1 {{logits has element type 'bf16' but must be f32}}
+  %0:3 = moe_kernel.route %x {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64}
+      : (tensor<8x4xbf16>) -> (tensor<8x4xf32>, tensor<8x2xf32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @narrow_scatter(%i: tensor<8xi32>, %r: tensor<8x16xf32>) {
+  // expected-error @+1 {{result has element type 'bf16' but rows has 'f32'}}
+  %0 = moe_kernel.scatter_add %i, %r : (tensor<8xi32>, tensor<8x16xf32>) -> tensor<32x16xbf16>
+  return
+}
+
+// -----
+
+func.func @mixed_squares(%a: tensor<4xf32>, %b: tensor<4xbf16>) {
+  // expected-error @+1 {{operand 1 has element type 'bf16' but operand 0 has 'f32'}}
+  %0 = moe_kernel.sum_of_squares %a, %b {chunk = 8 : i64} : (tensor<4xf32>, tensor<4xbf16>) -> tensor<2xf32>
+  return
+}

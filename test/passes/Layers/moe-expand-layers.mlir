@@ -258,6 +258,38 @@ moe.training (batch_size = 1, sequence_length = 1)
 
 // -----
 
+// In bf16: parameters, activations and caches. In float32: angles, the router from its logits on, losses, output logits and
+// the selection bias.
+// CHECK:       moe.variable @model.embed_tokens.weight parameter normal 2.000000e-02 : tensor<10x8xbf16>
+// CHECK:       moe.variable @model.layers.0.mlp.gate.weight {{.*}} : tensor<3x8xbf16>
+// CHECK:       moe.variable @model.layers.0.mlp.gate.e_score_correction_bias buffer zeros : tensor<3xf32>
+// CHECK:       moe.variable @model.norm.weight parameter ones : tensor<8xbf16>
+// CHECK:       moe.variable @cache.layers.0.key cache zeros : tensor<1x4x2xbf16>
+// CHECK-LABEL: func.func private @sparse_layer(
+// CHECK-SAME:    %[[X:.*]]: tensor<2x8xbf16>, %[[COS:.*]]: tensor<2x1xf32>, %[[SIN:.*]]: tensor<2x1xf32>
+// CHECK:         moe.rope %{{.*}} : (tensor<2x2xbf16>, tensor<2x1xf32>, tensor<2x1xf32>) -> tensor<2x2xbf16>
+// CHECK:         moe.attention {{.*}} -> (tensor<2x2xbf16>, tensor<2x1xf32>)
+// CHECK:         moe.linear %{{.*}}, %mlp.gate.weight : (tensor<2x8xbf16>, tensor<3x8xbf16>) -> tensor<2x3xf32>
+// CHECK:         moe.topk_gate {{.*}} -> (tensor<2x2xf32>, tensor<2x2xi32>)
+// CHECK:         moe.dispatch {{.*}} -> tensor<4x8xbf16>
+// CHECK:         moe.combine {{.*}} : (tensor<4x8xbf16>, tensor<4xi32>, tensor<2x2xi32>, tensor<2x2xf32>) -> tensor<2x8xbf16>
+// CHECK:         moe.balance_loss {{.*}} -> tensor<f32>
+// CHECK-LABEL: func.func @train_step
+// CHECK:         moe.rope_table {{.*}} -> (tensor<2x1xf32>, tensor<2x1xf32>)
+// CHECK:         moe.linear {{.*}} : (tensor<2x8xbf16>, tensor<10x8xbf16>) -> tensor<2x10xf32>
+// CHECK-LABEL: func.func @decode_step
+// CHECK-SAME:    tensor<1x10xf32> {moe.name = "logits"}
+moe.model @bfloat16 (vocab_size = 10, hidden_size = 8, dtype = bf16) {
+  moe.layers (count = 1) {
+    moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 2)
+    moe.sparse_mlp (num_experts = 3, top_k = 2, moe_intermediate_size = 4, aux_loss_alpha = 0.1, bias_update_rate = 0.1)
+  }
+}
+moe.training (batch_size = 1, sequence_length = 2)
+moe.serving (prompt_length = 2, context_length = 4)
+
+// -----
+
 // Without a moe.model there is nothing to do.
 // CHECK-LABEL: func.func @by_hand
 // CHECK:       moe.training

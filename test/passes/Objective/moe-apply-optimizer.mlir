@@ -47,6 +47,31 @@ func.func @train_step(%dg: tensor<3xf32> {moe.name = "x"})
 
 // -----
 
+// A bf16 parameter has a float32 master, which starts as its copy; moments and norm are float32 too.
+// CHECK:       moe.variable @w parameter normal 2.000000e-02 : tensor<2x3xbf16>
+// CHECK-NEXT:  moe.variable @w.exp_avg optimizer zeros : tensor<2x3xf32>
+// CHECK-NEXT:  moe.variable @w.exp_avg_sq optimizer zeros : tensor<2x3xf32>
+// CHECK-NEXT:  moe.variable @w.master_weight optimizer copy @w : tensor<2x3xf32>
+// CHECK-LABEL: func.func @train_step
+// CHECK:         %[[W:.*]] = moe.read @w :
+// CHECK:         %[[NORM:.*]] = moe.global_norm %[[W]] : (tensor<2x3xbf16>) -> tensor<f32>
+// CHECK:         %[[MASTER:.*]] = moe.read @w.master_weight : tensor<2x3xf32>
+// CHECK:         %[[NEW:.*]], %{{.*}}, %{{.*}}, %[[NEW_MASTER:.*]] = moe.adamw %[[W]], %[[W]], {{.*}}, %[[MASTER]] {
+// CHECK-SAME:      -> (tensor<2x3xbf16>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>)
+// CHECK:         moe.write %[[NEW]], @w : tensor<2x3xbf16>
+// CHECK:         moe.write %[[NEW_MASTER]], @w.master_weight : tensor<2x3xf32>
+moe.variable @w parameter normal 0.02 : tensor<2x3xbf16>
+moe.training (batch_size = 1, sequence_length = 2)
+func.func @train_step()
+    -> (tensor<f32> {moe.name = "loss"}, tensor<2x3xbf16> {moe.name = "gradient.w"})
+    attributes {moe.entry = #moe.entry<train_step>} {
+  %w = moe.read @w : tensor<2x3xbf16>
+  %loss = moe.sum %w : (tensor<2x3xbf16>) -> tensor<f32>
+  return %loss, %w : tensor<f32>, tensor<2x3xbf16>
+}
+
+// -----
+
 // A model that only serves has nothing to optimize.
 // CHECK-LABEL: func.func @decode_step
 // CHECK-SAME:    () -> (tensor<3xf32> {moe.name = "logits"})

@@ -223,3 +223,29 @@ func.func @train_step()
   %aux = arith.constant dense<0.0> : tensor<f32>
   return %loss, %aux, %load : tensor<f32>, tensor<f32>, tensor<4xi32>
 }
+
+// -----
+
+// The gradient of float32 sums of bf16 is rounded to bf16 once, before the products; every gradient has its value's type,
+// and so have sums of gradients.
+// CHECK-LABEL: func.func @train_step
+// CHECK-SAME:    tensor<4x3xbf16> {moe.name = "gradient.w"}
+// CHECK:         %[[W:.*]] = moe.read @w
+// CHECK:         %[[DY:.*]] = moe.broadcast %{{.*}} : (tensor<f32>) -> tensor<2x4xf32>
+// CHECK:         %[[NARROW:.*]] = moe.cast %[[DY]] : (tensor<2x4xf32>) -> tensor<2x4xbf16>
+// CHECK-NOT:     moe.cast
+// CHECK:         %[[DH:.*]] = moe.matmul %[[NARROW]], %[[W]] : (tensor<2x4xbf16>, tensor<4x3xbf16>) -> tensor<2x3xbf16>
+// CHECK:         %[[DW:.*]] = moe.matmul %[[NARROW]], %{{.*}} {transpose_lhs} : {{.*}} -> tensor<4x3xbf16>
+// CHECK:         return {{.*}} : tensor<f32>, tensor<f32>, tensor<4x3xbf16>, tensor<2x3xbf16>
+moe.variable @w parameter normal 0.02 : tensor<4x3xbf16>
+moe.variable @b parameter zeros : tensor<2x3xbf16>
+func.func @train_step() -> (tensor<f32> {moe.name = "loss"}, tensor<f32> {moe.name = "aux_loss"})
+    attributes {moe.entry = #moe.entry<train_step>} {
+  %w = moe.read @w : tensor<4x3xbf16>
+  %b = moe.read @b : tensor<2x3xbf16>
+  %h = moe.add %b, %b : tensor<2x3xbf16>
+  %y = moe.linear %h, %w : (tensor<2x3xbf16>, tensor<4x3xbf16>) -> tensor<2x4xf32>
+  %loss = moe.sum %y : (tensor<2x4xf32>) -> tensor<f32>
+  %aux = arith.constant dense<0.0> : tensor<f32>
+  return %loss, %aux : tensor<f32>, tensor<f32>
+}

@@ -15,12 +15,27 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <string>
 #include <vector>
 
 namespace moe::test {
 
 /// Half the distance from 1 to the next float32: the relative error of one operation.
 inline constexpr double kEpsilon = 0x1p-24;
+
+/// A kernel's text with $T, $H, ... replaced by numbers.
+inline std::string instantiate(std::string text, std::initializer_list<std::pair<char, int64_t>> sizes) {
+  for (auto [name, size] : sizes) {
+    std::string from = std::string("$") + name;
+    for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at))
+      text.replace(at, from.size(), std::to_string(size));
+  }
+  return text;
+}
+
+/// The relative error of one addition by tensor cores, which drop the bits below those of the largest term instead of
+/// rounding (Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021). Products of bf16 are exact.
+inline constexpr double kTensorCoreEpsilon = 0x1p-22;
 
 /// A number as bf16 tensors hold it: the upper half of a float32, rounded to nearest even.
 class BFloat16 {

@@ -36,7 +36,7 @@ struct MatmulCase {
 
 struct Arch {
   const char *target;
-  const char *config;
+  const char *config; ///< Empty: what the target chooses.
   bool isNarrow = false; ///< Operands, some of the extras and the first result are of bf16.
 };
 
@@ -157,14 +157,15 @@ std::string MatmulTest::source() const {
     operandTypes += (i ? ", " : "") + types[i];
   }
   bool two = c.epilogue != Epilogue::Store;
+  std::string config = *arch.config ? "attributes {config = " + std::string(arch.config) + "}" : "";
   return llvm::formatv(R"mlir(
-    moe_kernel.kernel @matmul({0}) -> ({1}) attributes {{config = {2}} {{
+    moe_kernel.kernel @matmul({0}) -> ({1}) {2} {{
       %r{3} = moe_kernel.matmul {4} {5} {{result_extents = [{6}]{7}} : ({8}) -> ({1}) {{
         {9}
       }
       moe_kernel.return {10} : {1}
     })mlir",
-                       arguments, results, arch.config, two ? ":2" : "", c.kind, operands, extents, attributes,
+                       arguments, results, config, two ? ":2" : "", c.kind, operands, extents, attributes,
                        operandTypes, region, two ? "%r#0, %r#1" : "%r");
 }
 
@@ -235,7 +236,9 @@ template <typename T> void MatmulTest::agreesWithLoops() {
   }
 
   // depth roundings in the sum; a few more in the epilogue, of values of at most magnitude + 3.
-  auto bound = [&](double magnitude) { return (c.depth * magnitude + 8 * (magnitude + 3)) * kEpsilon; };
+  bool isMma = kernel->config.find("mma>") != std::string::npos;
+  double perStep = isMma ? kTensorCoreEpsilon : kEpsilon;
+  auto bound = [&](double magnitude) { return c.depth * magnitude * perStep + 8 * (magnitude + 3) * kEpsilon; };
   std::vector<double> expected1, expected2, bound1, bound2;
   for (int64_t r = 0; r < resultRows; ++r)
     for (int64_t n = 0; n < c.outputs(); ++n) {
@@ -336,6 +339,17 @@ const MatmulCase kCases[] = {
      .rowsOfExperts = {30, 20, 0, 40}, .epilogue = Epilogue::Extras},
     {.name = "Contraction", .kind = "ragged_contraction", .rows = 33, .columns = 47, .depth = 100,
      .rowsOfExperts = {13, 0, 50, 1, 36}},
+    {.name = "GatheredAligned", .rows = 150, .columns = 136, .depth = 96, .transposeRhs = true, .gatherDivisor = 4},
+    {.name = "AlignedTN", .rows = 72, .columns = 136, .depth = 104, .transposeLhs = true},
+    {.name = "EvenTN", .rows = 70, .columns = 138, .depth = 102, .transposeLhs = true},
+    {.name = "EvenNT", .rows = 70, .columns = 138, .depth = 102, .transposeRhs = true},
+    {.name = "ByFoursNN", .rows = 68, .columns = 140, .depth = 100},
+    {.name = "RaggedRowsAligned", .kind = "ragged_rows", .rows = 300, .columns = 256, .depth = 192,
+     .rowsOfExperts = {0, 130, 0, 1, 16, 153}, .transposeRhs = true, .gatherDivisor = 2},
+    {.name = "RaggedRowsPairedAligned", .kind = "ragged_rows", .rows = 200, .columns = 384, .depth = 64,
+     .rowsOfExperts = {150, 0, 50}, .transposeRhs = true, .epilogue = Epilogue::Pairs, .gatherDivisor = 2},
+    {.name = "ContractionAligned", .kind = "ragged_contraction", .rows = 136, .columns = 72, .depth = 200,
+     .rowsOfExperts = {0, 77, 0, 122, 1, 0}, .gatherDivisor = 2, .gatherRhs = true},
     {.name = "ContractionOneExpert", .kind = "ragged_contraction", .rows = 16, .columns = 32, .depth = 700,
      .rowsOfExperts = {0, 0, 700}},
     {.name = "ContractionExtras", .kind = "ragged_contraction", .rows = 20, .columns = 35, .depth = 40,
@@ -346,6 +360,13 @@ const MatmulCase kCases[] = {
      .rowsOfExperts = {5, 35, 0}, .gatherDivisor = 4, .gatherRhs = true},
 };
 // clang-format on
+
+constexpr const char *kSmallMma =
+    "#moe_kernel.cuda_config<threads = 128, tile_m = 64, tile_n = 64, tile_k = 32, stages = 3, unit = mma>";
+constexpr const char *kLargeMma =
+    "#moe_kernel.cuda_config<threads = 256, tile_m = 128, tile_n = 128, tile_k = 64, stages = 3, unit = mma>";
+constexpr const char *kFlatMma =
+    "#moe_kernel.cuda_config<threads = 64, tile_m = 16, tile_n = 64, tile_k = 64, stages = 2, unit = mma>";
 
 const Arch kArchs[] = {
     {"cuda:sm_80", "#moe_kernel.cuda_config<threads = 256, tile_m = 64, tile_n = 64, tile_k = 16, stages = 2>"},
@@ -358,11 +379,15 @@ const Arch kArchs[] = {
     {"cpu:host", "#moe_kernel.cpu_config<vector_width = 16, tile_m = 8, tile_n = 32, block_m = 64, block_n = 64>", true},
     {"cpu:x86-64-v3", "#moe_kernel.cpu_config<vector_width = 8, tile_m = 4, tile_n = 24, block_m = 32, block_n = 48>",
      true},
+    {"cuda:sm_80", kSmallMma, true},
+    {"cuda:sm_80", kLargeMma, true},
+    {"cuda:sm_80", kFlatMma, true},
+    {"cuda:sm_80", "", true},
 };
 
 std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
   std::string config = std::get<1>(info.param).config;
-  bool isCuda = config.find("cuda") != std::string::npos;
+  bool isCuda = std::string(std::get<1>(info.param).target).starts_with("cuda");
   std::string name = std::string(std::get<0>(info.param).name) + (isCuda ? "_cuda_" : "_");
   for (char character : config)
     if (std::isdigit(character) || character == ',')

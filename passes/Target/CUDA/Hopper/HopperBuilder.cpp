@@ -115,6 +115,11 @@ void HopperBuilder::moveVectorToGlobal(Expr address, Value destination) {
   LLVM::StoreOp::create(builder, words, destination, kBytes);
 }
 
+SmallVector<Expr> HopperBuilder::loadWords(Expr address, int64_t count, Type type) {
+  Expr vector = wrap(LLVM::LoadOp::create(builder, VectorType::get(count, type), pointer(address), 4 * count));
+  return llvm::map_to_vector(llvm::seq<int64_t>(count), [&](int64_t i) { return vector.extract(i); });
+}
+
 //===----------------------------------------------------------------------===//
 // Barriers
 //===----------------------------------------------------------------------===//
@@ -285,8 +290,9 @@ static SmallVector<Value> tieToAsm(HopperBuilder &b, const Twine &text, ArrayRef
   return tied;
 }
 
-Value HopperBuilder::fenceMatmuls(Value accumulators) {
-  return tieToAsm(*this, "wgmma.fence.sync.aligned;", accumulators).front();
+Value HopperBuilder::fenceMatmuls(Value accumulators) { return fenceMatmuls(ArrayRef<Value>(accumulators)).front(); }
+SmallVector<Value> HopperBuilder::fenceMatmuls(ArrayRef<Value> accumulators) {
+  return tieToAsm(*this, "wgmma.fence.sync.aligned;", accumulators);
 }
 
 SmallVector<Value> HopperBuilder::waitForMatmuls(int64_t pending, ArrayRef<Value> accumulators) {
@@ -328,15 +334,20 @@ Value HopperBuilder::matmul(Value accumulators, ArrayRef<Expr> lhs, Expr rhs, Ma
                       ", ") +
            "}";
   };
-  std::string text = "wgmma.mma_async.sync.aligned.m64n" + std::to_string(2 * count) + "k16.f32.bf16.bf16 " +
-                     list(0, count) + ", " + list(2 * count, 4) + ", $" + std::to_string(2 * count + 4) +
-                     ", 1, 1, 1, " + (rhsMajor == Major::outer ? "1" : "0") + ";";
+  std::string text = "{ .reg .pred p; setp.ne.b32 p, 1, 0; wgmma.mma_async.sync.aligned.m64n" +
+                     std::to_string(2 * count) + "k16.f32.bf16.bf16 " + list(0, count) + ", " + list(2 * count, 4) +
+                     ", $" + std::to_string(2 * count + 4) + ", p, 1, 1, " + (rhsMajor == Major::outer ? "1" : "0") +
+                     "; }";
   return inlineAsm(builder, accumulators.getType(), operands, text, constraints, true);
 }
 
 //===----------------------------------------------------------------------===//
 // Elements
 //===----------------------------------------------------------------------===//
+
+Expr HopperBuilder::exclusiveOr(Expr lhs, Expr rhs) {
+  return wrap(arith::XOrIOp::create(builder, Value(lhs), Value(rhs)));
+}
 
 Expr HopperBuilder::packHalves(Expr low, Expr high) {
   auto floats = VectorType::get(2, builder.getF32Type()), halves = VectorType::get(2, builder.getBF16Type());

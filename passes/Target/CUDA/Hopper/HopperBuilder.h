@@ -75,6 +75,8 @@ public:
   Expr loadInteger(Expr address);
   /// 16 bytes from shared memory to `destination`, a pointer in address space 1.
   void moveVectorToGlobal(Expr address, Value destination);
+  /// `count` (a power of two up to 4) consecutive words of `type`; `address` is a multiple of their size.
+  SmallVector<Expr> loadWords(Expr address, int64_t count, Type type);
 
   //===--- Barriers -------------------------------------------------------===//
   /// Transaction barriers, 8 bytes each: barrier i is at the address + 8·i.
@@ -132,6 +134,7 @@ public:
   /// Before the first matmul of a sequence, and after registers that it uses were written by other instructions.
   void fenceMatmuls();
   Value fenceMatmuls(Value accumulators);
+  SmallVector<Value> fenceMatmuls(ArrayRef<Value> accumulators);
   /// accumulators + A·B, 16 deep, of bf16; without `accumulate`, A·B alone.
   Value matmul(Value accumulators, Expr lhs, Major lhsMajor, Expr rhs, Major rhsMajor, bool accumulate = true);
   /// The same with A in registers: four words of two bf16 each per thread, laid out like 16 columns of accumulators.
@@ -142,6 +145,7 @@ public:
   SmallVector<Value> waitForMatmuls(int64_t pending, ArrayRef<Value> accumulators);
 
   //===--- Elements -------------------------------------------------------===//
+  Expr exclusiveOr(Expr lhs, Expr rhs);
   /// Two floats rounded to bf16 in a word, `low` in its low half.
   Expr packHalves(Expr low, Expr high);
   /// Stores four 8 × 8 matrices of bf16 whose rows start at the addresses of lanes 0–7, 8–15, 16–23, 24–31.

@@ -60,3 +60,20 @@ func.func @broadcast(%a: tensor<f64>) -> tensor<2x3xf64> {
   %y = moe.broadcast %a : (tensor<f64>) -> tensor<2x3xf64>
   return %y : tensor<2x3xf64>
 }
+
+// The interpreter does not round float32, so that casts are exact and differences stay smooth.
+func.func @cast.wider(%a: tensor<2x3xf32>) -> tensor<2x3xf64> {
+  %y = moe.cast %a : (tensor<2x3xf32>) -> tensor<2x3xf64>
+  return %y : tensor<2x3xf64>
+}
+
+func.func @cast.narrower(%a: tensor<2x3xf64>) -> tensor<2x3xf32> {
+  %y = moe.cast %a : (tensor<2x3xf64>) -> tensor<2x3xf32>
+  return %y : tensor<2x3xf32>
+}
+
+func.func @cast.there_and_back(%a: tensor<f64>) -> tensor<f64> {
+  %b = moe.cast %a : (tensor<f64>) -> tensor<f32>
+  %y = moe.cast %b : (tensor<f32>) -> tensor<f64>
+  return %y : tensor<f64>
+}

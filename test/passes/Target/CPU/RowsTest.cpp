@@ -14,16 +14,6 @@ using namespace moe::test;
 
 namespace {
 
-/// A kernel's text with $T, $H, ... replaced by numbers.
-std::string instantiate(std::string text, std::initializer_list<std::pair<char, int64_t>> sizes) {
-  for (auto [name, size] : sizes) {
-    std::string from = std::string("$") + name;
-    for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at))
-      text.replace(at, from.size(), std::to_string(size));
-  }
-  return text;
-}
-
 /// Names and maps that the kernels below share.
 const std::string kMaps = R"mlir(
   #i = affine_map<(i) -> (i)>

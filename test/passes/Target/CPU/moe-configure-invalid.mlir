@@ -3,7 +3,7 @@
 #i = affine_map<(i) -> (i)>
 
 module attributes {moe.target = "cpu:x86-64-v3"} {
-// expected-error @below {{argument 0 has elements of type 'f16', but the CPU target has kernels of this kind for f32 and i32, f64 and i64 only}}
+// expected-error @below {{argument 0 has elements of type 'f16', but the CPU target has kernels of this kind for f32, bf16 and i32, f64 and i64 only}}
 moe_kernel.kernel @half(%x: tensor<8xf16>) -> tensor<8xf32> {
   %e = tensor.empty() : tensor<8xf32>
   %y = linalg.generic {indexing_maps = [#i, #i], iterator_types = ["parallel"]}

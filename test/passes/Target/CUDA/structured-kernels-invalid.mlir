@@ -8,14 +8,3 @@ moe_kernel.kernel @threads(%x: tensor<64xf32>) -> tensor<1xf32>
   moe_kernel.return %r : tensor<1xf32>
 }
 }
-
-// -----
-
-module attributes {moe.target = "cuda:sm_80"} {
-moe_kernel.kernel @doubles(%x: tensor<64xf64>) -> tensor<1xf32>
-    attributes {config = #moe_kernel.cuda_config<threads = 64, tile_m = 1, tile_n = 1, tile_k = 1, stages = 1>} {
-  // expected-error @below {{has a tensor of 'f64'; the CUDA target computes in f32 and indexes with i32}}
-  %r = moe_kernel.sum_of_squares %x {chunk = 64 : i64} : (tensor<64xf64>) -> tensor<1xf32>
-  moe_kernel.return %r : tensor<1xf32>
-}
-}

@@ -1,0 +1,35 @@
+//===- EmitAmpere.h - The emitters of unit = mma ----------------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// bf16 on the tensor cores of every GPU since sm_80, with nothing newer: cp.async, ldmatrix, mma.sync.
+///
+/// | op | block |
+/// |---|---|
+/// | matmul | a tile of tile_m × tile_n accumulators, tile_k steps of the contraction at a time, `stages` in flight |
+/// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
+/// | attention_backward | the gradients of tile_m keys of a key head or of tile_m queries of a head, tile_n of the others at a time |
+///
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_AMPERE_EMITAMPERE_H
+#define PASSES_TARGET_CUDA_AMPERE_EMITAMPERE_H
+
+#include "passes/Target/CUDA/Emitter.h"
+
+namespace mlir::moe::cuda::ampere {
+
+LaunchShape emitMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
+LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);
+LaunchShape emitAttentionBackward(moe_kernel::AttentionBackwardOp op, EmitterContext &context);
+
+/// Whether the warps of `config` can share its tile.
+bool canEmitMatmul(moe_kernel::CUDAConfigAttr config, bool paired);
+bool canEmitAttention(moe_kernel::CUDAConfigAttr config, int64_t headDim);
+
+} // namespace mlir::moe::cuda::ampere
+
+#endif // PASSES_TARGET_CUDA_AMPERE_EMITAMPERE_H

@@ -1,0 +1,97 @@
+//===- ConfigureAttention.cpp - The configuration of attention --*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Configure.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir::moe_kernel;
+
+namespace mlir::moe::cuda {
+namespace {
+
+struct Attention {
+  int64_t headDim, heads, sequences;
+  int64_t queries, keys; ///< Of a sequence.
+  bool isBFloat16, isBackward, isCached;
+};
+
+Attention describe(Operation *op) {
+  auto shapeOf = [](Value tensor) { return cast<ShapedType>(tensor.getType()).getShape(); };
+  auto describe = [&](auto op, int64_t queries, int64_t keys) {
+    int64_t heads = op.getNumHeads(), tokens = shapeOf(op.getQuery())[0];
+    return Attention{shapeOf(op.getQuery())[1] / heads,
+                     heads,
+                     tokens / queries,
+                     queries,
+                     keys,
+                     op.getQuery().getType().getElementType().isBF16(),
+                     isa<AttentionBackwardOp>(op),
+                     isa<CachedAttentionOp>(op)};
+  };
+  return TypeSwitch<Operation *, Attention>(op)
+      .Case<AttentionOp, AttentionBackwardOp>([&](auto op) {
+        int64_t length = op.getSequenceLength();
+        return describe(op, length, length);
+      })
+      .Case([&](CachedAttentionOp op) {
+        auto cache = shapeOf(op.getKeyCache());
+        return describe(op, shapeOf(op.getQuery())[0] / cache[0], cache[1]);
+      });
+}
+
+/// Queries × keys of a block. In shared memory lie two vectors of a head for each, and two tiles of scores (the
+/// backward pass has most).
+FailureOr<CUDAConfigAttr> configureFma(Operation *op, const Attention &attention, const Capabilities &capabilities) {
+  int64_t tileM = 64, tileN = 64;
+  auto getBytes = [&] {
+    return int64_t(sizeof(float)) * (2 * (tileM + tileN) * (attention.headDim + 1) + 2 * tileM * (tileN + 4));
+  };
+  while (getBytes() > capabilities.sharedBytes && tileN > 16)
+    (tileN >= tileM ? tileN : tileM) /= 2;
+  if (getBytes() > capabilities.sharedBytes)
+    return op->getParentOp()->emitOpError()
+           << "has heads of " << attention.headDim << " elements: tiles of " << tileM << " queries and " << tileN
+           << " keys need " << getBytes() << " bytes of shared memory, but a block of " << capabilities.arch << " has "
+           << capabilities.sharedBytes;
+  return CUDAConfigAttr::get(op->getContext(), /*threads=*/256, std::min(tileM, attention.queries),
+                             std::min(tileN, attention.keys), /*tileK=*/1, /*stages=*/1, CUDAUnit::fma);
+}
+
+/// What a block owns and streams on tensor cores: a warp for 16 owned rows. Its sums, and its scores with a tile, must fit
+/// into its registers (the backward pass has two of each), and with two buffers of each streamed tile the block into
+/// 99 KB of shared memory.
+CUDAConfigAttr configureMma(Operation *op, const Attention &attention, const Capabilities &capabilities) {
+  bool isWide = attention.headDim > (attention.isBackward ? 64 : 128);
+  int64_t owned = isWide ? 64 : 128, streamed = isWide ? 32 : 64;
+  auto blocks = [&] {
+    return attention.sequences * attention.heads * llvm::divideCeilSigned(attention.queries, owned);
+  };
+  while (owned > 16 && (blocks() < capabilities.kEnoughBlocks / 2 || owned / 2 >= attention.queries))
+    owned /= 2;
+  int64_t threads = owned / 16 * capabilities.kWarpSize;
+  return CUDAConfigAttr::get(op->getContext(), threads, owned, std::min(streamed, threads), /*tileK=*/16, /*stages=*/2,
+                             CUDAUnit::mma);
+}
+
+/// Tensor cores for bf16 whose heads are made of fragments and fit into registers. A cache is read by one query at a
+/// time: no products of matrices.
+CUDAUnit chooseUnit(const Attention &attention, const Capabilities &) {
+  bool fits = attention.headDim % 16 == 0 && attention.headDim <= (attention.isBackward ? 128 : 256);
+  return attention.isBFloat16 && !attention.isCached && fits ? CUDAUnit::mma : CUDAUnit::fma;
+}
+
+} // namespace
+
+FailureOr<CUDAConfigAttr> configureAttention(Operation *op, const Capabilities &capabilities) {
+  Attention attention = describe(op);
+  if (chooseUnit(attention, capabilities) == CUDAUnit::mma)
+    return configureMma(op, attention, capabilities);
+  return configureFma(op, attention, capabilities);
+}
+
+} // namespace mlir::moe::cuda

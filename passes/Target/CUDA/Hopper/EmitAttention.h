@@ -1,0 +1,23 @@
+//===- EmitAttention.h - Attention of bf16 for sm_90a -----------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_HOPPER_EMITATTENTION_H
+#define PASSES_TARGET_CUDA_HOPPER_EMITATTENTION_H
+
+#include "passes/Target/CUDA/Emitter.h"
+
+namespace mlir::moe::cuda {
+
+/// A block has 128 queries of a head; it takes 128 keys at a time.
+LaunchShape emitWarpgroupAttention(moe_kernel::AttentionOp op, EmitterContext &context);
+
+/// A block has 128 keys of a key head, and takes 64 queries at a time, or 128 queries of a head, and takes 128 keys at a
+/// time.
+LaunchShape emitWarpgroupAttentionGradients(moe_kernel::AttentionGradientsOp op, EmitterContext &context);
+
+} // namespace mlir::moe::cuda
+
+#endif // PASSES_TARGET_CUDA_HOPPER_EMITATTENTION_H
