@@ -245,9 +245,7 @@ template <typename OpT> static LogicalResult verifySequences(OpT op) {
   FailureOr<int64_t> headSize = verifyHeads(op, op.getQuery(), op.getNumHeads(), op.getNumKvHeads());
   if (failed(headSize))
     return failure();
-  for (auto [name, value] : {std::pair<StringRef, Value>("key", op.getKey()),
-                             {"value", op.getValue()},
-                             {"result", op.getResult()}})
+  for (auto [name, value] : {std::pair<StringRef, Value>("key", op.getKey()), {"value", op.getValue()}})
     if (failed(verifySameElement(op, name, value, "query", op.getQuery())))
       return failure();
   if (failed(verifyFloat32(op, "lse", op.getLse())))
@@ -265,7 +263,8 @@ template <typename OpT> static LogicalResult verifySequences(OpT op) {
       failed(verifyShape(op, "value", op.getValue(), keyShape, who)))
     return failure();
   if constexpr (requires { op.getResult(); })
-    if (failed(verifyShape(op, "result", op.getResult(), shapeOf(op.getQuery()), "queries of that shape")))
+    if (failed(verifyShape(op, "result", op.getResult(), shapeOf(op.getQuery()), "queries of that shape")) ||
+        failed(verifySameElement(op, "result", op.getResult(), "query", op.getQuery())))
       return failure();
   return verifyShape(op, "lse", op.getLse(), {tokens, static_cast<int64_t>(op.getNumHeads())},
                      Twine(tokens) + " tokens of " + Twine(op.getNumHeads()) + " heads");
@@ -289,7 +288,8 @@ template <typename OpT> static LogicalResult verifyGradients(OpT op) {
 LogicalResult AttentionBackwardOp::verify() { return verifyGradients(*this); }
 
 LogicalResult AttentionGradientsOp::verify() {
-  if (failed(verifyShape(*this, "delta", getDelta(), shapeOf(getLse()), "a log-sum-exp of that shape")))
+  if (failed(verifyFloat32(*this, "delta", getDelta())) ||
+      failed(verifyShape(*this, "delta", getDelta(), shapeOf(getLse()), "a log-sum-exp of that shape")))
     return failure();
   return verifyGradients(*this);
 }

@@ -52,8 +52,15 @@ CUDAConfigAttr configureWarpgroupMatmul(MatmulOp op, const Capabilities &capabil
     reason = "its tiles of 128 rows would have " + std::to_string(rows);
     return {};
   }
+  constexpr int64_t kFewestStages = 2, kMostStages = 4;
   int64_t columns = chooseTileColumns(shape);
-  int64_t stages = std::min<int64_t>(4, chooseStages(shape, columns, capabilities.sharedBytes));
+  if (chooseStages(op, columns, capabilities.sharedBytes) < kFewestStages)
+    columns = 128;
+  int64_t stages = std::min(kMostStages, chooseStages(op, columns, capabilities.sharedBytes));
+  if (stages < kFewestStages) {
+    reason = "what its epilogue reads leaves too little shared memory";
+    return {};
+  }
   return CUDAConfigAttr::get(op.getContext(), kMatmulThreads, kTileRows, columns, kStageDepth, stages, CUDAUnit::wgmma);
 }
 

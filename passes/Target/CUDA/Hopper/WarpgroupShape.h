@@ -49,8 +49,8 @@ struct WarpgroupShape {
   int64_t getMostRowTiles() const;
 };
 
-/// Stages of the pipeline that fit beside the rest, and the shared memory that they need; at most 8.
-int64_t chooseStages(const WarpgroupShape &shape, int64_t tileColumns, int64_t availableBytes);
+/// Stages of the pipeline that fit into shared memory beside the rest; at most 8.
+int64_t chooseStages(moe_kernel::MatmulOp op, int64_t tileColumns, int64_t availableBytes);
 
 /// Why `op` cannot be formed by wgmma, as the end of a sentence; empty if it can.
 std::string findWarpgroupObstacle(moe_kernel::MatmulOp op, const Capabilities &capabilities);
