@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A block of three warpgroups with a ring of stages in shared memory, each of 64 contraction elements of both operands:
+/// A block of three warpgroups with a ring of stages in shared memory, each of 64 contraction elements of both
+/// operands:
 ///
 /// ```
 /// producer, for every tile of the block and stage of it:
@@ -294,7 +295,8 @@ LaunchShape MatmulEmitter::emit() {
     epilogue.initBarriers();
   });
   b.publishBarriers();
-  b.ifThenElse(b.warpgroup == 0, [&] { produce(); }, [&] { consume(); });
+  b.ifThenElse(
+      b.warpgroup == 0, [&] { produce(); }, [&] { consume(); });
   return {{tiles.getGrid(), 1, 1}, {kMatmulThreads, 1, 1}, 2 * shape.rows * shape.columns * shape.depth};
 }
 

@@ -6,9 +6,10 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Extras of bf16 as large as the result (`full` and `pair`) on their way to the epilogue: TMA brings 64 rows × 64 columns
-/// to shared memory, ahead of their use, and `ldmatrix` gives each thread the elements that belong to its accumulators.
-/// Loads from global memory by those threads would use half of each 32 bytes that they fetch, and wait for them.
+/// Extras of bf16 as large as the result (`full` and `pair`) on their way to the epilogue: TMA brings 64 rows × 64
+/// columns to shared memory, ahead of their use, and `ldmatrix` gives each thread the elements that belong to its
+/// accumulators. Loads from global memory by those threads would use half of each 32 bytes that they fetch, and wait
+/// for them.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_HOPPER_EXTRATILES_H
@@ -24,7 +25,8 @@ bool isExtraTile(Value extra, moe_kernel::TileExtent extent);
 /// Of shared memory, for each of them in each consumer.
 inline constexpr int64_t kExtraTileBytes = kWarpgroupRows * kSwizzleBytes;
 
-/// The tensor map of 64 rows × `columns` of an operand or result of the epilogue, of which each row has `halves` halves.
+/// The tensor map of 64 rows × `columns` of an operand or result of the epilogue, of which each row has `halves`
+/// halves.
 Value mapResult(EmitterContext &context, const WarpgroupShape &shape, Value memory, int64_t halves, int64_t columns);
 /// The coordinates of such a box. All i32.
 SmallVector<Expr> locateResult(HopperBuilder &b, const WarpgroupShape &shape, int64_t halves, Expr expert, Expr row,

@@ -23,9 +23,10 @@ static constexpr int64_t kBuffers = 2;
 static constexpr int64_t kGroupColumns = 8; // Of a group of accumulators.
 static constexpr int64_t kStepColumns = 64; // That are evaluated at once.
 
-WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, MatmulOp op, const WarpgroupShape &shape)
-    : b(b), op(op), shape(shape), tiles(b, context, op, shape), isFast(true), group(b.warpgroup - 1), warp(b.threadInGroup / kWarpSize),
-      lane(b.threadInGroup % kWarpSize), isFirst(b.threadInGroup == 0) {
+WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, MatmulOp op,
+                                     const WarpgroupShape &shape)
+    : b(b), op(op), shape(shape), tiles(b, context, op, shape), isFast(true), group(b.warpgroup - 1),
+      warp(b.threadInGroup / kWarpSize), lane(b.threadInGroup % kWarpSize), isFirst(b.threadInGroup == 0) {
   staging = b.allocateBytes(kConsumerGroups * kBuffers * kBufferBytes) + group * (kBuffers * kBufferBytes);
   for (Value extra : op.getExtras())
     extras.push_back(b.operand(extra));
@@ -93,8 +94,8 @@ Value WarpgroupEpilogue::loadPair(Value memory, Expr offset) {
   return LLVM::LoadOp::create(b.builder, VectorType::get(2, element), b.globalPointer(memory, offset), bytes);
 }
 
-/// What the region sees of the extras at (row, column) and (row, column + 1), which exist; `ofTiles` are those that come
-/// in tiles.
+/// What the region sees of the extras at (row, column) and (row, column + 1), which exist; `ofTiles` are those that
+/// come in tiles.
 SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, Expr column, ArrayRef<Value> ofTiles) {
   Expr resultRow = (shape.isContraction() ? place.expert * shape.rows + row : row).toIndex();
   SmallVector<Value> values;
@@ -121,8 +122,7 @@ SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, E
       break;
     case TileExtent::pair:
       for (int64_t half = 0; half < 2; ++half)
-        values.push_back(
-            loadPair(extra, resultRow * (2 * shape.outputs) + half * shape.outputs + column.toIndex()));
+        values.push_back(loadPair(extra, resultRow * (2 * shape.outputs) + half * shape.outputs + column.toIndex()));
       break;
     }
   }
@@ -149,8 +149,8 @@ SmallVector<WarpgroupEpilogue::Chunk> WarpgroupEpilogue::evaluate(const Place &p
       SmallVector<Value> arguments;
       for (int64_t half = 0; half < shape.halves(); ++half) {
         int64_t at = half * accumulators.size() / 2 + firstColumn / 2 + 4 * j + 2 * second;
-        arguments.push_back(vector::FromElementsOp::create(b.builder, pairType,
-                                                           ValueRange{accumulators[at], accumulators[at + 1]}));
+        arguments.push_back(
+            vector::FromElementsOp::create(b.builder, pairType, ValueRange{accumulators[at], accumulators[at + 1]}));
       }
       SmallVector<Value> ofTiles;
       for (const auto &elements : tileElements)
@@ -212,8 +212,8 @@ void WarpgroupEpilogue::storeRows(const Result &result, const Place &place, int6
   for (int64_t below = 0; below < kWarpgroupRows; below += kRowsAtOnce) {
     Expr row = first + below;
     b.ifThen(both(row < place.rowsLeft, at < shape.outputs), [&] {
-      Expr offset = (place.firstRow + row).toIndex() * (result.halves * shape.outputs) + half * shape.outputs +
-                    at.toIndex();
+      Expr offset =
+          (place.firstRow + row).toIndex() * (result.halves * shape.outputs) + half * shape.outputs + at.toIndex();
       b.moveVectorToGlobal(buffer + row * kSwizzleBytes + (piece ^ (row % 8)) * kPieceBytes,
                            b.globalPointer(result.memory, offset));
     });
@@ -224,8 +224,8 @@ void WarpgroupEpilogue::storeRows(const Result &result, const Place &place, int6
 void WarpgroupEpilogue::store(const Result &result, const Place &place, int64_t half, Expr column) {
   auto copy = [&] {
     b.ifThen(isFirst, [&] {
-      b.copyBoxToGlobal(result.map,
-                        locateResult(b, shape, result.halves, place.expert, place.firstRow, half, column), buffer);
+      b.copyBoxToGlobal(result.map, locateResult(b, shape, result.halves, place.expert, place.firstRow, half, column),
+                        buffer);
       b.commitCopies();
     });
   };
@@ -263,9 +263,8 @@ Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity
           b.ifThen(isFirst, [&] { b.waitForCopiesToRead(kBuffers - 1); });
           sync();
           if (!std::exchange(areTilesRead, true)) // All threads have read them; the next ones.
-            b.ifThen(isFirst, [&] {
-              tiles.request(place.expert, place.firstRow, place.output + (firstColumn + kStepColumns));
-            });
+            b.ifThen(isFirst,
+                     [&] { tiles.request(place.expert, place.firstRow, place.output + (firstColumn + kStepColumns)); });
           stage(result, *chunk, part / kGroupColumns);
           b.fenceAsyncProxy();
           sync();

@@ -7,8 +7,8 @@
 ///
 /// \file
 /// The epilogue of a matmul by wgmma: its region runs on two neighbouring columns at a time, and results leave in
-/// chunks of 64 rows of 128 bytes, staged in shared memory and stored by TMA, which does not write outside of the tensor.
-/// Where other experts' rows follow, threads store the rows that exist in pieces of 16 bytes instead.
+/// chunks of 64 rows of 128 bytes, staged in shared memory and stored by TMA, which does not write outside of the
+/// tensor. Where other experts' rows follow, threads store the rows that exist in pieces of 16 bytes instead.
 ///
 /// Results of bf16 need no more than their precision: exp and divisions are those of the special function unit.
 ///
@@ -44,7 +44,7 @@ private:
   struct Result {
     Value map, memory;
     Type element;
-    int64_t halves; ///< Two for a pair.
+    int64_t halves;                                                                           ///< Two for a pair.
     int64_t columns() const { return kSwizzleBytes / (element.getIntOrFloatBitWidth() / 8); } ///< Of a chunk.
   };
   /// Two neighbouring columns in each of 8 groups of 8, in the first and the second row of the thread.

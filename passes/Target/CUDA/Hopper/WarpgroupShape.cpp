@@ -78,8 +78,6 @@ std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities)
       return "a result is neither of bf16 nor of f32";
   if (op.getResults().empty())
     return "it has no result";
-  if (shape.kind != MatmulKind::dense && shape.experts > kMatmulThreads)
-    return "it has more than " + std::to_string(kMatmulThreads) + " experts";
   return "";
 }
 
