@@ -1,6 +1,6 @@
 # Tests are .mlir and .test files with RUN lines. Substitutions and features:
 #
-#   %moe-opt  %moe-run      the tools of this build
+#   %moe-opt  %moe-run  %moe-conformance      the tools of this build
 #   %kjv-text               writes the King James text: %kjv-text DIRECTORY [FIRST LAST]
 #   %models                 docs/models, the descriptions that users see
 #   %source  %build         the top of the source and of the build tree
@@ -25,7 +25,7 @@ import lit.formats
 config.name = "moe"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs"]
+config.excludes = ["Inputs", "cases"]
 config.recursiveExpansionLimit = 4  # of DEFINE: lines that use one another
 config.test_source_root = os.path.join(config.moe_source, "test")
 config.test_exec_root = os.path.join(config.moe_build, "test")
@@ -34,6 +34,7 @@ tools = os.path.join(config.moe_build, "bin")
 config.environment["PATH"] = os.pathsep.join([tools, "/usr/lib/llvm-22/bin", config.environment.get("PATH", "")])
 
 config.substitutions += [
+    ("%moe-conformance", os.path.join(tools, "moe-conformance")),
     ("%moe-opt", os.path.join(tools, "moe-opt")),
     ("%moe-run", os.path.join(tools, "moe-run")),
     ("%kjv-text", os.path.join(config.moe_source, "tools", "kjv-text")),

@@ -18,6 +18,7 @@ struct ConfigurePass : impl::ConfigurePassBase<ConfigurePass> {
     std::unique_ptr<Target> target = getTarget(getOperation());
     if (!target)
       return signalPassFailure();
+    target->splitKernels(getOperation());
     bool succeededForAll = true;
     for (auto kernel : getOperation().getOps<moe_kernel::KernelOp>())
       succeededForAll &= succeeded(target->configure(kernel));

@@ -12,9 +12,11 @@ include "mlir/Pass/PassBase.td"
 def ConfigurePass : Pass<"moe-configure", "::mlir::ModuleOp"> {
   let summary = "Ask the target for the configuration of every kernel";
   let description = [{
-    The target is the module's (`moe.target = "cpu"`). It sets `config` on every kernel, or says why a kernel cannot run
+    The target is the module's (`moe.target = "cpu"`). It may replace kernels by several that it runs faster. Then it sets `config` on every kernel, or says why a kernel cannot run
     on it; all kernels are asked before the pass fails.
   }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"]; // Of the kernels of rows that replace others.
 }
 
 #endif // PASSES_CONFIGURE_PASSES_TD

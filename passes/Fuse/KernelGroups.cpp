@@ -7,6 +7,7 @@
 #include "passes/Fuse/KernelGroups.h"
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "passes/Fuse/RowsBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -86,6 +87,13 @@ static bool isRowLocal(ArrayRef<Operation *> group) {
 // Grouping
 //===----------------------------------------------------------------------===//
 
+/// Whether the results of `op`, reshaped or not, are only written to variables or returned.
+[[maybe_unused]] static bool readByWritesOnly(Operation *op) {
+  return llvm::all_of(op->getUsers(), [](Operation *user) {
+    return isReshape(user) ? readByWritesOnly(user) : user->getNumResults() == 0;
+  });
+}
+
 namespace {
 class Grouping {
 public:
@@ -93,6 +101,7 @@ public:
 
   void addStructured(Operation *op) { startGroup(op); }
   void addGeneric(linalg::GenericOp op);
+  void addToBatch(linalg::GenericOp op, int64_t size);
   /// The groups in the order of their last ops.
   SmallVector<KernelGroup> take();
 
@@ -109,6 +118,7 @@ private:
   Block &block;
   SmallVector<KernelGroup> groups; ///< Merged ones stay as empty groups.
   DenseMap<Operation *, unsigned> groupOf;
+  DenseMap<Attribute, unsigned> batches; ///< The group that the next op on operands of these types joins.
 };
 } // namespace
 
@@ -125,6 +135,22 @@ void Grouping::addGeneric(linalg::GenericOp op) {
   for (unsigned candidate : candidates)
     if (canMerge(candidate, group))
       merge(candidate, group);
+}
+
+void Grouping::addToBatch(linalg::GenericOp op, int64_t size) {
+  assert(readByWritesOnly(op) && "only an op that no other kernel needs can wait for others of its kind");
+  // The types that the kernel's arguments will have.
+  auto types = llvm::map_to_vector(op->getOperands(), [](Value operand) {
+    Operation *producer = operand.getDefiningOp();
+    return isReshape(producer) ? producer->getOperand(0).getType() : operand.getType();
+  });
+  auto [batch, isNew] = batches.try_emplace(OpBuilder(op.getContext()).getTypeArrayAttr(types), 0);
+  if (!isNew && groups[batch->second].size() < static_cast<size_t>(size)) {
+    groupOf[op] = batch->second;
+    groups[batch->second].push_back(op);
+    return;
+  }
+  batch->second = startGroup(op);
 }
 
 bool Grouping::canMerge(unsigned a, unsigned b) const {
@@ -188,7 +214,11 @@ SmallVector<KernelGroup> Grouping::take() {
 SmallVector<KernelGroup> groupKernels(Block &block) {
   Grouping grouping(block);
   for (Operation &op : block) {
-    if (auto generic = dyn_cast<linalg::GenericOp>(op))
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    auto batch = op.getAttrOfType<IntegerAttr>(kBatchAttrName);
+    if (generic && batch)
+      grouping.addToBatch(generic, batch.getInt());
+    else if (generic)
       grouping.addGeneric(generic);
     else if (op.hasTrait<moe_kernel::StructuredKernelOp>())
       grouping.addStructured(&op);

@@ -106,6 +106,8 @@ static std::string nameRows(const KernelGroup &group, TypeRange results) {
   std::string name;
   for (StringAttr label : labels)
     name += label.str() + "_";
+  if (group.front()->hasAttr(kBatchAttrName) && group.size() > 1)
+    name += "of" + std::to_string(group.size()) + "_";
   return name + toString(result.empty() ? ArrayRef<int64_t>(shape) : result);
 }
 

@@ -195,6 +195,7 @@ void Outliner::cloneMembers() {
     Operation *clone = body.clone(*op, mapping);
     clone->removeDiscardableAttr(kLabelsAttrName);
     clone->removeDiscardableAttr(kInPlaceAttrName);
+    clone->removeDiscardableAttr(kBatchAttrName);
   }
 }
 

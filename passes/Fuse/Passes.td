@@ -76,7 +76,27 @@ def MoEToLinalgPass : Pass<"moe-to-linalg", "::mlir::func::FuncOp"> {
   let description = [{
     In the form that `passes/Fuse/RowsBuilder.h` describes. An op that needs several kernels (a sum over tokens after a
     computation per token) becomes several ops; which of them share a kernel is decided by `moe-outline-kernels`.
+
+    `linear_cross_entropy` and its gradient are computed for one chunk of tokens after the other, with `slice` and `concat`
+    of `moe_kernel` around them, so that the logits of all tokens never exist at once:
+    ```mlir
+    %loss, %dh, %dw = moe.linear_cross_entropy_backward %hidden, %weight, %targets, %weights, %g : ...
+    ```
+    becomes for each chunk c (`%dw` in place, in float32)
+    ```mlir
+    %hidden_c = moe_kernel.slice %hidden[...] : tensor<4096x128xf32> -> tensor<1024x128xf32>
+    %logits_c = moe_kernel.matmul dense(%hidden_c, %weight) {transpose_rhs, ...} : ... -> tensor<1024x50000xf32>
+    %losses_c, %gradient_c = linalg.generic ...   // log-sum-exp, losses, gradient in the memory of the logits
+    %dh_c = moe_kernel.matmul dense(%gradient_c, %weight) : ...
+    %dw_c = moe_kernel.matmul dense(%gradient_c, %hidden_c) extras(%dw_before_c) {transpose_lhs, ...} : ...
+    ```
+    and at the end `%dh = moe_kernel.concat %dh_0, %dh_1, ...`. A chunk has as many tokens as `logits-bytes` hold the logits of,
+    and no fewer than twice the width of the model: its logits then take twice the memory of the weight's gradient, and what a
+    chunk moves to add to that gradient stays small beside its products. All chunks have the same size if the number of
+    tokens allows.
   }];
+  let options = [Option<"logitsBytes", "logits-bytes", "int64_t", /*default=*/"64 << 20",
+    "Memory that the logits of a chunk of tokens may take">];
   let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
@@ -94,7 +114,8 @@ def OutlineKernelsPass : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline structured ops and groups of linalg.generic ops into kernels";
   let description = [{
     Every structured op becomes a kernel. A linalg.generic joins the kernel of another one whose result it reads, if it
-    reads it only in its own row and if no other op lies between them. Reshapes go into the kernels, constants too.
+    reads it only in its own row and if no other op lies between them. Updates of equal parameters share kernels, eight at a
+    time. Reshapes go into the kernels, constants too.
     ```mlir
     %0 = linalg.generic {...} ins(...) ...
     ```

@@ -31,6 +31,9 @@ namespace mlir::moe {
 
 /// On a linalg.generic until it is outlined: for each result the input whose memory it may take, or -1.
 inline constexpr llvm::StringLiteral kInPlaceAttrName = "moe_kernel.in_place";
+/// On a linalg.generic until it is outlined: nothing but writes to variables reads its results, and so many of its kind
+/// may share a kernel.
+inline constexpr llvm::StringLiteral kBatchAttrName = "moe_kernel.batch";
 /// On a reshape of a kernel's result until it is outlined: gives it the shape that the model knows it by.
 inline constexpr llvm::StringLiteral kModelShapeAttrName = "moe_kernel.model_shape";
 

@@ -31,6 +31,11 @@ Value ScalarBuilder::exp(Value a) { return math::ExpOp::create(*this, a); }
 Value ScalarBuilder::log(Value a) { return math::LogOp::create(*this, a); }
 Value ScalarBuilder::sqrt(Value a) { return math::SqrtOp::create(*this, a); }
 
+Value ScalarBuilder::isFiniteNorm(Value norm) {
+  Value infinity = constant(norm.getType(), std::numeric_limits<double>::infinity());
+  return arith::CmpFOp::create(*this, arith::CmpFPredicate::OLT, norm, infinity);
+}
+
 Value ScalarBuilder::sigmoid(Value a) {
   Value one = constant(a.getType(), 1.0);
   return div(one, add(one, exp(neg(a))));

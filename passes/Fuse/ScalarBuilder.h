@@ -31,6 +31,11 @@ public:
   Value mul(Value a, Value b) { return arith::MulFOp::create(*this, a, b); }
   Value div(Value a, Value b) { return arith::DivFOp::create(*this, a, b); }
   Value neg(Value a) { return arith::NegFOp::create(*this, a); }
+  Value select(Value condition, Value ifTrue, Value ifFalse) {
+    return arith::SelectOp::create(*this, condition, ifTrue, ifFalse);
+  }
+  /// Whether a norm is neither infinite nor NaN.
+  Value isFiniteNorm(Value norm);
   Value exp(Value a);
   Value log(Value a);
   Value sqrt(Value a);

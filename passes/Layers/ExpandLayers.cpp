@@ -227,15 +227,24 @@ Value ModelExpansion::computeLogits(Value x) {
 
 /// train_step or evaluate: every token of whole sequences gets logits. The loss is attached in the stage `objective`.
 void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape) {
-  func::FuncOp entry = beginEntry(kind, {{"tokens", getIndexType({shape.batch, shape.length})}});
+  Type tokensType = getIndexType({shape.batch, shape.length});
+  SmallVector<std::pair<StringRef, Type>> inputs = {{"tokens", tokensType}};
+  if (shape.packedDocuments)
+    inputs.emplace_back("positions", tokensType);
+  func::FuncOp entry = beginEntry(kind, inputs);
   Value x = embed(entry.getArgument(0), shape);
-  Value positions = SequencePositionsOp::create(builder, getIndexType({shape.getNumTokens()}), shape.length);
+  Value positions = shape.packedDocuments
+                        ? Value(entry.getArgument(1))
+                        : SequencePositionsOp::create(builder, getIndexType({shape.getNumTokens()}), shape.length);
 
   Value auxLoss;
   SmallVector<std::pair<std::string, Value>> loads;
   for (auto [index, layer] : llvm::enumerate(layerDescriptions)) {
     ValueRange table = getRopeTable(layer, positions);
-    func::CallOp call = callLayer(index, {x, table[0], table[1]});
+    SmallVector<Value> operands = {x, table[0], table[1]};
+    if (shape.packedDocuments)
+      operands.push_back(positions);
+    func::CallOp call = callLayer(index, operands);
     x = call.getResult(0);
     if (!layer.getSparse())
       continue;
@@ -245,8 +254,9 @@ void ModelExpansion::buildSequenceEntry(EntryKind kind, const TokenShape &shape)
       auxLoss = auxLoss ? AddOp::create(builder, auxLoss, call.getResult(1)) : call.getResult(1);
     if (kind == EntryKind::train_step && layer.hasSelectionBias()) {
       Value bias = call.getOperands().back(); // as getLayerWeights has it
-      write(UpdateSelectionBiasOp::create(builder, bias.getType(), bias, load, layer.getSparse().getBiasUpdateRate()),
-            getWeightName(index, selectionBiasName));
+      Value moved = UpdateSelectionBiasOp::create(builder, bias.getType(), bias, load, /*grad_norm=*/Value(),
+                                                  layer.getSparse().getBiasUpdateRate());
+      write(moved, getWeightName(index, selectionBiasName));
     }
   }
   if (!auxLoss)
@@ -315,6 +325,19 @@ template <typename OpT> static OpT getOnly(ModuleOp module) {
   return ops.empty() ? OpT() : *ops.begin();
 }
 
+/// Rotary angles beyond those of training are new to the model.
+static void warnOfLongContext(TrainingOp training, ServingOp serving) {
+  uint64_t length = training.getSequenceLength(), context = serving.getContextLength();
+  if (context <= length)
+    return;
+  InFlightDiagnostic warning = emitWarning(serving.getLoc());
+  warning << "context_length = " << context << " exceeds the sequence_length = " << length
+          << " of moe.training: the model never sees later positions in training and will write badly there; nearest: "
+             "context_length = "
+          << length << ", or a longer sequence_length";
+  warning.attachNote(training.getLoc()) << "trained here";
+}
+
 void ExpandLayersPass::runOnOperation() {
   ModuleOp module = getOperation();
   auto model = getOnly<ModelOp>(module);
@@ -328,6 +351,9 @@ void ExpandLayersPass::runOnOperation() {
                                  "moe.serving (...) to generate from it, or both";
     return signalPassFailure();
   }
+
+  if (training && serving)
+    warnOfLongContext(training, serving);
 
   ModelExpansion expansion(model);
   if ((training && failed(expansion.verifySizes(training, TokenShape::ofTraining(training)))) ||

@@ -16,7 +16,8 @@ namespace mlir::moe {
 //===----------------------------------------------------------------------===//
 
 TokenShape TokenShape::ofTraining(TrainingOp op) {
-  return {static_cast<int64_t>(op.getBatchSize()), static_cast<int64_t>(op.getSequenceLength())};
+  return {static_cast<int64_t>(op.getBatchSize()), static_cast<int64_t>(op.getSequenceLength()), /*context=*/0,
+          op.getPackedDocuments()};
 }
 TokenShape TokenShape::ofPrefill(ServingOp op) {
   return {static_cast<int64_t>(op.getBatchSize()), static_cast<int64_t>(op.getPromptLength()),
@@ -171,8 +172,9 @@ void LayerBuilder::build() {
   Type angles = getFloatType({tokens, static_cast<int64_t>(attentionOp.getHeadDim() / 2)});
   cos = addArgument("cos", angles);
   sin = addArgument("sin", angles);
-  if (isCached(mode)) {
+  if (isCached(mode) || shape.packedDocuments)
     positions = addArgument("positions", getIndexType({shape.batch, shape.length}));
+  if (isCached(mode)) {
     keyCache = addArgument("key_cache", getCacheType(layer, shape));
     valueCache = addArgument("value_cache", getCacheType(layer, shape));
   }
@@ -246,9 +248,8 @@ Value LayerBuilder::attention(Value input) {
     extraResults.append({keys, values});
   } else {
     Type lse = getFloatType({shape.getNumTokens(), static_cast<int64_t>(op.getNumHeads())});
-    result = AttentionOp::create(builder, query.getType(), lse, query, key, value, /*positions=*/Value(), op.getNumHeads(),
-                                 op.getNumKvHeads(),
-                                 shape.length)
+    result = AttentionOp::create(builder, query.getType(), lse, query, key, value, positions, op.getNumHeads(),
+                                 op.getNumKvHeads(), shape.length)
                  .getResult();
   }
   return linear(result, "self_attn.o_proj.weight");

@@ -17,9 +17,11 @@ enum class LayerMode { Sequence, Prefill, Decode };
 
 inline bool isCached(LayerMode mode) { return mode != LayerMode::Sequence; }
 
-/// What fixes the shapes of a mode: `batch` sequences of `length` tokens, caches of `context` tokens.
+/// What fixes the shapes of a mode: `batch` sequences of `length` tokens, caches of `context` tokens; whether a sequence
+/// is several documents.
 struct TokenShape {
   int64_t batch, length, context = 0;
+  bool packedDocuments = false;
 
   static TokenShape ofTraining(TrainingOp op);
   static TokenShape ofPrefill(ServingOp op);
@@ -66,7 +68,8 @@ RankedTensorType getCacheType(const LayerDescription &layer, const TokenShape &s
 
 /// Builds, at the builder's insertion point, the private function that computes a layer:
 ///
-///   Sequence:         (x, cos, sin, weights…) -> (x, aux_loss if the layer has a balance loss, load if it is sparse)
+///   Sequence:         (x, cos, sin, positions if documents are packed, weights…)
+///                         -> (x, aux_loss if the layer has a balance loss, load if it is sparse)
 ///   Prefill, Decode:  (x, cos, sin, positions, key_cache, value_cache, weights…) -> (x, key_cache, value_cache)
 ///
 /// with x [T, hidden_size], cos and sin [T, head_dim / 2], positions [batch, length], load [num_experts].

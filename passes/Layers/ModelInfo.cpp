@@ -24,8 +24,13 @@ DictionaryAttr ModelInfo::toAttribute(ModelOp model, TrainingOp training, Servin
   set("parameters", parameters);
   set("active_parameters", activeParameters);
   // Keys of the info are the names of the attributes.
-  if (training)
-    info.set("training", training.getPropertiesAsAttr(builder.getContext(), training.getProperties()));
+  if (training) {
+    NamedAttrList attributes(
+        cast<DictionaryAttr>(training.getPropertiesAsAttr(builder.getContext(), training.getProperties())));
+    // What the program was compiled to keep is in the program.
+    attributes.erase(training.getActivationCheckpointingAttrName());
+    info.set("training", attributes.getDictionary(builder.getContext()));
+  }
   if (serving)
     info.set("serving", serving.getPropertiesAsAttr(builder.getContext(), serving.getProperties()));
   return info.getDictionary(builder.getContext());

@@ -16,10 +16,11 @@ namespace mlir::moe {
 ///
 ///   moe.model_info = {name = "tiny", vocab_size = 256, hidden_size = 128, num_layers = 3, sparse_layers = [1, 2],
 ///     num_experts = 8, top_k = 2, parameters = ..., active_parameters = ...,
-///     training = {batch_size, sequence_length, beta1, beta2, epsilon, weight_decay, max_grad_norm},
+///     training = {batch_size, sequence_length, beta1, beta2, epsilon, weight_decay, max_grad_norm,
+///                 packed_documents},
 ///     serving = {batch_size, prompt_length, context_length}}
 ///
-/// Integers are i64, numbers f64; `training` and `serving` are there if the description has them.
+/// Integers are i64, numbers f64, packed_documents is a bool; `training` and `serving` are there if the description has them.
 inline constexpr StringRef modelInfoAttrName = "moe.model_info";
 
 /// The part of it that is counted rather than read off an op.

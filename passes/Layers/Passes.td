@@ -37,7 +37,9 @@ def ExpandLayersPass : Pass<"moe-expand-layers", "::mlir::ModuleOp"> {
       ...
       %y = call @dense_layer(%x, %cos, %sin, ...) {moe.layer = 0 : i64} : ...
     ```
-    moe.training asks for `train_step` and `evaluate` and stays: the stage `objective` reads it. moe.serving asks for
+    moe.training asks for `train_step` and `evaluate` and stays: the stage `objective` reads it. With
+    `packed_documents` both have a second input, `positions`, which goes to the tables of angles and to the layers; else
+    positions count up from the beginning of each sequence. moe.serving asks for
     `prefill` and `decode_step`. What the IR no longer says about the model stands in `moe.model_info` on the module
     (passes/Layers/ModelInfo.h). A module without moe.model is left as it is.
   }];

@@ -34,6 +34,8 @@ public:
 private:
   LogicalResult collectUpdates();
   void apply(const Update &update);
+  /// Makes the updates of selection biases depend on the norm of the gradients, as those of parameters do.
+  void guardSelectionBiases();
   /// Creates a float32 variable of the optimizer for a parameter, behind all others: a moment, which starts with zeros,
   /// or the master, which starts as a copy.
   VariableOp createState(VariableOp parameter, StringRef suffix, InitializerKind initializer);
@@ -108,6 +110,16 @@ void Optimizer::apply(const Update &update) {
     WriteOp::create(builder, parameter.getLoc(), value, variable.getSymName());
 }
 
+void Optimizer::guardSelectionBiases() {
+  Operation *terminator = entry.getTerminator();
+  for (auto update : llvm::make_early_inc_range(entry.getFunc().front().getOps<UpdateSelectionBiasOp>())) {
+    update.getGradNormMutable().assign(gradNorm);
+    update->moveBefore(terminator);
+    for (Operation *user : update->getUsers())
+      user->moveBefore(terminator);
+  }
+}
+
 LogicalResult Optimizer::run(bool keepGradients) {
   Value loss = entry.getOutput("loss");
   if (!loss || failed(collectUpdates()))
@@ -119,6 +131,7 @@ LogicalResult Optimizer::run(bool keepGradients) {
   gradNorm = GlobalNormOp::create(builder, entry.getFunc().getLoc(), loss.getType(), gradients);
   for (const Update &update : updates)
     apply(update);
+  guardSelectionBiases();
 
   if (!keepGradients)
     for (const Update &update : llvm::reverse(updates))

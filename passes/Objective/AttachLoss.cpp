@@ -34,26 +34,38 @@ private:
 };
 } // namespace
 
+/// The cross entropy of `logits`, together with the projection that computes them if nothing else needs them.
+static Value buildCrossEntropy(OpBuilder &builder, Value logits, Value targets, Value weights) {
+  Location loc = logits.getLoc();
+  Type statistic = getElementTypeOrSelf(weights);
+  auto scalar = RankedTensorType::get({}, statistic);
+  if (auto linear = logits.getDefiningOp<LinearOp>(); linear && linear->use_empty()) {
+    Value lossSum = LinearCrossEntropyOp::create(builder, loc, scalar, linear.getInput(), linear.getWeight(), targets,
+                                                 weights);
+    linear.erase();
+    return lossSum;
+  }
+  auto perToken = RankedTensorType::get({cast<RankedTensorType>(logits.getType()).getDimSize(0)}, statistic);
+  return CrossEntropyOp::create(builder, loc, scalar, perToken, logits, targets, weights).getLossSum();
+}
+
 /// Adds the inputs `targets` and `weights`; takes the output `logits` away.
 FailureOr<Loss> AttachLossPass::buildLoss(EntryPoint entry) {
   Value tokens = entry.getInput("tokens"), logits = entry.getOutput("logits");
   if (!tokens || !logits)
     return failure();
   auto tokensType = cast<RankedTensorType>(tokens.getType());
-  // Float32 in a model; float64 where a test asks for it.
+  // Float32 in a model, whatever its logits hold; float64 where a test asks for it.
   Type elementType = getElementTypeOrSelf(logits.getType());
+  if (!elementType.isF64())
+    elementType = Float32Type::get(entry.getFunc().getContext());
   Value targets = entry.addInput("targets", tokensType);
   Value weights = entry.addInput("weights", tokensType.clone(elementType));
   entry.removeOutput(*entry.findOutput("logits"));
 
   OpBuilder builder(entry.getTerminator());
-  Location loc = logits.getLoc();
-  auto scalar = RankedTensorType::get({}, elementType);
-  auto tokensTimesStatistic =
-      RankedTensorType::get({cast<RankedTensorType>(logits.getType()).getDimSize(0)}, elementType);
-  auto crossEntropy = CrossEntropyOp::create(builder, loc, scalar, tokensTimesStatistic, logits, targets, weights);
-  Value weightSum = SumOp::create(builder, loc, scalar, weights);
-  return Loss{crossEntropy.getLossSum(), weightSum};
+  Value lossSum = buildCrossEntropy(builder, logits, targets, weights);
+  return Loss{lossSum, SumOp::create(builder, lossSum.getLoc(), lossSum.getType(), weights)};
 }
 
 LogicalResult AttachLossPass::attachMean(EntryPoint entry) {

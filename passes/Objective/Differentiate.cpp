@@ -38,7 +38,8 @@ struct FunctionPair {
 
 class Differentiator {
 public:
-  Differentiator(ModuleOp module, bool recompute) : module(module), symbols(module), recompute(recompute) {}
+  Differentiator(ModuleOp module, ActivationCheckpointing checkpointing)
+      : module(module), symbols(module), checkpointing(checkpointing) {}
 
   /// Adds the gradients of the sum of the outputs `lossNames` as outputs of `entry`.
   LogicalResult run(EntryPoint entry, ArrayRef<StringRef> lossNames);
@@ -56,7 +57,7 @@ private:
 
   ModuleOp module;
   SymbolTable symbols;
-  bool recompute;
+  ActivationCheckpointing checkpointing;
   /// The entry point and all it calls, callees first.
   SmallVector<func::FuncOp> functions;
   llvm::DenseMap<func::FuncOp, FunctionPair> pairs;
@@ -168,7 +169,7 @@ LogicalResult Differentiator::buildBackward(FunctionPair &pair, const Activity &
     gradients.push_back(backward.getGradient(forward.getArgument(index)));
   func::ReturnOp::create(builder, pair.backward.getLoc(), gradients);
   eraseDeadOps(body);
-  recomputeResiduals(forward, body, recompute);
+  recomputeResiduals(forward, body, checkpointing);
   return success();
 }
 
@@ -264,8 +265,24 @@ struct DifferentiatePass : impl::DifferentiatePassBase<DifferentiatePass> {
 
   void runOnOperation() override {
     EntryPoint entry = EntryPoint::find(getOperation(), EntryKind::train_step);
-    if (entry && failed(Differentiator(getOperation(), recompute).run(entry, {"loss", "aux_loss"})))
+    if (!entry)
+      return;
+    FailureOr<ActivationCheckpointing> policy = getPolicy();
+    if (failed(policy) || failed(Differentiator(getOperation(), *policy).run(entry, {"loss", "aux_loss"})))
       signalPassFailure();
+  }
+
+private:
+  FailureOr<ActivationCheckpointing> getPolicy() {
+    if (!checkpointing.empty()) {
+      if (std::optional<ActivationCheckpointing> policy = symbolizeActivationCheckpointing(checkpointing))
+        return *policy;
+      return emitError(getOperation().getLoc())
+             << "moe-differentiate: there is no activation checkpointing '" << checkpointing
+             << "'; there are: none, selective, full";
+    }
+    auto trainings = getOperation().getOps<TrainingOp>();
+    return trainings.empty() ? ActivationCheckpointing::selective : (*trainings.begin()).getActivationCheckpointing();
   }
 };
 } // namespace

@@ -6,17 +6,27 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Objective/Residuals.h"
 
-#include "dialects/MoE/IR/MoEOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
-bool mlir::moe::isCheapToRecompute(Operation *op) {
-  return isa<AddOp, MultiplyOp, DivideOp, NegateOp, CastOp, BroadcastOp, RMSNormOp, RopeOp, RopeTableOp,
-             SequencePositionsOp, GatedActivationOp, RouterScoresOp, DispatchOp, ExpertLoadOp>(op);
+bool mlir::moe::mayRecompute(Operation *op, ActivationCheckpointing policy) {
+  if (matchPattern(op, m_Constant()))
+    return true;
+  switch (policy) {
+  case ActivationCheckpointing::none:
+    return false;
+  case ActivationCheckpointing::selective:
+    return isa<AddOp, MultiplyOp, DivideOp, NegateOp, CastOp, BroadcastOp, RMSNormOp, RopeOp, RopeTableOp,
+               SequencePositionsOp, GatedActivationOp, RouterScoresOp, DispatchOp, ExpertLoadOp>(op);
+  case ActivationCheckpointing::full:
+    return isPure(op) && !isa<TopKGateOp, PlanRoutingOp>(op);
+  }
+  llvm_unreachable("unknown policy");
 }
 
 SmallVector<Value> mlir::moe::collectResiduals(Block &forward, Block &backward) {
@@ -39,7 +49,7 @@ namespace {
 /// Decides which residuals to recompute.
 class Recomputation {
 public:
-  Recomputation(ArrayRef<Value> residuals, bool recompute) : recompute(recompute) {
+  Recomputation(ArrayRef<Value> residuals, ActivationCheckpointing policy) : policy(policy) {
     // In the order of definition, so that what a residual is computed from has been decided on.
     for (Value residual : residuals)
       if (!isRecomputable(residual))
@@ -52,27 +62,27 @@ public:
   ArrayRef<Operation *> getOps() const { return ops.getArrayRef(); }
 
 private:
-  bool isKept(Value value) const { return isa<BlockArgument>(value) || kept.contains(value); }
+  /// With the policy `full` anything may become a residual that is not computed again.
+  bool isKept(Value value) const {
+    return isa<BlockArgument>(value) || kept.contains(value) ||
+           (policy == ActivationCheckpointing::full && !mayRecompute(value.getDefiningOp(), policy));
+  }
 
   bool isRecomputable(Value value) const {
-    Operation *op = value.getDefiningOp();
-    if (!op || kept.contains(value))
-      return false;
-    if (matchPattern(op, m_Constant()))
-      return true;
-    return recompute && isCheapToRecompute(op) &&
-           llvm::all_of(op->getOperands(), [&](Value operand) { return isKept(operand) || isRecomputable(operand); });
+    return !isKept(value) && mayRecompute(value.getDefiningOp(), policy) &&
+           llvm::all_of(value.getDefiningOp()->getOperands(),
+                        [&](Value operand) { return isKept(operand) || isRecomputable(operand); });
   }
 
   void request(Value value) {
-    if (isKept(value))
+    if (isKept(value) || ops.contains(value.getDefiningOp()))
       return;
     Operation *op = value.getDefiningOp();
     llvm::for_each(op->getOperands(), [&](Value operand) { request(operand); });
     ops.insert(op);
   }
 
-  bool recompute;
+  ActivationCheckpointing policy;
   llvm::DenseSet<Value> kept;
   llvm::SetVector<Operation *> ops;
 };
@@ -87,8 +97,8 @@ static Operation *findFirstUser(Operation *op, Block &block) {
   return first;
 }
 
-void mlir::moe::recomputeResiduals(Block &forward, Block &backward, bool recompute) {
-  Recomputation recomputation(collectResiduals(forward, backward), recompute);
+void mlir::moe::recomputeResiduals(Block &forward, Block &backward, ActivationCheckpointing policy) {
+  Recomputation recomputation(collectResiduals(forward, backward), policy);
   // The last one first, so that the clones of its users have their place.
   for (Operation *op : llvm::reverse(recomputation.getOps())) {
     OpBuilder builder(findFirstUser(op, backward));

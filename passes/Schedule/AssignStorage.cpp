@@ -6,6 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Schedule/Program.h"
 
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
+
 namespace mlir::moe {
 
 namespace {
@@ -25,11 +28,13 @@ public:
       if (!wanted.try_emplace(value, storage).second)
         atEnd.push_back({value, storage});
     }
+    for (auto [value, storage] : wanted)
+      passedOn.insert(program.getWhole(value));
     for (size_t index = 0; index < program.launches.size(); ++index)
       assign(index);
-    // What was not computed where it is wanted (inputs and variables that are passed on, hazards).
+    // What was not computed where it is wanted (inputs and variables that are passed on, parts, hazards).
     for (auto [value, storage] : wanted)
-      if (program.values[value].storage != storage)
+      if (program.getPlace(value) != program.getPlaceOf(storage))
         atEnd.push_back({value, storage});
     return copyAtEnd();
   }
@@ -53,63 +58,71 @@ private:
     if (program.storages[storage].space != moe_exec::Space::variable)
       return true;
     int before = program.variables.lookup(program.storages[storage].variable.getValue());
-    if (isPassedOn(before))
+    if (passedOn.contains(before))
       return false;
     int64_t last = program.values[before].lastUse;
     if (last != int64_t(index))
       return last < int64_t(index);
-    const ProgramLaunch &launch = program.launches[index];
-    return inPlace && llvm::count(launch.inputs, before) == 1;
+    return inPlace && countReads(index, before) == 1;
   }
 
-  /// Whether the old value of a variable is an output or is written to another variable: it is needed at the end.
-  bool isPassedOn(int value) { return wanted.contains(value); }
+  /// How many operands of launch `index` are `value` or parts of it.
+  int64_t countReads(size_t index, int value) {
+    return llvm::count_if(program.launches[index].inputs, [&](int input) { return program.getWhole(input) == value; });
+  }
 
   void assign(size_t index) {
     ProgramLaunch &launch = program.launches[index];
     for (auto [result, value] : llvm::enumerate(launch.outputs)) {
       std::optional<unsigned> tied = tiedOperand(launch, result);
       int operand = tied ? launch.inputs[*tied] : -1;
-      int operandStorage = tied ? program.values[operand].storage : -1;
-      auto want = wanted.find(value);
-      bool direct = want != wanted.end() && isFree(want->second, index, tied && operandStorage == want->second);
-      int storage = direct ? want->second : -1;
-      if (tied && storage == -1 && isDeadAfter(operand, index))
-        storage = operandStorage;
-      if (storage == -1) {
-        program.storages.push_back({moe_exec::Space::workspace, {}, 0, program.values[value].size});
-        storage = program.storages.size() - 1;
-      }
-      program.values[value].storage = storage;
+      int &storage = program.values[program.getWhole(value)].storage;
+      if (storage == -1) // The first part of a concatenation finds a place for all of it.
+        storage = chooseStorage(program.getWhole(value), index, program.getWhole(value) == value ? operand : -1);
       // An operand that lives on, or lives elsewhere, is copied to where the kernel works in place.
-      if (tied && storage != operandStorage) {
-        program.copies.push_back({index, operandStorage, storage});
+      if (tied && program.getPlace(value) != program.getPlace(operand)) {
+        program.copies.push_back({index, program.getPlace(operand), program.getPlace(value)});
         launch.inputs[*tied] = value;
       }
     }
   }
 
+  /// A storage for `value`, to which launch `index` is the first to write, in place of `operand` if it is not −1.
+  int chooseStorage(int value, size_t index, int operand) {
+    int operandStorage = operand == -1 ? -1 : program.getPlace(operand).storage;
+    auto want = wanted.find(value);
+    if (want != wanted.end() && isFree(want->second, index, operandStorage == want->second))
+      return want->second;
+    if (operand != -1 && isDeadAfter(operand, index))
+      return operandStorage;
+    program.storages.push_back({moe_exec::Space::workspace, {}, 0, program.values[value].size});
+    return program.storages.size() - 1;
+  }
+
   /// Whether the memory of a value of the workspace can be taken over by launch `index`.
   bool isDeadAfter(int value, size_t index) {
-    return program.storages[program.values[value].storage].space == moe_exec::Space::workspace &&
-           program.values[value].lastUse <= int64_t(index) && !wanted.contains(value) &&
-           llvm::count(program.launches[index].inputs, value) == 1;
+    return program.values[value].whole == -1 &&
+           program.storages[program.values[value].storage].space == moe_exec::Space::workspace &&
+           program.values[value].lastUse <= int64_t(index) && !passedOn.contains(value) &&
+           countReads(index, value) == 1;
   }
 
   /// Copies at the end must not overwrite a variable that a later one still reads.
   LogicalResult copyAtEnd() {
     for (auto [value, destination] : atEnd) {
+      ProgramPlace source = program.getPlace(value);
       for (auto [other, written] : atEnd)
-        if (other != value && program.values[value].storage == written)
+        if (other != value && source.storage == written)
           return program.entry.emitOpError("exchanges the values of variables, which is not supported");
-      program.copies.push_back({program.launches.size(), program.values[value].storage, destination});
-      program.values[value].lastUse = program.launches.size();
+      program.copies.push_back({program.launches.size(), source, program.getPlaceOf(destination)});
+      program.addUse(value, program.launches.size());
     }
     return success();
   }
 
   Program &program;
   llvm::MapVector<int, int> wanted; ///< Value → storage where it is to end up.
+  llvm::DenseSet<int> passedOn;     ///< Values that are wanted, or whose parts are: they are needed at the end.
   SmallVector<std::pair<int, int>> atEnd; ///< (value, storage) to copy after the last launch.
 };
 } // namespace

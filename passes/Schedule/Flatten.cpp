@@ -65,6 +65,11 @@ private:
       } else if (auto write = dyn_cast<WriteOp>(op)) {
         variableValue(write.getVariableAttr(), write.getValue().getType());
         program.writes.emplace_back(values.at(write.getValue()), write.getVariableAttr());
+      } else if (auto slice = dyn_cast<moe_kernel::SliceOp>(op)) {
+        values[slice.getResult()] = addSlice(slice, values.at(slice.getSource()));
+      } else if (auto concat = dyn_cast<moe_kernel::ConcatOp>(op)) {
+        if (failed(addConcat(concat, lookup(concat.getInputs()), values)))
+          return failure();
       } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
         if (failed(addConstant(constant, values)))
           return failure();
@@ -88,12 +93,40 @@ private:
     int64_t index = program.launches.size();
     ProgramLaunch flat{kernel, launch.getLoc(), place, SmallVector<int>(inputs), {}};
     for (int input : inputs)
-      program.values[input].lastUse = index;
+      program.addUse(input, index);
     for (Value result : launch.getResults()) {
       flat.outputs.push_back(addValue(result.getType(), index, /*storage=*/-1));
       values[result] = flat.outputs.back();
     }
     program.launches.push_back(std::move(flat));
+    return success();
+  }
+
+  int addSlice(moe_kernel::SliceOp slice, int whole) {
+    int part = addValue(slice.getType(), program.values[whole].definition, /*storage=*/-1);
+    Type elementType = slice.getType().getElementType();
+    program.values[part].whole = whole;
+    program.values[part].offset = slice.getOffset() * elementType.getIntOrFloatBitWidth() / 8;
+    return part;
+  }
+
+  /// Makes what has been computed for the operands parts of the result.
+  LogicalResult addConcat(moe_kernel::ConcatOp concat, ArrayRef<int> parts, DenseMap<Value, int> &values) {
+    int whole = addValue(concat.getType(), /*definition=*/program.launches.size(), /*storage=*/-1);
+    uint64_t offset = 0;
+    for (auto [index, number] : llvm::enumerate(parts)) {
+      ProgramValue &part = program.values[number];
+      if (part.definition < 0 || part.whole >= 0)
+        return concat.emitOpError() << "operand " << index
+                                    << " is not the result of a launch, or is part of another tensor already: it "
+                                       "cannot be computed in its place";
+      part.whole = whole;
+      part.offset = offset;
+      offset += part.size;
+      program.values[whole].definition = std::min(program.values[whole].definition, part.definition);
+      program.addUse(whole, part.lastUse);
+    }
+    values[concat.getResult()] = whole;
     return success();
   }
 

@@ -24,7 +24,7 @@ Workspace planWorkspace(const Program &program) {
   std::vector<BufferLifetime> lifetimes(program.storages.size());
   std::vector<bool> used(program.storages.size());
   for (const ProgramValue &value : program.values) {
-    if (value.storage < 0)
+    if (value.whole >= 0) // Its whole lives as long.
       continue;
     BufferLifetime &lifetime = lifetimes[value.storage];
     int64_t last = std::max(value.definition, value.lastUse);
@@ -71,8 +71,8 @@ public:
     OpBuilder::InsertionGuard guard(builder);
     builder.createBlock(&op.getBody());
     for (const ProgramFill &fill : program.fills)
-      moe_exec::FillOp::create(builder, entry.getLoc(), builder.getI8IntegerAttr(fill.value), buffer(fill.storage),
-                               /*label=*/nullptr);
+      moe_exec::FillOp::create(builder, entry.getLoc(), builder.getI8IntegerAttr(fill.value),
+                               buffer(program.getPlaceOf(fill.storage)), /*label=*/nullptr);
     auto copy = program.copies.begin();
     for (size_t index = 0; index <= program.launches.size(); ++index) {
       for (; copy != program.copies.end() && copy->before == index; ++copy)
@@ -94,15 +94,15 @@ private:
     return success();
   }
 
-  moe_exec::BufferAttr buffer(int storage) {
-    const ProgramStorage &memory = program.storages[storage];
+  moe_exec::BufferAttr buffer(ProgramPlace place) {
+    const ProgramStorage &memory = program.storages[place.storage];
     return moe_exec::BufferAttr::get(builder.getContext(), memory.space, memory.variable, memory.index,
-                                     workspace.offsets[storage], memory.size);
+                                     workspace.offsets[place.storage] + place.offset, place.size);
   }
 
   ArrayAttr buffers(ArrayRef<int> values) {
     return builder.getArrayAttr(
-        llvm::map_to_vector(values, [&](int value) -> Attribute { return buffer(program.values[value].storage); }));
+        llvm::map_to_vector(values, [&](int value) -> Attribute { return buffer(program.getPlace(value)); }));
   }
 
   void writeLaunch(const ProgramLaunch &launch) {

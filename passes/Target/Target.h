@@ -36,6 +36,9 @@ public:
 
   virtual void getDependentDialects(DialectRegistry &registry) const = 0;
 
+  /// Before kernels are configured: replaces kernels by several, where the target runs these faster. Nothing by default.
+  virtual void splitKernels(ModuleOp module) const {}
+
   /// Sets `config` on `kernel`, or emits an error that says, with the numbers, why it cannot run on this target and the
   /// nearest thing that can.
   virtual LogicalResult configure(moe_kernel::KernelOp kernel) const = 0;

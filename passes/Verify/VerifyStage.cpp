@@ -49,6 +49,8 @@ constexpr Rule rules[] = {
 
     {"moe_kernel.kernel", Stage::schedule, "the target's code generator has no emitter for it"},
     {"moe_kernel.launch", Stage::configure, "moe-schedule turns launches into instructions of a program"},
+    {"moe_kernel.slice", Stage::configure, "moe-schedule makes it an offset into a buffer"},
+    {"moe_kernel.concat", Stage::configure, "moe-schedule has its operands computed in place"},
     {"moe_exec.", Stage::artifact, ""},
 };
 

@@ -148,4 +148,12 @@ Status CompiledEntryPoint::getOutput(std::string_view name, std::span<std::byte>
   return index ? driver.read(memory.outputs[*index], bytes) : index.status();
 }
 
+Status CompiledEntryPoint::poison() {
+  constexpr std::uint8_t kNaN = 0xff;
+  for (const BufferView &output : memory.outputs)
+    if (Status status = driver.fill(output, kNaN); !status)
+      return status;
+  return driver.fill(memory.workspace, kNaN);
+}
+
 } // namespace moe

@@ -37,6 +37,7 @@ public:
   Status setInput(std::string_view name, std::span<const std::byte> bytes) override;
   Status run() override;
   Status getOutput(std::string_view name, std::span<std::byte> bytes) override;
+  Status poison() override;
 
 private:
   struct Step {

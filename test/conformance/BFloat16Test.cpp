@@ -57,7 +57,7 @@ protected:
   }
 
   NamedTensors step(Device &device, int number) {
-    inputs["learning_rate"] = Tensor::scalar(2e-3);
+    inputs["learning_rate"] = Tensor::scalar(5e-4);
     inputs["bias_correction1"] = Tensor::scalar(1.0 - std::pow(0.9, number));
     inputs["bias_correction2"] = Tensor::scalar(1.0 - std::pow(0.95, number));
     return *device.run("train_step", inputs);
@@ -93,14 +93,16 @@ TEST_F(BFloat16Test, LossAndGradientsAreNearThoseOfFloat32) {
   }
 }
 
+// At a rate at which the loss falls steadily. At four times the rate it plunges within a few steps as the batch is learned by
+// heart, and there the same curves are 1.5 % apart: a fraction of a step sooner or later.
 TEST_F(BFloat16Test, TrainsAsFloat32Does) {
   double first = step(wideDevice, 1).at("loss")[0], wanted = 0, loss = 0;
   step(narrowDevice, 1);
-  for (int number = 2; number <= 20; ++number) {
+  for (int number = 2; number <= 10; ++number) {
     wanted = step(wideDevice, number).at("loss")[0];
     loss = step(narrowDevice, number).at("loss")[0];
   }
-  EXPECT_LT(wanted, 0.9 * first);
+  EXPECT_LT(wanted, 0.8 * first);
   EXPECT_NEAR(loss, wanted, 0.01 * wanted);
 
   // A parameter is its master rounded: one of the numbers that bf16 has, at most half a unit in the last place away.

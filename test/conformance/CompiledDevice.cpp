@@ -8,8 +8,9 @@
 
 #include "lib/Compiler/Pipeline/Compile.h"
 #include "lib/Compiler/Pipeline/Registration.h"
-#include "runtime/format/artifact_generated.h"
+#include "runtime/format/DType.h"
 
+#include "llvm/Support/Endian.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <gtest/gtest.h>
 
@@ -18,31 +19,27 @@ using namespace mlir::moe;
 using namespace mlir::moe::conformance;
 namespace format = ::moe::format;
 
-/// The values of `tensor` as elements of type T, or back.
-template <typename T>
-static std::vector<std::byte> toBytes(const Tensor &tensor) {
-  std::vector<T> values(tensor.values.begin(), tensor.values.end());
-  auto bytes = std::as_bytes(std::span(values));
-  return {bytes.begin(), bytes.end()};
-}
-template <typename T>
-static void fromBytes(std::span<const std::byte> bytes, Tensor &tensor) {
-  const T *values = reinterpret_cast<const T *>(bytes.data());
-  tensor.values.assign(values, values + bytes.size() / sizeof(T));
-}
-
-/// `Described` is a format::Port or a format::Variable.
+/// `Described` is a format::Port or a format::Variable: of i32 or of a floating-point type.
 template <typename Described>
 static std::vector<std::byte> encode(const Described &described, const Tensor &tensor) {
-  return described.dtype() == format::DType::i32 ? toBytes<int32_t>(tensor) : toBytes<float>(tensor);
+  const size_t size = format::byteSize(described.dtype());
+  std::vector<std::byte> bytes(tensor.size() * size);
+  for (auto [index, value] : llvm::enumerate(tensor.values))
+    format::encode(value, described.dtype(), bytes.data() + index * size);
+  return bytes;
 }
 template <typename Described, typename Read>
 static Tensor decode(const Described &described, Read read) {
+  const size_t size = format::byteSize(described.dtype());
   Tensor tensor(SmallVector<int64_t>(described.shape()->begin(), described.shape()->end()));
-  std::vector<std::byte> bytes(tensor.size() * sizeof(float));
+  std::vector<std::byte> bytes(tensor.size() * size);
   ::moe::Status status = read(std::span<std::byte>(bytes));
   EXPECT_TRUE(status.ok()) << status.message();
-  described.dtype() == format::DType::i32 ? fromBytes<int32_t>(bytes, tensor) : fromBytes<float>(bytes, tensor);
+  for (auto [index, value] : llvm::enumerate(tensor.values)) {
+    const std::byte *element = bytes.data() + index * size;
+    value = described.dtype() == format::DType::i32 ? double(int32_t(llvm::support::endian::read32le(element)))
+                                                    : format::decodeFloat(element, described.dtype());
+  }
   return tensor;
 }
 

@@ -6,23 +6,22 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Every function in Inputs/gradients is a case: all its arguments are differentiated, so what has no gradient
-/// (indices, masks, plans) is a constant or computed inside. Arguments are drawn from a normal distribution. For the
-/// loss Σ c_i · result_i with random c, the gradients that the rules build in the IR are compared with central
-/// differences, both evaluated in float64 by the reference interpreter. A new op or shape is one more function there.
+/// The cases of the conformance suite in float64: for the loss Σ c_i · result_i with random c, the gradients that the
+/// rules build in the IR are compared with central differences, both evaluated by the reference interpreter. And every
+/// op has a case.
 ///
 //===----------------------------------------------------------------------===//
+#include "lib/Compiler/Conformance/Gradient.h"
 #include "dialects/MoE/IR/MoEOps.h"
+#include "lib/Compiler/Conformance/CaseList.h"
 #include "lib/Compiler/Reference/Interpreter.h"
 #include "lib/Compiler/Reference/Rules.h"
-#include "passes/Objective/Backward.h"
 #include "test/conformance/Numerics.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/IR/Verifier.h"
-#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/FileSystem.h"
 
 #include <gtest/gtest.h>
 
@@ -31,117 +30,106 @@ using namespace mlir::moe;
 using namespace mlir::moe::reference;
 using namespace mlir::moe::conformance;
 
+namespace mlir::moe::conformance {
+/// What a failure says.
+static void PrintTo(const Case &listed, std::ostream *stream) { *stream << listed.op << "." << listed.name; }
+} // namespace mlir::moe::conformance
+
 namespace {
 
-struct Case {
-  std::string file, function;
-};
+/// Of a larger argument only so many elements are compared.
+constexpr int64_t kSamples = 24;
 
-/// What a failure says.
-void PrintTo(const Case &gradientCase, std::ostream *stream) {
-  *stream << gradientCase.file << ", @" << gradientCase.function;
+std::vector<std::string> findFiles() {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (llvm::sys::fs::directory_iterator file(MOE_SOURCE_DIR "/test/conformance/cases", error), end;
+       !error && file != end; file.increment(error))
+    files.push_back(file->path());
+  llvm::sort(files);
+  return files;
 }
 
-std::string filePath(StringRef name) {
-  return (Twine(MOE_SOURCE_DIR "/test/conformance/Inputs/gradients/") + name).str();
+/// All cases in float64; empty after a diagnostic.
+CaseList &getList() {
+  static MLIRContext context;
+  static CaseList list = [] {
+    context.loadDialect<MoEDialect, arith::ArithDialect, func::FuncDialect>();
+    FailureOr<CaseList> parsed = CaseList::parse(findFiles(), {"f64"}, context);
+    return succeeded(parsed) ? std::move(*parsed) : CaseList();
+  }();
+  return list;
 }
 
-/// The functions of all files.
-std::vector<Case> findCases() {
+std::vector<Case> smoothCases() {
   std::vector<Case> cases;
-  for (StringRef file :
-       {"attention.mlir", "dense.mlir", "elementwise.mlir", "experts.mlir", "losses.mlir", "routing.mlir"}) {
-    auto buffer = llvm::MemoryBuffer::getFile(filePath(file));
-    SmallVector<StringRef> lines;
-    if (buffer)
-      (*buffer)->getBuffer().split(lines, '\n');
-    for (StringRef line : lines)
-      if (line.consume_front("func.func @"))
-        cases.push_back({file.str(), line.take_until([](char c) { return c == '('; }).str()});
-  }
+  llvm::copy_if(getList().cases, std::back_inserter(cases),
+                [](const Case &listed) { return listed.gradient && listed.smooth; });
   return cases;
 }
 
-class GradientTest : public testing::TestWithParam<Case> {
-protected:
-  GradientTest() {
-    context.loadDialect<MoEDialect, arith::ArithDialect, func::FuncDialect>();
-    module = parseSourceFile<ModuleOp>(filePath(GetParam().file), &context);
-  }
+/// Σ c · result over the results that the gradient starts from, whose values are c.
+struct Loss {
+  Interpreter &interpreter;
+  func::FuncOp forward;
+  ArrayRef<Tensor> resultGradients;
+  double magnitude = 0.0; ///< Σ |c · result|.
 
-  MLIRContext context;
-  OwningOpRef<ModuleOp> module;
-};
-
-/// Makes of @f(arguments) -> results the function @gradient(arguments, result gradients) -> argument gradients.
-LogicalResult buildGradientFunction(func::FuncOp original) {
-  func::FuncOp func = original.clone();
-  func.setName("gradient");
-  original->getParentOfType<ModuleOp>().push_back(func);
-  Block &body = func.front();
-  Operation *terminator = body.getTerminator();
-  SmallVector<Value> arguments = llvm::to_vector_of<Value>(body.getArguments());
-  Activity activity(func, arguments, terminator->getOperands());
-  OpBuilder builder(terminator);
-  BackwardBuilder backward(activity, builder);
-  for (Value result : terminator->getOperands())
-    backward.addGradient(result, body.addArgument(result.getType(), result.getLoc()));
-  if (failed(backward.differentiate(body)))
-    return failure();
-  terminator->setOperands(llvm::map_to_vector(arguments, [&](Value value) { return backward.getGradient(value); }));
-  func.setFunctionType(FunctionType::get(func.getContext(), body.getArgumentTypes(), terminator->getOperandTypes()));
-  return verify(func);
-}
-
-TEST_P(GradientTest, AgreesWithFiniteDifferences) {
-  ASSERT_TRUE(module);
-  StringRef name = GetParam().function;
-  auto func = module->lookupSymbol<func::FuncOp>(name);
-  ASSERT_TRUE(succeeded(buildGradientFunction(func)));
-  Interpreter interpreter(*module);
-
-  Draw draw(name);
-  auto drawTypes = [&](ArrayRef<Type> types) {
-    return llvm::map_to_vector(types, [&](Type type) { return draw.normal(cast<ShapedType>(type).getShape()); });
-  };
-  SmallVector<Tensor> arguments = drawTypes(func.getArgumentTypes());
-  SmallVector<Tensor> resultGradients = drawTypes(func.getResultTypes());
-
-  double magnitude = 0.0;
-  auto loss = [&] {
-    FailureOr<SmallVector<Tensor>> results = interpreter.call(name, arguments);
+  double operator()(ArrayRef<Tensor> arguments) {
+    SmallVector<Tensor> results = *interpreter.call(forward.getName(), arguments);
     double sum = magnitude = 0.0;
-    for (auto [result, gradient] : llvm::zip_equal(*results, resultGradients))
-      for (auto [value, factor] : llvm::zip_equal(result.values, gradient.values)) {
+    const Tensor *factors = resultGradients.begin();
+    for (auto [index, result] : llvm::enumerate(results)) {
+      if (!isDifferentiableResult(forward, index))
+        continue;
+      for (auto [value, factor] : llvm::zip_equal(result.values, (factors++)->values)) {
         sum += factor * value;
         magnitude += std::abs(factor * value);
       }
+    }
     return sum;
-  };
-  loss();
-  double tolerance = differenceTolerance(std::max(magnitude, 1.0));
+  }
+};
 
-  SmallVector<Tensor> operands = arguments;
-  operands.append(resultGradients);
-  FailureOr<SmallVector<Tensor>> gradients = interpreter.call("gradient", operands);
+class GradientTest : public testing::TestWithParam<Case> {};
+
+TEST_P(GradientTest, AgreesWithFiniteDifferences) {
+  Case listed = GetParam();
+  Interpreter interpreter(getList().getModule());
+  FailureOr<SmallVector<Tensor>> inputs = drawInputs(listed.gradient);
+  ASSERT_TRUE(succeeded(inputs));
+  FailureOr<SmallVector<Tensor>> gradients = interpreter.call(listed.gradient.getName(), *inputs);
   ASSERT_TRUE(succeeded(gradients));
-  for (auto [index, argument, gradient] : llvm::enumerate(arguments, *gradients))
-    for (int64_t element : llvm::seq(argument.size())) {
+
+  unsigned count = listed.forward.getNumArguments();
+  SmallVector<Tensor> arguments(ArrayRef(*inputs).take_front(count));
+  Loss loss{interpreter, listed.forward, ArrayRef(*inputs).drop_front(count)};
+  loss(arguments);
+  double tolerance = differenceTolerance(std::max(loss.magnitude, 1.0));
+
+  Draw draw(listed.name);
+  const Tensor *gradient = gradients->begin();
+  for (unsigned index : llvm::seq(count)) {
+    if (!isDifferentiableArgument(listed.forward, index))
+      continue;
+    Tensor &argument = arguments[index];
+    for (int64_t sample : llvm::seq(std::min(argument.size(), kSamples))) {
+      int64_t element = argument.size() <= kSamples ? sample : draw.index(argument.size());
       double center = argument[element];
       double difference = centralDifference([&](double step) {
         argument[element] = center + step;
-        return loss();
+        return loss(arguments);
       });
       argument[element] = center;
-      EXPECT_NEAR(gradient[element], difference, tolerance) << "argument " << index << ", element " << element;
+      EXPECT_NEAR((*gradient)[element], difference, tolerance)
+          << getInputName(listed.forward, index).str() << ", element " << element;
     }
+    ++gradient;
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, GradientTest, testing::ValuesIn(findCases()), [](const auto &info) {
-  std::string name = info.param.function;
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Cases, GradientTest, testing::ValuesIn(smoothCases()),
+                         [](const auto &info) { return info.param.op + "_" + info.param.name; });
 
 /// All ops of the dialect that `filter` accepts.
 SmallVector<StringRef> findOps(MLIRContext &context, function_ref<bool(RegisteredOperationName)> filter) {
@@ -152,22 +140,30 @@ SmallVector<StringRef> findOps(MLIRContext &context, function_ref<bool(Registere
   return names;
 }
 
-TEST(GradientCoverage, EveryDifferentiableOpHasACase) {
-  MLIRContext context;
-  context.loadDialect<MoEDialect, arith::ArithDialect, func::FuncDialect>();
+/// Tensor ops are pure; layer ops and variables have no effects to declare.
+bool isTensorOp(RegisteredOperationName name) { return name.hasInterface<MemoryEffectOpInterface>(); }
+
+TEST(Coverage, EveryTensorOpHasACase) {
   llvm::StringSet<> covered;
-  for (const Case &gradientCase : findCases())
-    covered.insert(("moe." + StringRef(gradientCase.function).split('.').first).str());
-  for (StringRef name : findOps(context, [](auto op) { return op.template hasInterface<GradientOpInterface>(); }))
-    EXPECT_TRUE(covered.contains(name)) << name.str() << " has a gradient but no case in Inputs/gradients";
+  getList().getModule()->walk([&](Operation *op) { covered.insert(op->getName().getStringRef()); });
+  for (StringRef name : findOps(*getList().getModule().getContext(), isTensorOp))
+    EXPECT_TRUE(covered.contains(name)) << name.str() << " is in no case of test/conformance/cases";
 }
 
-// Tensor ops are pure; layer ops and variables have no effects to declare.
-TEST(ReferenceCoverage, EveryTensorOpHasARule) {
+TEST(Coverage, EveryDifferentiableOpHasAGradientThatIsChecked) {
+  llvm::StringSet<> covered;
+  for (const Case &listed : smoothCases())
+    func::FuncOp(listed.forward)->walk([&](Operation *op) { covered.insert(op->getName().getStringRef()); });
+  for (StringRef name : findOps(*getList().getModule().getContext(),
+                                [](auto op) { return op.template hasInterface<GradientOpInterface>(); }))
+    EXPECT_TRUE(covered.contains(name)) << name.str() << " has a gradient but no case that checks it";
+}
+
+TEST(Coverage, EveryTensorOpHasARule) {
   MLIRContext context;
   context.loadDialect<MoEDialect>();
-  for (StringRef name : findOps(context, [](auto op) { return op.template hasInterface<MemoryEffectOpInterface>(); }))
-    EXPECT_TRUE(Rules::get().lookup(name)) << name.str() << " has no rule in the reference interpreter";
+  for (StringRef name : findOps(context, isTensorOp))
+    EXPECT_TRUE(Rules<double>::get().lookup(name)) << name.str() << " has no rule in the reference interpreter";
 }
 
 } // namespace

@@ -53,6 +53,52 @@ TEST_F(InterpreterTest, TiedScores) {
   EXPECT_EQ((*results)[0].values, Values({1.0, 1.0, 0.5, 0.5}));
 }
 
+// Mixtral's router: norm_topk_prob makes of a softmax over all experts one over the logits of the chosen.
+TEST_F(InterpreterTest, NormalisedTopKIsASoftmaxOfTheChosen) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%logits: tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>) {
+      %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+      %w, %i = moe.topk_gate %scores {top_k = 2, norm_topk_prob = true, routed_scaling_factor = 1.0}
+          : (tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+      return %w, %i : tensor<1x2xf32>, tensor<1x2xi32>
+    })");
+  auto results = interpreter.call("f", {Tensor({1, 4}, {0.5, -1.0, 2.0, 1.25})});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_EQ((*results)[1].values, Values({2, 3}));
+  EXPECT_NEAR((*results)[0][0], 1.0 / (1.0 + std::exp(1.25 - 2.0)), 1e-15);
+  EXPECT_NEAR((*results)[0][1], 1.0 / (1.0 + std::exp(2.0 - 1.25)), 1e-15);
+}
+
+// The loss of a projection is that of its logits, and so are the gradients: computed in the same order, the same bits.
+TEST_F(InterpreterTest, LinearCrossEntropy) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%h: tensor<2x2xf64>, %w: tensor<3x2xf64>, %t: tensor<2xi32>, %u: tensor<2xf64>, %g: tensor<f64>)
+        -> (tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>, tensor<f64>, tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>) {
+      %logits = moe.linear %h, %w : (tensor<2x2xf64>, tensor<3x2xf64>) -> tensor<2x3xf64>
+      %loss, %lse = moe.cross_entropy %logits, %t, %u
+          : (tensor<2x3xf64>, tensor<2xi32>, tensor<2xf64>) -> (tensor<f64>, tensor<2xf64>)
+      %d = moe.cross_entropy_backward %logits, %t, %u, %lse, %g
+          : (tensor<2x3xf64>, tensor<2xi32>, tensor<2xf64>, tensor<2xf64>, tensor<f64>) -> tensor<2x3xf64>
+      %dh = moe.matmul %d, %w : (tensor<2x3xf64>, tensor<3x2xf64>) -> tensor<2x2xf64>
+      %dw = moe.matmul %d, %h {transpose_lhs} : (tensor<2x3xf64>, tensor<2x2xf64>) -> tensor<3x2xf64>
+      %forward = moe.linear_cross_entropy %h, %w, %t, %u
+          : (tensor<2x2xf64>, tensor<3x2xf64>, tensor<2xi32>, tensor<2xf64>) -> tensor<f64>
+      %backward:3 = moe.linear_cross_entropy_backward %h, %w, %t, %u, %g
+          : (tensor<2x2xf64>, tensor<3x2xf64>, tensor<2xi32>, tensor<2xf64>, tensor<f64>)
+          -> (tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>)
+      return %loss, %dh, %dw, %forward, %backward#0, %backward#1, %backward#2
+          : tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>, tensor<f64>, tensor<f64>, tensor<2x2xf64>, tensor<3x2xf64>
+    })");
+  Tensor hidden({2, 2}, {0.5, -1.0, 2.0, 0.25}), weight({3, 2}, {1.0, 0.5, -0.5, 1.5, 0.25, -2.0});
+  Tensor targets({2}, {2, 0}), weights({2}, {0.5, 2.0});
+  auto results = interpreter.call("f", {hidden, weight, targets, weights, Tensor::scalar(0.125)});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_EQ((*results)[3].values, (*results)[0].values);
+  EXPECT_EQ((*results)[4].values, (*results)[0].values);
+  EXPECT_EQ((*results)[5].values, (*results)[1].values);
+  EXPECT_EQ((*results)[6].values, (*results)[2].values);
+}
+
 // Rows of an expert keep the order of their tokens; an expert without rows has an empty range.
 TEST_F(InterpreterTest, RoutingPlan) {
   Interpreter interpreter = interpret(R"(
@@ -80,6 +126,32 @@ TEST_F(InterpreterTest, SelectionBias) {
   auto results = interpreter.call("f", {Tensor({3}, {0, 0, 0}), Tensor({3}, {4, 2, 0})});
   ASSERT_TRUE(succeeded(results));
   EXPECT_EQ((*results)[0].values, Values({-0.5, 0.0, 0.5}));
+}
+
+// A step that overflowed is not taken.
+TEST_F(InterpreterTest, NoStepWithoutAFiniteNorm) {
+  Interpreter interpreter = interpret(R"(
+    func.func @f(%p: tensor<2xf32>, %g: tensor<2xf32>, %norm: tensor<f32>, %one: tensor<f32>, %load: tensor<2xi32>)
+        -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) {
+      %new, %m, %v = moe.adamw %p, %g, %p, %p, %norm, %one, %one, %one {beta1 = 0.9, beta2 = 0.99, epsilon = 1.0e-8,
+          weight_decay = 0.1, max_grad_norm = 1.0}
+          : (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+             tensor<f32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>)
+      %bias = moe.update_selection_bias %p, %load, %norm {rate = 0.5}
+          : (tensor<2xf32>, tensor<2xi32>, tensor<f32>) -> tensor<2xf32>
+      return %new, %m, %v, %bias : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>
+    })");
+  Tensor p({2}, {1.0, 2.0}), g({2}, {NAN, 3.0}), one = Tensor::scalar(1.0), load({2}, {3, 1});
+  for (double norm : {double(NAN), double(INFINITY)}) {
+    auto results = interpreter.call("f", {p, g, Tensor::scalar(norm), one, load});
+    ASSERT_TRUE(succeeded(results));
+    for (const Tensor &result : *results)
+      EXPECT_EQ(result.values, p.values);
+  }
+  auto results = interpreter.call("f", {p, Tensor({2}, {4.0, 3.0}), Tensor::scalar(5.0), one, load});
+  ASSERT_TRUE(succeeded(results));
+  for (const Tensor &result : *results)
+    EXPECT_NE(result.values, p.values);
 }
 
 // Reads see the old value wherever they stand; the new one is there for the next call.

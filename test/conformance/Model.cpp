@@ -69,6 +69,14 @@ NamedTensors Model::drawVariables(Draw &draw) {
   return variables;
 }
 
+/// The number of each token in its document; a document begins with every row and within it with one token in four.
+static Tensor drawPositions(ArrayRef<int64_t> shape, Draw &draw) {
+  Tensor positions = draw.integers(shape, 4);
+  for (int64_t i = 0; i < positions.size(); ++i)
+    positions[i] = i % shape.back() == 0 || positions[i] == 0 ? 0 : positions[i - 1] + 1;
+  return positions;
+}
+
 NamedTensors Model::drawInputs(ModuleOp module, StringRef entry, Draw &draw) {
   auto func = module.lookupSymbol<func::FuncOp>(entry);
   auto vocabulary =
@@ -77,6 +85,10 @@ NamedTensors Model::drawInputs(ModuleOp module, StringRef entry, Draw &draw) {
   for (auto [index, type] : llvm::enumerate(func.getArgumentTypes())) {
     StringRef name = func.getArgAttrOfType<StringAttr>(index, "moe.name").getValue();
     ArrayRef<int64_t> shape = cast<ShapedType>(type).getShape();
+    if (name == "positions") {
+      inputs["positions"] = drawPositions(shape, draw);
+      continue;
+    }
     Tensor &value = inputs[name.str()] = draw.integers(shape, name == "weights" ? 3 : vocabulary);
     // 0, 0.5 or 1, and not all of them 0.
     if (name == "weights") {

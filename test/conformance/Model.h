@@ -30,7 +30,8 @@ public:
 
   /// Initial parameters and buffers such that activations are of order one and every part matters to the loss.
   NamedTensors drawVariables(Draw &draw);
-  /// Inputs of an entry point by name: tokens and targets below the size of the vocabulary, some weights 0.
+  /// Inputs of an entry point by name: tokens and targets below the size of the vocabulary, some weights 0, positions
+  /// those of short documents.
   NamedTensors drawInputs(ModuleOp module, StringRef entry, Draw &draw);
 
 private:

@@ -61,6 +61,58 @@ const Description descriptions[] = {
       }
       moe.training (batch_size = 1, sequence_length = 5)
     )"},
+    // A softmax over the chosen logits is one over all, divided by the sum of the chosen.
+    {"MixtralLayers", R"(
+      moe.model @mixtral (vocab_size = 7, hidden_size = 6) {
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 4, num_kv_heads = 2, head_dim = 2, rope_theta = 1000000.0)
+          moe.sparse_mlp (num_experts = 3, top_k = 2, moe_intermediate_size = 5, aux_loss_alpha = 0.02)
+        }
+      }
+      moe.training (batch_size = 2, sequence_length = 3)
+    )"},
+    {"Qwen3MoELayers", R"(
+      moe.model @qwen3_moe (vocab_size = 7, hidden_size = 6, rms_norm_eps = 1.0e-6) {
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 3, num_kv_heads = 1, head_dim = 6, rope_theta = 1000000.0, qk_norm = true)
+          moe.sparse_mlp (num_experts = 7, top_k = 3, moe_intermediate_size = 3, aux_loss_alpha = 0.001)
+        }
+      }
+      moe.training (batch_size = 1, sequence_length = 5)
+    )"},
+    {"OneExpertPerToken", R"(
+      moe.model @switch (vocab_size = 7, hidden_size = 4) {
+        moe.layers (count = 1) {
+          moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 6)
+          moe.sparse_mlp (num_experts = 5, top_k = 1, moe_intermediate_size = 3, norm_topk_prob = false,
+                          aux_loss_alpha = 0.1)
+        }
+      }
+      moe.training (batch_size = 1, sequence_length = 5)
+    {"FullCheckpointing", R"(
+      moe.model @full (vocab_size = 11, hidden_size = 6) {
+        moe.layers (count = 1) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 2, head_dim = 2)
+          moe.mlp (intermediate_size = 5)
+        }
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 2, head_dim = 2)
+          moe.sparse_mlp (num_experts = 4, top_k = 2, moe_intermediate_size = 3, num_shared_experts = 1,
+                          scoring_func = sigmoid, routed_scaling_factor = 1.5, aux_loss_alpha = 0.1,
+                          bias_update_rate = 0.01)
+        }
+      }
+      moe.training (batch_size = 2, sequence_length = 4, activation_checkpointing = full)
+    )"},
+    {"NoCheckpointing", R"(
+      moe.model @none (vocab_size = 7, hidden_size = 4) {
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 1, head_dim = 2)
+          moe.sparse_mlp (num_experts = 5, top_k = 3, moe_intermediate_size = 3, aux_loss_alpha = 0.1)
+        }
+      }
+      moe.training (batch_size = 1, sequence_length = 5, activation_checkpointing = none)
+    )"},
     {"EveryExpertForEveryToken", R"(
       moe.model @all (vocab_size = 7, hidden_size = 4) {
         moe.layers (count = 1) {
@@ -69,6 +121,19 @@ const Description descriptions[] = {
         }
       }
       moe.training (batch_size = 1, sequence_length = 3)
+    )"},
+    {"PackedDocuments", R"(
+      moe.model @packed (vocab_size = 11, hidden_size = 6) {
+        moe.layers (count = 1) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 1, head_dim = 4)
+          moe.mlp (intermediate_size = 5)
+        }
+        moe.layers (count = 2) {
+          moe.self_attention (num_heads = 2, num_kv_heads = 1, head_dim = 2, qk_norm = true)
+          moe.sparse_mlp (num_experts = 3, top_k = 2, moe_intermediate_size = 3, aux_loss_alpha = 0.1)
+        }
+      }
+      moe.training (batch_size = 2, sequence_length = 7, packed_documents = true)
     )"},
     {"TiedEmbeddings", R"(
       moe.model @tied (vocab_size = 7, hidden_size = 4, tie_word_embeddings = true) {

@@ -1,4 +1,4 @@
-//===- Numerics.h - Random values and finite differences --------*- C++ -*-===//
+//===- Numerics.h - Finite differences --------------------------*- C++ -*-===//
 //
 // Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -7,29 +7,9 @@
 #ifndef TEST_CONFORMANCE_NUMERICS_H
 #define TEST_CONFORMANCE_NUMERICS_H
 
-#include "lib/Compiler/Reference/Tensor.h"
-
-#include <random>
+#include "lib/Compiler/Conformance/Draw.h"
 
 namespace mlir::moe::conformance {
-
-using reference::NamedTensors;
-using reference::Tensor;
-
-/// Random values that depend on a name only.
-class Draw {
-public:
-  explicit Draw(StringRef name);
-
-  Tensor normal(ArrayRef<int64_t> shape, double deviation = 1.0, double mean = 0.0);
-  /// Integers in [0, limit).
-  Tensor integers(ArrayRef<int64_t> shape, int64_t limit);
-  /// An index below `limit`.
-  int64_t index(int64_t limit);
-
-private:
-  std::mt19937_64 engine;
-};
 
 /// The derivative of `function` at 0 by the central difference of fourth order with step h = 2⁻¹², whose error is at
 /// most h⁴/30·|f⁽⁵⁾| from the step and 3/2·ε'/h from rounding, where ε' is the error of one value.

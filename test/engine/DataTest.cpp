@@ -182,6 +182,32 @@ TEST(TrainingBatches, ShortTextIsPadded) {
   EXPECT_EQ(batch.weights[4], 0);
 }
 
+// A document begins with its separator, and with the row if it began before; so does each token of the padding.
+TEST(TrainingBatches, PositionsCountWithinDocuments) {
+  const std::vector<Document> documents = makeDocuments({3, 5, 30, 2});
+  const TrainingBatches batches(documents, 2, 8, 5);
+  Batch batch(2, 8);
+  for (std::int64_t step = 1; step < 20; ++step) {
+    batches.fill(step, batch);
+    for (std::int64_t i = 0; i < 16; ++i) {
+      const bool begins = i % 8 == 0 || batch.tokens[i] == 0;
+      EXPECT_EQ(batch.positions[i], begins ? 0 : batch.positions[i - 1] + 1);
+    }
+  }
+  const TrainingBatches padded({{"d", "abc"}}, 1, 8, 1);
+  Batch one(1, 8);
+  padded.fill(1, one);
+  EXPECT_EQ(one.positions, (std::vector<std::int32_t>{0, 1, 2, 3, 0, 0, 0, 0}));
+}
+
+// What follows the first window of a document is numbered from 0, as its training windows are; so are rows left over.
+TEST(EvaluationBatches, PositionsCountWithinRows) {
+  const EvaluationBatches batches({{"a", "0123456"}}, 3, 4);
+  Batch batch(3, 4);
+  batches.fill(0, batch);
+  EXPECT_EQ(batch.positions, (std::vector<std::int32_t>{0, 1, 2, 3, 0, 1, 2, 0, 0, 0, 0, 0}));
+}
+
 TEST(EvaluationBatches, EveryByteIsPredictedOnce) {
   const std::vector<Document> documents = {{"a", "0123456789abcdefghi"}, {"b", "xyz"}};
   const EvaluationBatches batches(documents, 2, 8);

@@ -132,6 +132,7 @@ public:
     return transfer(name, destination.size(),
                     [&](std::byte *port) { std::copy_n(port, destination.size(), destination.data()); });
   }
+  Status poison() override { return {}; }
   Status run() override {
     body(*this);
     return {};

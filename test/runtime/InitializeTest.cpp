@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "TestArtifact.h"
 
+#include "runtime/format/DType.h"
+
 #include <bit>
 #include <cmath>
 #include <cstring>

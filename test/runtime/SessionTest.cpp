@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "TestArtifact.h"
 
+#include <cmath>
 #include <numeric>
 
 using namespace moe;
@@ -57,6 +58,24 @@ TEST(Session, VariablesAreSharedByEntryPoints) {
   EXPECT_OK(other->run());
   EXPECT_OK(other->getOutput("weight", copied));
   EXPECT_EQ(copied, readFloats(*session, "weight", kCount));
+}
+
+TEST(Session, PoisonShowsWhatARunDoesNotCompute) {
+  auto session = makeSession(exampleArtifact().build());
+  ASSERT_NE(session, nullptr);
+  ASSERT_TRUE(session->initialize(3).ok());
+  EntryPoint *step = session->find("step");
+  std::vector<float> y(kCount);
+  EXPECT_OK(step->setInput("x", ramp()));
+  EXPECT_OK(step->poison());
+  EXPECT_OK(step->getOutput("y", y));
+  for (float value : y)
+    EXPECT_TRUE(std::isnan(value));
+  // The input is not poisoned.
+  const std::vector<float> weight = readFloats(*session, "weight", kCount);
+  EXPECT_OK(step->run());
+  EXPECT_OK(step->getOutput("y", y));
+  EXPECT_EQ(y[0], 2 * (ramp()[0] + weight[0]));
 }
 
 TEST(Session, CachesAreResetAlone) {

@@ -27,6 +27,7 @@ Command addEval(CLI::App &root);
 Command addInspect(CLI::App &root);
 Command addBench(CLI::App &root);
 Command addDoctor(CLI::App &root);
+Command addConformance(CLI::App &root);
 
 } // namespace moe::run
 

@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
       ->expected(1)
       ->take_all();
   const run::Command commands[] = {run::addTrain(app), run::addGenerate(app), run::addEval(app), run::addInspect(app),
-                                   run::addBench(app), run::addDoctor(app)};
+                                   run::addBench(app), run::addDoctor(app), run::addConformance(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

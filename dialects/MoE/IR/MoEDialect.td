@@ -65,10 +65,15 @@ def MoE_RaggedDim : MoE_I32Enum<"RaggedDim", "the dimension of a grouped matmul 
   I32EnumCase<"rows", 0>, I32EnumCase<"contraction", 1>]>;
 def MoE_RaggedDimAttr : MoE_EnumAttr<MoE_RaggedDim, "ragged">;
 
+def MoE_ActivationCheckpointing : MoE_I32Enum<"ActivationCheckpointing", "what a layer keeps for its backward pass", [
+  I32EnumCase<"none", 0>, I32EnumCase<"selective", 1>, I32EnumCase<"full", 2>]>;
+def MoE_ActivationCheckpointingAttr : MoE_EnumAttr<MoE_ActivationCheckpointing, "activation_checkpointing">;
+
 def MoE_EntryKind : MoE_I32Enum<"EntryKind", "an entry point of the artifact", [
   I32EnumCase<"train_step", 0>, I32EnumCase<"evaluate", 1>, I32EnumCase<"prefill", 2>, I32EnumCase<"decode_step", 3>]>;
 /// On a func.func as `moe.entry`. Such a function is compiled to an entry point of the artifact of the same name; its
-/// arguments and results carry `moe.name`.
+/// arguments and results carry `moe.name`. An entry point of another name, which no part of the engine looks for, has the
+/// unit attribute instead.
 def MoE_EntryKindAttr : MoE_EnumAttr<MoE_EntryKind, "entry">;
 
 //===----------------------------------------------------------------------===//

@@ -229,3 +229,13 @@ LogicalResult CrossEntropyOp::buildGradient(OpBuilder &builder, ValueRange resul
                                                        getTargets(), getWeights(), getLse(), resultGradients[0]);
   return success();
 }
+
+LogicalResult LinearCrossEntropyOp::buildGradient(OpBuilder &builder, ValueRange resultGradients,
+                                                  Gradients operandGradients) {
+  auto backward = LinearCrossEntropyBackwardOp::create(builder, getLoc(), getLossSum().getType(), getHidden().getType(),
+                                                       getWeight().getType(), getHidden(), getWeight(), getTargets(),
+                                                       getWeights(), resultGradients[0]);
+  operandGradients[0] = backward.getHiddenGradient();
+  operandGradients[1] = backward.getWeightGradient();
+  return success();
+}

@@ -67,6 +67,10 @@ static SmallVector<std::pair<StringRef, Attribute>> getEnumKeywords(MLIRContext 
   for (uint32_t value = 0; value <= getMaxEnumValForScoringFunc(); ++value)
     if (std::optional<ScoringFunc> scoring = symbolizeScoringFunc(value))
       keywords.emplace_back(stringifyScoringFunc(*scoring), ScoringFuncAttr::get(context, *scoring));
+  for (uint32_t value = 0; value <= getMaxEnumValForActivationCheckpointing(); ++value)
+    if (std::optional<ActivationCheckpointing> policy = symbolizeActivationCheckpointing(value))
+      keywords.emplace_back(stringifyActivationCheckpointing(*policy),
+                            ActivationCheckpointingAttr::get(context, *policy));
   for (uint32_t value = 0; value <= getMaxEnumValForDType(); ++value)
     if (std::optional<DType> dtype = symbolizeDType(value))
       keywords.emplace_back(stringifyDType(*dtype), DTypeAttr::get(context, *dtype));

@@ -84,6 +84,15 @@ def MoE_SparseMLPOp : MoE_LayerOp<"sparse_mlp", [HasParent<"LayersOp">]> {
     `scoring_func = sigmoid` and `bias_update_rate > 0` the routing of DeepSeek-V3 (arXiv:2412.19437, section 2.1.2):
     a selection bias, moved by `bias_update_rate` towards equal load after each step, chooses the experts and does not
     weigh them. `aux_loss_alpha` scales the plain auxiliary loss α·E·Σ f_e·P_e (arXiv:2101.03961, equation 4).
+
+    | router | here |
+    |---|---|
+    | Mixtral: softmax over the logits of the chosen | `scoring_func = softmax`, `norm_topk_prob = true`: e^x_i / Σ_chosen e^x_j is s_i / Σ_chosen s_j with the scores s of a softmax over all, which has the same order |
+    | Qwen3-MoE: softmax over all, divided by the sum of the chosen | the same |
+    | Switch, OLMoE: softmax over all, as they are | `scoring_func = softmax`, `norm_topk_prob = false` |
+    | DeepSeek-V3 | `scoring_func = sigmoid`, `norm_topk_prob = true`, `routed_scaling_factor = 2.5`, `bias_update_rate > 0` |
+
+    No token is dropped, whatever the load of its experts. Sizes need not be multiples of anything.
     Gone after `layers`.
   }];
   let arguments = (ins I64Attr:$num_experts, I64Attr:$top_k, I64Attr:$moe_intermediate_size,
@@ -100,18 +109,33 @@ def MoE_TrainingOp : MoE_LayerOp<"training"> {
   let description = [{
     AdamW (arXiv:1711.05101) with decoupled weight decay on tensors of rank 2 and more, gradients clipped by global
     norm. Learning rate and bias corrections are inputs of the step. At most one; gone after `objective`.
+
+    With `packed_documents` a row of tokens holds several documents one after the other, and a token sees nothing of
+    the documents before its own: both entry points take the input `positions`, int32 [batch_size, sequence_length],
+    the number of each token in its document. A document cut by the end of a row starts anew, at 0, in the next.
+
+    `activation_checkpointing` says what a layer keeps from its forward pass for its backward pass; what is not kept is
+    computed again, with the same result:
+    * `none`: every value that a gradient is computed from.
+    * `selective`: the results of matrix products, attention and routing, but not what costs a pass over memory at most
+      (norms, rotary embedding, activations, dispatch, casts) to compute from what is kept.
+    * `full`: the inputs of the layer, and the routing of its tokens. The backward pass computes the layer's forward pass
+      a second time.
   }];
   let arguments = (ins I64Attr:$batch_size, I64Attr:$sequence_length,
     DefaultValuedAttr<F64Attr, "0.9">:$beta1, DefaultValuedAttr<F64Attr, "0.95">:$beta2,
     DefaultValuedAttr<F64Attr, "1.0e-8">:$epsilon, DefaultValuedAttr<F64Attr, "0.1">:$weight_decay,
-    DefaultValuedAttr<F64Attr, "1.0">:$max_grad_norm);
+    DefaultValuedAttr<F64Attr, "1.0">:$max_grad_norm, DefaultValuedAttr<BoolAttr, "false">:$packed_documents,
+    DefaultValuedAttr<MoE_ActivationCheckpointingAttr,
+                      "::mlir::moe::ActivationCheckpointing::selective">:$activation_checkpointing);
 }
 
 def MoE_ServingOp : MoE_LayerOp<"serving"> {
   let summary = "asks for the entry points prefill and decode_step";
   let description = [{
     `batch_size` sequences at a time, prompts in chunks of `prompt_length` tokens, caches for `context_length` tokens.
-    Beyond the `sequence_length` of its training a model has never seen the positions, and writes badly there.
+    Beyond the `sequence_length` of its training a model has never seen the positions, and writes badly there: a longer
+    `context_length` gets a warning.
     At most one; gone after `layers`.
   }];
   let arguments = (ins DefaultValuedAttr<I64Attr, "1">:$batch_size, I64Attr:$prompt_length, I64Attr:$context_length);

@@ -42,7 +42,7 @@ def MoE_VariableOp : MoE_Op<"variable", [Symbol, DeclareOpInterfaceMethods<Symbo
   let arguments = (ins SymbolNameAttr:$sym_name, MoE_VariableRoleAttr:$role, MoE_InitializerKindAttr:$initializer,
     OptionalAttr<F64Attr>:$stddev, OptionalAttr<FlatSymbolRefAttr>:$source, TypeAttrOf<AnyStaticShapeTensor>:$type);
   let assemblyFormat = [{
-    $sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($stddev^)? ($source^)? attr-dict `:` $type}];
+    $sym_name custom<Keyword>($role) custom<Keyword>($initializer) ($source^)? ($stddev^)? attr-dict `:` $type}];
   let hasVerifier = 1;
 }
 
@@ -198,7 +198,9 @@ def MoE_AttentionOp : MoE_DifferentiableOp<"attention"> {
     [T, H·D]; `lse` [T, H] is log Σ exp(scores), kept for the backward pass. lse has no gradient of its own.
 
     With `positions`, int32 with T elements, a sequence is several documents packed into a row: token t is number
-    positions[t] of its document, which so began at token t − positions[t], and sees nothing before that.
+    positions[t] of its document, which so began at token t − positions[t], and sees nothing before that. Positions
+    count up from 0 at the first token of each document; a kernel may skip what no token of a block sees. A position
+    that reaches back beyond the sequence sees all of it up to t. positions has no gradient.
   }];
   let arguments = (ins MoE_Matrix:$query, MoE_Matrix:$key, MoE_Matrix:$value, Optional<MoE_IndexTensor>:$positions,
     I64Attr:$num_heads, I64Attr:$num_kv_heads, I64Attr:$sequence_length);
@@ -206,7 +208,10 @@ def MoE_AttentionOp : MoE_DifferentiableOp<"attention"> {
 }
 def MoE_AttentionBackwardOp : MoE_TensorOp<"attention_backward"> {
   let summary = "gradients of attention, recomputing the probabilities from lse";
-  let description = [{Standard FlashAttention backward (arXiv:2205.14135, algorithm 4).}];
+  let description = [{
+    Standard FlashAttention backward (arXiv:2205.14135, algorithm 4), with the `positions` of the forward pass if it had
+    some.
+  }];
   let arguments = (ins MoE_Matrix:$query, MoE_Matrix:$key, MoE_Matrix:$value, MoE_Matrix:$result, MoE_StatTensor:$lse,
     MoE_Matrix:$result_gradient, Optional<MoE_IndexTensor>:$positions, I64Attr:$num_heads, I64Attr:$num_kv_heads,
     I64Attr:$sequence_length);
@@ -350,8 +355,11 @@ def MoE_BalanceLossBackwardOp : MoE_TensorOp<"balance_loss_backward"> {
 }
 def MoE_UpdateSelectionBiasOp : MoE_TensorOp<"update_selection_bias"> {
   let summary = "bias_e + rate · sign(mean load − load_e)";
-  let description = [{Auxiliary-loss-free balancing, arXiv:2412.19437 section 2.1.2. sign(0) = 0.}];
-  let arguments = (ins MoE_StatTensor:$bias, MoE_IndexTensor:$load, F64Attr:$rate);
+  let description = [{
+    Auxiliary-loss-free balancing, arXiv:2412.19437 section 2.1.2. sign(0) = 0. With `grad_norm`, the norm of all
+    gradients, the result is `bias` if that is not finite: see `adamw`.
+  }];
+  let arguments = (ins MoE_StatTensor:$bias, MoE_IndexTensor:$load, Optional<MoE_StatTensor>:$grad_norm, F64Attr:$rate);
   let results = (outs MoE_StatTensor:$result);
 }
 
@@ -376,6 +384,29 @@ def MoE_CrossEntropyBackwardOp : MoE_TensorOp<"cross_entropy_backward"> {
   let results = (outs MoE_Matrix:$logits_gradient);
 }
 
+def MoE_LinearCrossEntropyOp : MoE_DifferentiableOp<"linear_cross_entropy"> {
+  let summary = "cross_entropy of linear, whose logits need never exist all at once";
+  let description = [{
+    `loss_sum` = Σ_t weights[t] · −log softmax(hidden[t] · weightᵀ)[targets[t]] with `hidden` [T, d] and `weight` [V, d],
+    `targets` int32 and `weights` with T elements, any shape; see `cross_entropy` and `linear`. The logits are float32
+    whatever the operands hold. They are computed for some tokens at a time (see `moe-to-linalg`): [T, V] would be the
+    largest tensor of the step. targets and weights have no gradient.
+  }];
+  let arguments = (ins MoE_Matrix:$hidden, MoE_Matrix:$weight, MoE_IndexTensor:$targets, MoE_StatTensor:$weights);
+  let results = (outs MoE_Scalar:$loss_sum);
+}
+def MoE_LinearCrossEntropyBackwardOp : MoE_TensorOp<"linear_cross_entropy_backward"> {
+  let summary = "gradients of linear_cross_entropy, and the loss on the way";
+  let description = [{
+    With p = softmax(hidden · weightᵀ) and D[t, v] = loss_gradient · weights[t] · (p[t, v] − [v = targets[t]]):
+    `hidden_gradient` = D · weight, `weight_gradient` = Dᵀ · hidden, summed in float32 over the tokens in order. Needs the
+    logits and so gives `loss_sum` too: `moe-merge-loss` takes it from here, and no product is computed twice.
+  }];
+  let arguments = (ins MoE_Matrix:$hidden, MoE_Matrix:$weight, MoE_IndexTensor:$targets, MoE_StatTensor:$weights,
+    MoE_Scalar:$loss_gradient);
+  let results = (outs MoE_Scalar:$loss_sum, MoE_Matrix:$hidden_gradient, MoE_Matrix:$weight_gradient);
+}
+
 def MoE_GlobalNormOp : MoE_TensorOp<"global_norm"> {
   let summary = "√Σ x² over all elements of all operands, in a fixed order";
   let description = [{After differentiation only: no gradient.}];
@@ -395,7 +426,8 @@ def MoE_AdamWOp : MoE_TensorOp<"adamw"> {
     p' = p·(1 − lr·weight_decay) − lr · (m'/bias_correction1) / (√(v'/bias_correction2) + epsilon)
     ```
     A bf16 parameter has a `master` in float32: the formula holds for the master, and p' is the master rounded. (A bf16
-    weight alone would swallow updates below 2^-9 of it.) Each result may take its operand's memory. After
+    weight alone would swallow updates below 2^-9 of it.) If grad_norm is not finite, parameter, moments and master
+    keep their values bit for bit: a step that overflowed is not taken. Each result may take its operand's memory. After
     differentiation only: no gradient.
   }];
   let arguments = (ins MoE_FloatTensor:$parameter, MoE_FloatTensor:$gradient, MoE_StatTensor:$exp_avg,

@@ -576,8 +576,10 @@ LogicalResult BalanceLossBackwardOp::verify() {
 
 LogicalResult UpdateSelectionBiasOp::verify() {
   Value bias = getBias();
-  return Checks(*this)
-      .rank({"bias", bias}, 1, "[E]")
+  Checks checks(*this);
+  if (Value norm = getGradNorm())
+    checks.shape({"grad_norm", norm}, {}, "a scalar").sameElementType({{"bias", bias}, {"grad_norm", norm}});
+  return checks.rank({"bias", bias}, 1, "[E]")
       .shape({"load", getLoad()}, typeOf(bias).getShape(), "bias")
       .shape({"result", getResult()}, typeOf(bias).getShape(), "bias")
       .sameElementType({{"bias", bias}, {"result", getResult()}});
@@ -607,6 +609,31 @@ LogicalResult CrossEntropyBackwardOp::verify() {
       .shape({"logits_gradient", getLogitsGradient()}, typeOf(logits).getShape(), "logits")
       .sameElementType({{"logits", logits}, {"logits_gradient", getLogitsGradient()}})
       .statistics(logits, {{"weights", getWeights()}, {"lse", getLse()}, {"loss_gradient", getLossGradient()}});
+}
+
+/// What linear_cross_entropy and its gradient have in common.
+template <typename OpT> static Checks checkLinearCrossEntropy(OpT op) {
+  Value hidden = op.getHidden(), weight = op.getWeight();
+  int64_t tokens = rowsOf(hidden);
+  return Checks(op)
+      .shape({"weight", weight}, {rowsOf(weight), columnsOf(hidden)}, "[V, d]")
+      .elements({"targets", op.getTargets()}, tokens, "T")
+      .elements({"weights", op.getWeights()}, tokens, "T")
+      .sameElementType({{"hidden", hidden}, {"weight", weight}})
+      .statistics(hidden, {{"weights", op.getWeights()}, {"loss_sum", op.getLossSum()}});
+}
+
+LogicalResult LinearCrossEntropyOp::verify() { return checkLinearCrossEntropy(*this); }
+
+LogicalResult LinearCrossEntropyBackwardOp::verify() {
+  Value hidden = getHidden(), weight = getWeight();
+  return checkLinearCrossEntropy(*this)
+      .shape({"hidden_gradient", getHiddenGradient()}, typeOf(hidden).getShape(), "hidden")
+      .shape({"weight_gradient", getWeightGradient()}, typeOf(weight).getShape(), "weight")
+      .sameElementType({{"hidden", hidden},
+                        {"hidden_gradient", getHiddenGradient()},
+                        {"weight_gradient", getWeightGradient()}})
+      .statistics(hidden, {{"loss_gradient", getLossGradient()}});
 }
 
 LogicalResult GlobalNormOp::verify() {

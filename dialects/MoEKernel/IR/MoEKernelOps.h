@@ -30,6 +30,9 @@ namespace mlir::moe_kernel {
 /// The argument attribute that ties an argument to the result of its number.
 inline constexpr llvm::StringLiteral kTiedAttrName = "moe_kernel.tied";
 
+/// What buffers are aligned to, and so what a part of one must start at a multiple of, in bytes.
+inline constexpr int64_t kBufferAlignment = 256;
+
 /// On ops that can be the only computing op of a kernel.
 template <typename ConcreteType>
 class StructuredKernelOp : public OpTrait::TraitBase<ConcreteType, StructuredKernelOp> {};

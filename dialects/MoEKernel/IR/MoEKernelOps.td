@@ -67,6 +67,42 @@ def MoEKernel_LaunchOp : MoEKernel_Op<"launch", [Pure, DeclareOpInterfaceMethods
 }
 
 //===----------------------------------------------------------------------===//
+// Parts of tensors, between launches
+//===----------------------------------------------------------------------===//
+
+def MoEKernel_SliceOp : MoEKernel_Op<"slice", [Pure]> {
+  let summary = "elements of a tensor that follow each other, without a copy";
+  let description = [{
+    The elements from number `offset` on, in row-major order, with a shape of their own: some rows of a matrix, some
+    sequences of a batch.
+    ```mlir
+    %rows = moe_kernel.slice %x[32768] : tensor<1024x128xf32> -> tensor<256x128xf32>
+    ```
+    The stage `schedule` reads them where they are, so they must start at a multiple of 256 bytes, as every buffer does.
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$source, I64Attr:$offset);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$source `[` $offset `]` attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def MoEKernel_ConcatOp : MoEKernel_Op<"concat", [Pure]> {
+  let summary = "the elements of all operands, one operand after the other, without a copy";
+  let description = [{
+    In row-major order, with a shape of their own.
+    ```mlir
+    %x = moe_kernel.concat %first, %second : (tensor<256x128xf32>, tensor<128x128xf32>) -> tensor<384x128xf32>
+    ```
+    The stage `schedule` has each operand computed in its part of the result. So each must be the result of a launch and
+    part of no other concatenation, and the parts must start at multiples of 256 bytes.
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$inputs);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$inputs attr-dict `:` functional-type($inputs, $result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Structured ops: at most one per kernel
 //===----------------------------------------------------------------------===//
 

@@ -39,6 +39,14 @@ static LogicalResult verifyShape(Operation *op, StringRef name, Value value, Arr
                            << toString(expected);
 }
 
+/// "positions has 6 elements but 8 tokens need 8".
+static LogicalResult verifyElements(Operation *op, StringRef name, Value value, int64_t expected, const Twine &who) {
+  int64_t elements = llvm::product_of(shapeOf(value));
+  if (elements == expected)
+    return success();
+  return op->emitOpError() << name << " has " << elements << " elements but " << who << " need " << expected;
+}
+
 static LogicalResult verifyInt32(Operation *op, StringRef name, Value value) {
   if (getElementTypeOrSelf(value).isInteger(32))
     return success();
@@ -226,6 +234,41 @@ LogicalResult MatmulOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
+// Parts of tensors
+//===----------------------------------------------------------------------===//
+
+static int64_t countOf(Value value) { return cast<RankedTensorType>(value.getType()).getNumElements(); }
+
+static LogicalResult verifyPart(Operation *op, const Twine &name, Value part, Value whole, int64_t offset) {
+  Type partType = getElementTypeOrSelf(part), wholeType = getElementTypeOrSelf(whole);
+  if (partType != wholeType)
+    return op->emitOpError() << name << " holds " << partType << " but the whole holds " << wholeType;
+  if (int64_t bytes = offset * wholeType.getIntOrFloatBitWidth() / 8; bytes % kBufferAlignment != 0)
+    return op->emitOpError() << name << " starts at byte " << bytes << ", which is not a multiple of "
+                             << kBufferAlignment;
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  int64_t offset = getOffset(), size = countOf(getResult()), available = countOf(getSource());
+  if (offset < 0 || offset + size > available)
+    return emitOpError() << "takes elements " << offset << " to " << offset + size << " but source has " << available;
+  return verifyPart(*this, "result", getResult(), getSource(), offset);
+}
+
+LogicalResult ConcatOp::verify() {
+  int64_t offset = 0;
+  for (auto [index, input] : llvm::enumerate(getInputs())) {
+    if (failed(verifyPart(*this, "operand " + Twine(index), input, getResult(), offset)))
+      return failure();
+    offset += countOf(input);
+  }
+  if (offset != countOf(getResult()))
+    return emitOpError() << "operands have " << offset << " elements but the result has " << countOf(getResult());
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Attention
 //===----------------------------------------------------------------------===//
 
@@ -255,7 +298,7 @@ template <typename OpT> static LogicalResult verifySequences(OpT op) {
     return op.emitOpError() << "query has " << tokens << " rows, not a multiple of sequence_length = " << length;
   if (Value positions = op.getPositions())
     if (failed(verifyInt32(op, "positions", positions)) ||
-        failed(verifyShape(op, "positions", positions, {tokens}, Twine(tokens) + " tokens")))
+        failed(verifyElements(op, "positions", positions, tokens, Twine(tokens) + " tokens")))
       return failure();
   std::string who = (Twine(tokens) + " tokens of " + Twine(op.getNumKvHeads()) + " heads of " + Twine(*headSize)).str();
   SmallVector<int64_t> keyShape{tokens, static_cast<int64_t>(op.getNumKvHeads()) * *headSize};
@@ -288,10 +331,9 @@ template <typename OpT> static LogicalResult verifyGradients(OpT op) {
 LogicalResult AttentionBackwardOp::verify() { return verifyGradients(*this); }
 
 LogicalResult AttentionGradientsOp::verify() {
-  if (failed(verifyFloat32(*this, "delta", getDelta())) ||
-      failed(verifyShape(*this, "delta", getDelta(), shapeOf(getLse()), "a log-sum-exp of that shape")))
+  if (failed(verifyGradients(*this)) || failed(verifyFloat32(*this, "delta", getDelta())))
     return failure();
-  return verifyGradients(*this);
+  return verifyShape(*this, "delta", getDelta(), shapeOf(getLse()), "the queries and heads of lse");
 }
 
 LogicalResult CachedAttentionOp::verify() {

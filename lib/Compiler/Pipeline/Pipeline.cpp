@@ -25,7 +25,8 @@ static constexpr StageInfo kStages[] = {
     {Stage::input, "canonicalize"},
     {Stage::layers, "moe-expand-layers"},
     {Stage::objective,
-     "moe-attach-loss,moe-differentiate,moe-apply-optimizer{{keep-gradients={0}},canonicalize,cse,symbol-dce"},
+     "moe-attach-loss,moe-differentiate,func.func(moe-merge-loss),moe-apply-optimizer{{keep-gradients={0}},"
+     "canonicalize,cse,symbol-dce"},
     {Stage::shard, "moe-shard{{ranks={1}}"},
     {Stage::fuse, "moe-fuse"},
     {Stage::configure, "moe-configure"},

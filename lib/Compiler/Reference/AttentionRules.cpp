@@ -4,9 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Compiler/Reference/Rounding.h"
 #include "lib/Compiler/Reference/Rules.h"
-
-#include <cmath>
 
 using namespace mlir::moe;
 using namespace mlir::moe::reference;
@@ -14,32 +13,33 @@ using llvm::ArrayRef;
 using llvm::MutableArrayRef;
 using llvm::seq;
 
-static void sequencePositions(SequencePositionsOp op, Operands operands, Results results) {
+template <typename Number>
+static void sequencePositions(SequencePositionsOp op, Operands<Number> operands, Results<Number> results) {
   for (int64_t t : seq(results[0].size()))
     results[0][t] = t % op.getSequenceLength();
 }
 
-static void ropeTable(RopeTableOp op, Operands operands, Results results) {
-  const Tensor &positions = operands[0];
-  Tensor &cos = results[0], &sin = results[1];
+template <typename Number> static void ropeTable(RopeTableOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &positions = operands[0];
+  TensorOf<Number> &cos = results[0], &sin = results[1];
   double theta = op.getTheta().convertToDouble();
   for (int64_t t : seq(cos.rows()))
     for (int64_t j : seq(cos.columns())) {
-      double angle = positions[t] * std::pow(theta, -static_cast<double>(j) / cos.columns());
+      double angle = static_cast<int64_t>(positions[t]) * std::pow(theta, -static_cast<double>(j) / cos.columns());
       cos.row(t)[j] = std::cos(angle);
       sin.row(t)[j] = std::sin(angle);
     }
 }
 
-static void rope(RopeOp op, Operands operands, Results results) {
-  const Tensor &input = operands[0], &cos = operands[1], &sin = operands[2];
+template <typename Number> static void rope(RopeOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &input = operands[0], &cos = operands[1], &sin = operands[2];
   int64_t half = cos.columns();
   double sign = op.getInverse() ? -1.0 : 1.0;
   for (int64_t t : seq(input.rows()))
     for (int64_t head = 0; head < input.columns(); head += 2 * half)
       for (int64_t j : seq(half)) {
-        double x1 = input.row(t)[head + j], x2 = input.row(t)[head + half + j];
-        double c = cos.row(t)[j], s = sign * sin.row(t)[j];
+        Number x1 = input.row(t)[head + j], x2 = input.row(t)[head + half + j];
+        Number c = cos.row(t)[j], s = sign * sin.row(t)[j];
         results[0].row(t)[head + j] = x1 * c - x2 * s;
         results[0].row(t)[head + half + j] = x2 * c + x1 * s;
       }
@@ -47,74 +47,86 @@ static void rope(RopeOp op, Operands operands, Results results) {
 
 namespace {
 /// The head `h` of row `t` of a tensor [T, heads·size].
-struct Heads {
+template <typename Number> struct Heads {
   int64_t size;
-  ArrayRef<double> operator()(const Tensor &tensor, int64_t t, int64_t h) const {
+  ArrayRef<Number> operator()(const TensorOf<Number> &tensor, int64_t t, int64_t h) const {
     return tensor.row(t).slice(h * size, size);
   }
-  MutableArrayRef<double> operator()(Tensor &tensor, int64_t t, int64_t h) const {
+  MutableArrayRef<Number> operator()(TensorOf<Number> &tensor, int64_t t, int64_t h) const {
     return tensor.row(t).slice(h * size, size);
   }
 };
 
 /// Grouped-query attention with the head counts of an op.
-struct HeadLayout {
+template <typename Number> struct HeadLayout {
   template <typename OpT>
-  HeadLayout(OpT op, const Tensor &query)
+  HeadLayout(OpT op, const TensorOf<Number> &query)
       : heads(op.getNumHeads()),
         group(op.getNumHeads() / op.getNumKvHeads()), slice{query.columns() / static_cast<int64_t>(op.getNumHeads())},
-        scale(1.0 / std::sqrt(slice.size)) {}
+        scale(1.0 / sqrt(Number(slice.size))) {}
 
   int64_t heads, group;
-  Heads slice;
-  double scale;
+  Heads<Number> slice;
+  Number scale;
 };
 } // namespace
 
+static bool isBF16(mlir::Value value) { return mlir::getElementTypeOrSelf(value.getType()).isBF16(); }
+
 /// result = softmax(scores)·values, where `value(j)` is row j; returns log Σ exp(scores).
-static double attend(ArrayRef<double> scores, llvm::function_ref<ArrayRef<double>(int64_t)> value,
-                     MutableArrayRef<double> result) {
-  double lse = logSumExp(scores);
+template <typename Number>
+static Number attend(ArrayRef<Number> scores, llvm::function_ref<ArrayRef<Number>(int64_t)> value,
+                     MutableArrayRef<Number> result, bool isBF16) {
+  Number lse = logSumExp(scores);
   for (auto [j, score] : llvm::enumerate(scores))
-    addScaled(result, std::exp(score - lse), value(j));
+    addScaled(result, toProductOperand(exp(score - lse), isBF16), value(j));
   return lse;
 }
 
-/// Calls `function(t, h, first)` for every query token t and head h; the token sees first … t.
-template <typename OpT>
-static void forEachQuery(OpT op, const Tensor &query, llvm::function_ref<void(int64_t, int64_t, int64_t)> function) {
-  for (int64_t t : seq(query.rows()))
+/// Calls `function(t, h, first)` for every query token t and head h; the token sees first … t. `positions` is null if a
+/// sequence is one document.
+template <typename OpT, typename Number>
+static void forEachQuery(OpT op, const TensorOf<Number> &query, const TensorOf<Number> *positions,
+                         llvm::function_ref<void(int64_t, int64_t, int64_t)> function) {
+  for (int64_t t : seq(query.rows())) {
+    int64_t first = t - t % static_cast<int64_t>(op.getSequenceLength());
+    if (positions)
+      first = std::max(first, t - toInteger((*positions)[t]));
     for (int64_t h : seq<int64_t>(op.getNumHeads()))
-      function(t, h, t - t % static_cast<int64_t>(op.getSequenceLength()));
+      function(t, h, first);
+  }
 }
 
-static void attention(AttentionOp op, Operands operands, Results results) {
-  const Tensor &query = operands[0], &key = operands[1], &value = operands[2];
-  HeadLayout layout(op, query);
-  forEachQuery(op, query, [&](int64_t t, int64_t h, int64_t first) {
-    std::vector<double> scores;
+template <typename Number> static void attention(AttentionOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &query = operands[0], &key = operands[1], &value = operands[2];
+  HeadLayout<Number> layout(op, query);
+  forEachQuery(op, query, operands.size() > 3 ? &operands[3] : nullptr, [&](int64_t t, int64_t h, int64_t first) {
+    std::vector<Number> scores;
     for (int64_t u : llvm::seq_inclusive(first, t))
       scores.push_back(layout.scale * dot(layout.slice(query, t, h), layout.slice(key, u, h / layout.group)));
-    results[1].row(t)[h] = attend(
+    results[1].row(t)[h] = attend<Number>(
         scores, [&](int64_t j) { return layout.slice(value, first + j, h / layout.group); },
-        layout.slice(results[0], t, h));
+        layout.slice(results[0], t, h), isBF16(op.getResult()));
   });
 }
 
 // With P = exp(S − lse): ∂V = Pᵀ·g, ∂P = g·Vᵀ, ∂S = P·(∂P − ⟨g, result⟩), and S = scale·Q·Kᵀ.
-static void attentionBackward(AttentionBackwardOp op, Operands operands, Results results) {
-  const Tensor &query = operands[0], &key = operands[1], &value = operands[2], &result = operands[3],
-               &lse = operands[4], &gradient = operands[5];
-  HeadLayout layout(op, query);
-  Heads slice = layout.slice;
-  forEachQuery(op, query, [&](int64_t t, int64_t h, int64_t first) {
-    ArrayRef<double> q = slice(query, t, h), g = slice(gradient, t, h);
-    double delta = dot(g, slice(result, t, h));
+template <typename Number>
+static void attentionBackward(AttentionBackwardOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &query = operands[0], &key = operands[1], &value = operands[2], &result = operands[3],
+                         &lse = operands[4], &gradient = operands[5];
+  HeadLayout<Number> layout(op, query);
+  Heads<Number> slice = layout.slice;
+  forEachQuery(op, query, operands.size() > 6 ? &operands[6] : nullptr, [&](int64_t t, int64_t h, int64_t first) {
+    ArrayRef<Number> q = slice(query, t, h), g = slice(gradient, t, h);
+    Number delta = dot(g, slice(result, t, h));
     int64_t kvHead = h / layout.group;
     for (int64_t u : llvm::seq_inclusive(first, t)) {
-      ArrayRef<double> k = slice(key, u, kvHead), v = slice(value, u, kvHead);
-      double p = std::exp(layout.scale * dot(q, k) - lse.row(t)[h]);
-      double scoreGradient = layout.scale * p * (dot(g, v) - delta);
+      ArrayRef<Number> k = slice(key, u, kvHead), v = slice(value, u, kvHead);
+      Number p = exp(layout.scale * dot(q, k) - lse.row(t)[h]);
+      Number scoreGradient = layout.scale * p * (dot(g, v) - delta);
+      p = toProductOperand(p, isBF16(op.getQuery()));
+      scoreGradient = toProductOperand(scoreGradient, isBF16(op.getQuery()));
       addScaled(slice(results[0], t, h), scoreGradient, k);
       addScaled(slice(results[1], u, kvHead), scoreGradient, q);
       addScaled(slice(results[2], u, kvHead), p, g);
@@ -123,40 +135,46 @@ static void attentionBackward(AttentionBackwardOp op, Operands operands, Results
 }
 
 /// The row of a cache [B, C, n], seen as a matrix, for position p of the sequence that row t of [B·S, n] belongs to.
-static int64_t cacheRow(const Tensor &cache, int64_t t, int64_t tokens, int64_t p) {
+template <typename Number>
+static int64_t cacheRow(const TensorOf<Number> &cache, int64_t t, int64_t tokens, int64_t p) {
   int64_t sequence = t / (tokens / cache.dim(0));
   return sequence * cache.dim(1) + p;
 }
 
-static void cacheAppend(CacheAppendOp op, Operands operands, Results results) {
-  const Tensor &cache = operands[0], &rows = operands[1], &positions = operands[2];
+template <typename Number>
+static void cacheAppend(CacheAppendOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &cache = operands[0], &rows = operands[1], &positions = operands[2];
   results[0] = cache;
   for (int64_t t : seq(rows.rows()))
     llvm::copy(rows.row(t), results[0].row(cacheRow(cache, t, rows.rows(), positions[t])).begin());
 }
 
-static void cachedAttention(CachedAttentionOp op, Operands operands, Results results) {
-  const Tensor &query = operands[0], &key = operands[1], &value = operands[2], &positions = operands[3];
-  HeadLayout layout(op, query);
+template <typename Number>
+static void cachedAttention(CachedAttentionOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &query = operands[0], &key = operands[1], &value = operands[2], &positions = operands[3];
+  HeadLayout<Number> layout(op, query);
   for (int64_t t : seq(query.rows()))
     for (int64_t h : seq(layout.heads)) {
-      auto row = [&](const Tensor &cache, int64_t p) {
+      auto row = [&](const TensorOf<Number> &cache, int64_t p) {
         return layout.slice(cache, cacheRow(cache, t, query.rows(), p), h / layout.group);
       };
-      std::vector<double> scores;
+      std::vector<Number> scores;
       for (int64_t p : llvm::seq_inclusive<int64_t>(0, positions[t]))
         scores.push_back(layout.scale * dot(layout.slice(query, t, h), row(key, p)));
-      attend(
-          scores, [&](int64_t p) { return row(value, p); }, layout.slice(results[0], t, h));
+      attend<Number>(
+          scores, [&](int64_t p) { return row(value, p); }, layout.slice(results[0], t, h), isBF16(op.getResult()));
     }
 }
 
-void mlir::moe::reference::addAttentionRules(Rules &rules) {
-  rules.add<SequencePositionsOp>(sequencePositions);
-  rules.add<RopeTableOp>(ropeTable);
-  rules.add<RopeOp>(rope);
-  rules.add<AttentionOp>(attention);
-  rules.add<AttentionBackwardOp>(attentionBackward);
-  rules.add<CacheAppendOp>(cacheAppend);
-  rules.add<CachedAttentionOp>(cachedAttention);
+template <typename Number> void mlir::moe::reference::addAttentionRules(Rules<Number> &rules) {
+  rules.template add<SequencePositionsOp>(sequencePositions<Number>);
+  rules.template add<RopeTableOp>(ropeTable<Number>);
+  rules.template add<RopeOp>(rope<Number>);
+  rules.template add<AttentionOp>(attention<Number>);
+  rules.template add<AttentionBackwardOp>(attentionBackward<Number>);
+  rules.template add<CacheAppendOp>(cacheAppend<Number>);
+  rules.template add<CachedAttentionOp>(cachedAttention<Number>);
 }
+
+template void mlir::moe::reference::addAttentionRules(Rules<double> &);
+template void mlir::moe::reference::addAttentionRules(Rules<Bounded> &);

@@ -7,6 +7,7 @@
 #include "lib/Compiler/Reference/Interpreter.h"
 
 #include "dialects/MoE/IR/MoEOps.h"
+#include "lib/Compiler/Reference/Rounding.h"
 #include "lib/Compiler/Reference/Rules.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -18,8 +19,8 @@ static constexpr StringLiteral kNameAttr = "moe.name";
 
 static ArrayRef<int64_t> getShape(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
 
-static Tensor readConstant(DenseElementsAttr elements) {
-  Tensor tensor(elements.getType().getShape());
+template <typename Number> static TensorOf<Number> readConstant(DenseElementsAttr elements) {
+  TensorOf<Number> tensor(elements.getType().getShape());
   if (isa<FloatType>(elements.getElementType()))
     llvm::transform(elements.getValues<APFloat>(), tensor.values.begin(), [](APFloat value) {
       bool losesInfo;
@@ -32,16 +33,8 @@ static Tensor readConstant(DenseElementsAttr elements) {
   return tensor;
 }
 
-/// To nearest even, once.
-static double roundToBFloat16(double number) {
-  APFloat value(number);
-  bool losesInfo;
-  value.convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven, &losesInfo);
-  value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
-  return value.convertToDouble();
-}
-
-Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
+template <typename Number>
+InterpreterOf<Number>::InterpreterOf(ModuleOp module, InterpreterOptions options) : symbols(module), options(options) {
   for (auto variable : module.getOps<VariableOp>()) {
     if (variable.getInitializer() == InitializerKind::normal || variable.getInitializer() == InitializerKind::copy)
       continue;
@@ -51,13 +44,13 @@ Interpreter::Interpreter(ModuleOp module, InterpreterOptions options) : symbols(
   }
 }
 
-void Interpreter::setVariable(StringRef name, Tensor value) {
+template <typename Number> void InterpreterOf<Number>::setVariable(StringRef name, Tensor value) {
   if (auto variable = symbols.lookup<VariableOp>(name))
     store(value, variable.getType());
   variables[name.str()] = std::move(value);
 }
 
-const Tensor *Interpreter::getVariable(StringRef name) const {
+template <typename Number> auto InterpreterOf<Number>::getVariable(StringRef name) const -> const Tensor * {
   if (auto it = variables.find(name.str()); it != variables.end())
     return &it->second;
   // A copy that was not set has the value that its source has when it is first read; it is written before that changes.
@@ -65,7 +58,9 @@ const Tensor *Interpreter::getVariable(StringRef name) const {
   return variable && variable.getSource() ? getVariable(*variable.getSource()) : nullptr;
 }
 
-LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const Tensor &tensor, Type type) const {
+template <typename Number>
+LogicalResult InterpreterOf<Number>::checkType(Operation *where, const Twine &what, const Tensor &tensor,
+                                               Type type) const {
   if (cast<RankedTensorType>(type).getShape() == ArrayRef(tensor.shape))
     return success();
   InFlightDiagnostic error = where->emitError() << what << " has shape [";
@@ -73,15 +68,17 @@ LogicalResult Interpreter::checkType(Operation *where, const Twine &what, const 
   return error << "] but the type is " << type;
 }
 
-void Interpreter::store(Tensor &tensor, Type type) const {
-  Type element = getElementTypeOrSelf(type);
-  if (element.isBF16())
-    llvm::transform(tensor.values, tensor.values.begin(), roundToBFloat16);
-  else if (element.isF32() && options.roundToFloat32)
-    llvm::transform(tensor.values, tensor.values.begin(), [](double number) { return static_cast<float>(number); });
+template <typename Number> void InterpreterOf<Number>::store(Tensor &tensor, Type type) const {
+  Type elementType = getElementTypeOrSelf(type);
+  if (elementType.isBF16())
+    for (Number &element : tensor.values)
+      element = roundToBF16(element);
+  else if (elementType.isF32() && (options.roundToFloat32 || std::is_same_v<Number, Bounded>))
+    for (Number &element : tensor.values)
+      element = reference::roundToFloat32(element);
 }
 
-LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
+template <typename Number> LogicalResult InterpreterOf<Number>::execute(Operation *op, Frame &frame) {
   if (auto call = dyn_cast<func::CallOp>(op)) {
     auto arguments = llvm::map_to_vector(call.getOperands(), [&](Value operand) { return frame.at(operand); });
     FailureOr<SmallVector<Tensor>> results = callFunction(symbols.lookup<func::FuncOp>(call.getCallee()), arguments);
@@ -92,7 +89,7 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
     return success();
   }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    frame[constant] = readConstant(cast<DenseElementsAttr>(constant.getValue()));
+    frame[constant] = readConstant<Number>(cast<DenseElementsAttr>(constant.getValue()));
     return success();
   }
   if (auto read = dyn_cast<ReadOp>(op)) {
@@ -107,14 +104,14 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
     return success();
   }
 
-  const Rules::Rule *rule = Rules::get().lookup(op->getName().getStringRef());
+  const typename Rules<Number>::Rule *rule = Rules<Number>::get().lookup(op->getName().getStringRef());
   if (!rule)
     return op->emitOpError("has no rule in the reference interpreter");
   SmallVector<const Tensor *> operands =
       llvm::map_to_vector(op->getOperands(), [&](Value operand) -> const Tensor * { return &frame.at(operand); });
   SmallVector<Tensor> results =
       llvm::map_to_vector(op->getResults(), [](Value value) { return Tensor(getShape(value)); });
-  (*rule)(op, Operands(operands), results);
+  (*rule)(op, Operands<Number>(operands), results);
   for (auto [value, tensor] : llvm::zip_equal(op->getResults(), results)) {
     store(tensor, value.getType());
     frame[value] = std::move(tensor);
@@ -122,7 +119,9 @@ LogicalResult Interpreter::execute(Operation *op, Frame &frame) {
   return success();
 }
 
-FailureOr<SmallVector<Tensor>> Interpreter::callFunction(func::FuncOp func, ArrayRef<Tensor> arguments) {
+template <typename Number>
+auto InterpreterOf<Number>::callFunction(func::FuncOp func, ArrayRef<Tensor> arguments)
+    -> FailureOr<SmallVector<Tensor>> {
   if (func.isExternal())
     return func.emitError("has no body to interpret");
   Frame frame;
@@ -137,7 +136,8 @@ FailureOr<SmallVector<Tensor>> Interpreter::callFunction(func::FuncOp func, Arra
   return llvm::map_to_vector(func.front().getTerminator()->getOperands(), [&](Value value) { return frame.at(value); });
 }
 
-FailureOr<SmallVector<Tensor>> Interpreter::call(StringRef function, ArrayRef<Tensor> arguments) {
+template <typename Number>
+auto InterpreterOf<Number>::call(StringRef function, ArrayRef<Tensor> arguments) -> FailureOr<SmallVector<Tensor>> {
   auto func = symbols.lookup<func::FuncOp>(function);
   if (!func)
     return symbols.getOp()->emitError() << "has no function '" << function << "'";
@@ -154,7 +154,8 @@ FailureOr<SmallVector<Tensor>> Interpreter::call(StringRef function, ArrayRef<Te
   return results;
 }
 
-FailureOr<NamedTensors> Interpreter::run(StringRef entry, const NamedTensors &inputs) {
+template <typename Number>
+auto InterpreterOf<Number>::run(StringRef entry, const NamedTensors &inputs) -> FailureOr<NamedTensors> {
   auto func = symbols.lookup<func::FuncOp>(entry);
   if (!func)
     return symbols.getOp()->emitError() << "has no function '" << entry << "'";
@@ -178,3 +179,6 @@ FailureOr<NamedTensors> Interpreter::run(StringRef entry, const NamedTensors &in
       outputs[name.str()] = std::move(result);
   return outputs;
 }
+
+template class mlir::moe::reference::InterpreterOf<double>;
+template class mlir::moe::reference::InterpreterOf<Bounded>;

@@ -7,8 +7,8 @@
 ///
 /// \file
 /// The meaning of the tensor ops, as straightforward loops in float64: what gradients are checked with and what targets
-/// are compared with. What is stored in bf16 (a result, a variable, an argument) is rounded to it, to nearest even; float32
-/// is not rounded unless asked for. Understands `moe` tensor ops, func.call, func.return and arith.constant.
+/// are compared with. What is stored in bf16 (a result, a variable, an argument) is rounded to it, to nearest even;
+/// float32 is not rounded unless asked for. Understands `moe` tensor ops, func.call, func.return and arith.constant.
 ///
 ///   Interpreter interpreter(module);
 ///   interpreter.setVariable("lm_head.weight", weight);
@@ -18,6 +18,7 @@
 #ifndef LIB_COMPILER_REFERENCE_INTERPRETER_H
 #define LIB_COMPILER_REFERENCE_INTERPRETER_H
 
+#include "lib/Compiler/Reference/Bounded.h"
 #include "lib/Compiler/Reference/Tensor.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -30,11 +31,15 @@ struct InterpreterOptions {
   bool roundToFloat32 = false;
 };
 
-class Interpreter {
+/// In float64; with Bounded as Number the same, and with a bound of what a float32 computation may differ by.
+template <typename Number> class InterpreterOf {
 public:
+  using Tensor = TensorOf<Number>;
+  using NamedTensors = std::map<std::string, Tensor>;
+
   /// Variables initialised with zeros or ones have those values; the others have none until set, but a copy that is not
   /// set follows its source.
-  explicit Interpreter(ModuleOp module, InterpreterOptions options = {});
+  explicit InterpreterOf(ModuleOp module, InterpreterOptions options = {});
 
   void setVariable(StringRef name, Tensor value);
   /// Null if the variable has no value.
@@ -62,6 +67,8 @@ private:
   /// What moe.write has written; visible after the call.
   NamedTensors written;
 };
+
+using Interpreter = InterpreterOf<double>;
 
 } // namespace mlir::moe::reference
 

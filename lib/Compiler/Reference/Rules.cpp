@@ -6,11 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Compiler/Reference/Rules.h"
 
-#include <cmath>
-
 using namespace mlir::moe::reference;
 
-const Rules &Rules::get() {
+template <typename Number> const Rules<Number> &Rules<Number>::get() {
   static const Rules rules = [] {
     Rules rules;
     addElementwiseRules(rules);
@@ -23,16 +21,10 @@ const Rules &Rules::get() {
   return rules;
 }
 
-const Rules::Rule *Rules::lookup(llvm::StringRef opName) const {
+template <typename Number> const typename Rules<Number>::Rule *Rules<Number>::lookup(llvm::StringRef opName) const {
   auto it = rules.find(opName);
   return it == rules.end() ? nullptr : &it->second;
 }
 
-double mlir::moe::reference::logSumExp(llvm::ArrayRef<double> x) {
-  double largest = *llvm::max_element(x), sum = 0.0;
-  for (double value : x)
-    sum += std::exp(value - largest);
-  return largest + std::log(sum);
-}
-
-double mlir::moe::reference::sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+template class mlir::moe::reference::Rules<double>;
+template class mlir::moe::reference::Rules<Bounded>;

@@ -8,6 +8,7 @@
 #define LIB_COMPILER_REFERENCE_TENSOR_H
 
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 
@@ -17,15 +18,15 @@
 
 namespace mlir::moe::reference {
 
-/// Row-major float64 values, whatever the element type in the IR; integers are exact.
-struct Tensor {
+/// Row-major values, whatever the element type in the IR; integers are exact.
+template <typename Number> struct TensorOf {
   SmallVector<int64_t, 4> shape;
-  std::vector<double> values;
+  std::vector<Number> values;
 
-  Tensor() = default;
-  explicit Tensor(ArrayRef<int64_t> shape) : shape(shape), values(llvm::product_of(shape)) {}
-  Tensor(ArrayRef<int64_t> shape, std::vector<double> values) : shape(shape), values(std::move(values)) {}
-  static Tensor scalar(double value) { return Tensor({}, {value}); }
+  TensorOf() = default;
+  explicit TensorOf(ArrayRef<int64_t> shape) : shape(shape), values(llvm::product_of(shape)) {}
+  TensorOf(ArrayRef<int64_t> shape, std::vector<Number> values) : shape(shape), values(std::move(values)) {}
+  static TensorOf scalar(Number value) { return TensorOf({}, {value}); }
 
   int64_t size() const { return values.size(); }
   int64_t dim(unsigned index) const { return shape[index]; }
@@ -33,13 +34,16 @@ struct Tensor {
   int64_t columns() const { return shape.back(); }
   int64_t rows() const { return size() / columns(); }
 
-  double &operator[](int64_t index) { return values[index]; }
-  double operator[](int64_t index) const { return values[index]; }
-  MutableArrayRef<double> row(int64_t index) {
-    return MutableArrayRef<double>(values).slice(index * columns(), columns());
+  Number &operator[](int64_t index) { return values[index]; }
+  const Number &operator[](int64_t index) const { return values[index]; }
+  MutableArrayRef<Number> row(int64_t index) {
+    return MutableArrayRef<Number>(values).slice(index * columns(), columns());
   }
-  ArrayRef<double> row(int64_t index) const { return ArrayRef<double>(values).slice(index * columns(), columns()); }
+  ArrayRef<Number> row(int64_t index) const { return ArrayRef<Number>(values).slice(index * columns(), columns()); }
 };
+
+/// In float64.
+using Tensor = TensorOf<double>;
 
 /// Inputs and outputs of an entry point by `moe.name`, variables by symbol name.
 using NamedTensors = std::map<std::string, Tensor>;

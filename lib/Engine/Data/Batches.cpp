@@ -30,12 +30,21 @@ std::uint64_t randomPhase(std::uint64_t seed, std::uint64_t epoch, std::uint64_t
 } // namespace
 
 Batch::Batch(std::int64_t rows, std::int64_t columns)
-    : rows(rows), columns(columns), tokens(rows * columns), targets(rows * columns), weights(rows * columns) {}
+    : rows(rows), columns(columns), tokens(rows * columns), targets(rows * columns), positions(rows * columns),
+      weights(rows * columns) {}
 
 void Batch::clear() {
   std::ranges::fill(tokens, ByteTokenizer::kSeparator);
   std::ranges::fill(targets, ByteTokenizer::kSeparator);
+  std::ranges::fill(positions, 0);
   std::ranges::fill(weights, 0.0f);
+}
+
+void Batch::countPositions() {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const bool begins = i % columns == 0 || tokens[i] == ByteTokenizer::kSeparator;
+    positions[i] = begins ? 0 : positions[i - 1] + 1;
+  }
 }
 
 std::int64_t Batch::countTokens() const {
@@ -73,6 +82,7 @@ void TrainingBatches::fill(std::int64_t step, Batch &batch) const {
     std::copy_n(stream.begin() + start + 1, length, batch.targets.begin() + row * sequenceLength);
     std::fill_n(batch.weights.begin() + row * sequenceLength, length, 1.0f);
   }
+  batch.countPositions();
 }
 
 EvaluationBatches::EvaluationBatches(const std::vector<Document> &documents, std::int64_t batchSize,
@@ -89,7 +99,7 @@ void EvaluationBatches::fill(std::int64_t index, Batch &batch) const {
   for (std::int64_t row = 0; row < batchSize; ++row) {
     const std::size_t position = index * batchSize + row;
     if (position >= windows.size())
-      return;
+      break;
     const auto [document, offset] = windows[position];
     const std::string &text = document->text;
     const std::size_t length = std::min<std::size_t>(sequenceLength, text.size() - offset);
@@ -100,6 +110,7 @@ void EvaluationBatches::fill(std::int64_t index, Batch &batch) const {
       batch.weights[slot] = 1;
     }
   }
+  batch.countPositions();
 }
 
 } // namespace moe::engine

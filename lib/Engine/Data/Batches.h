@@ -14,16 +14,19 @@
 
 namespace moe::engine {
 
-/// `rows` windows of `columns` tokens; targets are the tokens that follow. Weight 0 masks a position.
+/// `rows` windows of `columns` tokens; targets are the tokens that follow. Weight 0 masks a token. A document begins
+/// with each separator and with each row: `positions` are the numbers of the tokens in their documents.
 struct Batch {
   std::int64_t rows = 0, columns = 0;
-  std::vector<std::int32_t> tokens, targets;
+  std::vector<std::int32_t> tokens, targets, positions;
   std::vector<float> weights;
 
   Batch(std::int64_t rows, std::int64_t columns);
-  /// Every position a masked separator.
+  /// Every token a masked separator.
   void clear();
-  /// Positions that are not masked.
+  /// Numbers the tokens; call it when all of them are set.
+  void countPositions();
+  /// Tokens that are not masked.
   std::int64_t countTokens() const;
 };
 

@@ -11,6 +11,8 @@
 #include "lib/Engine/Support/Strings.h"
 #include "runtime/format/artifact_generated.h"
 
+#include <algorithm>
+
 namespace moe::engine {
 namespace {
 
@@ -153,12 +155,12 @@ Result<EntryPoint *> requireEntryPoint(Session &session, std::string_view name, 
                                                  "; it has " + (known.empty() ? "none" : known));
 }
 
-bool hasOutput(const EntryPoint &entry, std::string_view name) {
-  for (const format::Port *port : *entry.table().outputs())
-    if (port->name()->string_view() == name)
-      return true;
-  return false;
+static bool hasPort(const flatbuffers::Vector<flatbuffers::Offset<format::Port>> &ports, std::string_view name) {
+  return std::ranges::any_of(ports, [&](const format::Port *port) { return port->name()->string_view() == name; });
 }
+
+bool hasInput(const EntryPoint &entry, std::string_view name) { return hasPort(*entry.table().inputs(), name); }
+bool hasOutput(const EntryPoint &entry, std::string_view name) { return hasPort(*entry.table().outputs(), name); }
 
 std::string loadPort(std::int64_t layer) { return "load." + std::to_string(layer); }
 

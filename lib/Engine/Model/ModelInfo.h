@@ -10,9 +10,11 @@
 /// and shapes of variables and ports from its tables. The names of entry points and ports are the engine's only
 /// agreement with the compiler:
 ///
-///   train_step   in  tokens, targets i32[B,S], weights f32[B,S], learning_rate, bias_correction1, bias_correction2 f32
+///   train_step   in  tokens, targets i32[B,S], weights f32[B,S], learning_rate, bias_correction1, bias_correction2 f32,
+///                    positions i32[B,S] if documents are packed
 ///                out loss, aux_loss, grad_norm f32, load.<layer> i32[E] for every sparse layer
-///   evaluate     in  tokens, targets, weights            out loss_sum, weight_sum f32, load.<layer> i32[E]
+///   evaluate     in  tokens, targets, weights, positions if documents are packed
+///                out loss_sum, weight_sum f32, load.<layer> i32[E]
 ///   prefill      in  tokens, positions i32[Bs,P], last i32[Bs]   out logits f32[Bs,V]
 ///   decode_step  in  tokens, positions i32[Bs,1]                 out logits f32[Bs,V]
 ///
@@ -60,7 +62,8 @@ Result<ModelInfo> readModelInfo(const Artifact &artifact);
 /// The entry point, or an error that names those there are. `needed` says for what: "to train".
 Result<EntryPoint *> requireEntryPoint(Session &session, std::string_view name, std::string_view needed);
 
-/// Whether the entry point has an output port of that name.
+/// Whether the entry point has an input or an output port of that name.
+bool hasInput(const EntryPoint &entry, std::string_view name);
 bool hasOutput(const EntryPoint &entry, std::string_view name);
 
 /// "load.2"

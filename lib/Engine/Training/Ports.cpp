@@ -29,6 +29,9 @@ Status getScalar(EntryPoint &entry, std::string_view port, double &value) {
 }
 
 Status setBatch(EntryPoint &entry, const Batch &batch) {
+  if (hasInput(entry, "positions"))
+    if (Status status = entry.setInput("positions", batch.positions); !status)
+      return status;
   return firstError({entry.setInput("tokens", batch.tokens), entry.setInput("targets", batch.targets),
                      entry.setInput("weights", batch.weights)});
 }

@@ -22,7 +22,7 @@ Status firstError(std::initializer_list<Status> statuses);
 Status setScalar(EntryPoint &entry, std::string_view port, double value);
 Status getScalar(EntryPoint &entry, std::string_view port, double &value);
 
-/// `tokens`, `targets` and `weights`.
+/// `tokens`, `targets`, `weights`, and `positions` if the entry point has such an input.
 Status setBatch(EntryPoint &entry, const Batch &batch);
 
 /// Reads `load.<layer>` of every sparse layer after a run; layers without such an output are left out.

@@ -68,6 +68,8 @@ Status TrainStep::checkFinite(const StepResult &result) {
                       bad->element, text(bad->value).c_str());
   else
     message += "all variables are finite";
+  if (!std::isfinite(result.gradNorm))
+    message += ". The step was not taken";
   return Status(ErrorCode::numerics, message + ". No checkpoint was written since; resume from the last one with a "
                                                "lower optimizer.learning_rate or a longer optimizer.warmup");
 }

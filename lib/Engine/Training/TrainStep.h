@@ -29,7 +29,7 @@ public:
   static Result<TrainStep> create(Session &session, const ModelInfo &model);
 
   /// Trains on `batch` as step `step` >= 1. An error of code `numerics` if loss or gradient norm is not finite: it
-  /// names the first variable that is not.
+  /// names the first variable that is not. If the gradient norm is not, the step has changed no variable.
   Result<StepResult> run(std::int64_t step, double learningRate, const Batch &batch);
 
 private:

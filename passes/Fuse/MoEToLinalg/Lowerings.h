@@ -11,13 +11,15 @@
 #include "mlir/IR/PatternMatch.h"
 #include "passes/Fuse/RowsBuilder.h"
 
+#include <functional>
+
 namespace mlir::moe {
 
 /// Replaces ops of type OpT by what `lower` builds for them: one value per result.
 template <typename OpT> class LowerToRows : public OpRewritePattern<OpT> {
 public:
-  using Lower = SmallVector<Value> (*)(OpT op, RowsBuilder &builder);
-  LowerToRows(MLIRContext *context, Lower lower) : OpRewritePattern<OpT>(context), lower(lower) {}
+  using Lower = std::function<SmallVector<Value>(OpT op, RowsBuilder &builder)>;
+  LowerToRows(MLIRContext *context, Lower lower) : OpRewritePattern<OpT>(context), lower(std::move(lower)) {}
 
   LogicalResult matchAndRewrite(OpT op, PatternRewriter &rewriter) const override {
     RowsBuilder builder(op.getLoc(), rewriter, op->getName().stripDialect());
@@ -29,6 +31,9 @@ private:
   Lower lower;
 };
 
+template <typename OpT> void addLowering(RewritePatternSet &patterns, typename LowerToRows<OpT>::Lower lower) {
+  patterns.add<LowerToRows<OpT>>(patterns.getContext(), std::move(lower));
+}
 template <typename OpT>
 void addLowering(RewritePatternSet &patterns, SmallVector<Value> (*lower)(OpT op, RowsBuilder &builder)) {
   patterns.add<LowerToRows<OpT>>(patterns.getContext(), lower);
@@ -39,6 +44,8 @@ void populateEmbeddingLowerings(RewritePatternSet &patterns);
 void populateNormLowerings(RewritePatternSet &patterns);
 void populateRoutingLowerings(RewritePatternSet &patterns);
 void populateLossLowerings(RewritePatternSet &patterns);
+/// `logitsBytes`: how much memory the logits of some tokens may take.
+void populateLinearCrossEntropyLowerings(RewritePatternSet &patterns, int64_t logitsBytes);
 void populateOptimizerLowerings(RewritePatternSet &patterns);
 
 } // namespace mlir::moe

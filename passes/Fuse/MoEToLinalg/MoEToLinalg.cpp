@@ -18,6 +18,8 @@ namespace mlir::moe {
 
 namespace {
 struct MoEToLinalgPass : impl::MoEToLinalgPassBase<MoEToLinalgPass> {
+  using MoEToLinalgPassBase::MoEToLinalgPassBase;
+
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     populateElementwiseLowerings(patterns);
@@ -25,6 +27,7 @@ struct MoEToLinalgPass : impl::MoEToLinalgPassBase<MoEToLinalgPass> {
     populateNormLowerings(patterns);
     populateRoutingLowerings(patterns);
     populateLossLowerings(patterns);
+    populateLinearCrossEntropyLowerings(patterns, logitsBytes);
     populateOptimizerLowerings(patterns);
 
     ConversionTarget target(getContext());

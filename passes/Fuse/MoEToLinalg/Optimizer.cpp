@@ -48,6 +48,14 @@ static SmallVector<Value> lowerGlobalNorm(GlobalNormOp op, RowsBuilder &b) {
   return {b.toModelShape(norm, {})};
 }
 
+/// Parameters that one kernel updates: enough to have few launches, and few enough buffers for any target.
+static constexpr int64_t kUpdatesPerKernel = 8;
+
+/// Whether what `op` computes is written to variables and not needed by any computation.
+static bool isOnlyWritten(AdamWOp op) {
+  return llvm::all_of(op->getUsers(), [](Operation *user) { return isa<WriteOp>(user); });
+}
+
 /// All elements as one flat loop, in place.
 static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
   SmallVector<int64_t> flat{numElements(op.getParameter())};
@@ -78,7 +86,9 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
     double weightDecay = op.getWeightDecay().convertToDouble();
     Value decay = b.sub(constant(1.0), b.mul(learningRate, constant(weightDecay)));
     Value decayed = weightDecay == 0.0 ? parameter : b.mul(parameter, decay);
-    SmallVector<Value> results{b.sub(decayed, step), m, s};
+    Value isFinite = b.isFiniteNorm(gradNorm);
+    SmallVector<Value> results{b.select(isFinite, b.sub(decayed, step), parameter), b.select(isFinite, m, expAvg),
+                               b.select(isFinite, s, expAvgSq)};
     if (op.getMaster())
       results.push_back(results[0]); // The parameter is the master rounded, when it is stored.
     return results;
@@ -87,6 +97,8 @@ static SmallVector<Value> lowerAdamW(AdamWOp op, RowsBuilder &b) {
   if (op.getMaster())
     inPlace.push_back(8);
   update->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr(inPlace));
+  if (isOnlyWritten(op))
+    update->setAttr(kBatchAttrName, b.getI64IntegerAttr(kUpdatesPerKernel));
 
   SmallVector<Value> results;
   for (Value result : update.getResults())

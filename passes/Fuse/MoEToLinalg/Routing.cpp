@@ -157,16 +157,19 @@ static SmallVector<Value> lowerUpdateSelectionBias(UpdateSelectionBiasOp op, Row
   Value load = b.reshape(op.getLoad(), {1, experts});
   Value total = b.compute({1, experts}, {{load, {0, 1}}}, {b.getI32Type(), {0}},
                           [&](ValueRange v) -> Value { return arith::AddIOp::create(b, v[1], v[0]); });
-  auto result = b.generic({1, experts}, {{b.reshape(bias, {1, experts}), {0, 1}}, {load, {0, 1}}, {total, {0}}},
-                          RowsBuilder::Output{type, {0, 1}}, [&](ValueRange v) -> SmallVector<Value> {
-                            double rate = op.getRate().convertToDouble();
-                            Value scaled = arith::MulIOp::create(b, v[1], b.constant(b.getI32Type(), experts));
-                            Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, scaled, v[2]);
-                            Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, scaled, v[2]);
-                            Value down =
-                                arith::SelectOp::create(b, above, b.constant(type, -rate), b.constant(type, 0.0));
-                            return {b.add(v[0], arith::SelectOp::create(b, below, b.constant(type, rate), down))};
-                          });
+  SmallVector<RowsBuilder::Input> inputs = {{b.reshape(bias, {1, experts}), {0, 1}}, {load, {0, 1}}, {total, {0}}};
+  if (Value norm = op.getGradNorm())
+    inputs.push_back({norm, {}});
+  auto result = b.generic(
+      {1, experts}, inputs, RowsBuilder::Output{type, {0, 1}}, [&](ValueRange v) -> SmallVector<Value> {
+        double rate = op.getRate().convertToDouble();
+        Value scaled = arith::MulIOp::create(b, v[1], b.constant(b.getI32Type(), experts));
+        Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, scaled, v[2]);
+        Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, scaled, v[2]);
+        Value down = b.select(above, b.constant(type, -rate), b.constant(type, 0.0));
+        Value moved = b.add(v[0], b.select(below, b.constant(type, rate), down));
+        return {op.getGradNorm() ? b.select(b.isFiniteNorm(v[3]), moved, v[0]) : moved};
+      });
   result->setAttr(kInPlaceAttrName, b.getDenseI64ArrayAttr({0}));
   return {b.toModelShape(result.getResult(0), {experts})};
 }

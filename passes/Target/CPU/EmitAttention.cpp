@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/EmitStructured.h"
 #include "passes/Target/CPU/FlashAttention.h"
+#include "passes/Target/Common/PackedDocuments.h"
 
 namespace mlir::moe::cpu {
 
@@ -21,6 +22,7 @@ LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context) {
   MatrixView value = b.matrix(b.operand(op.getValue()), shape.getKeyStride());
   MatrixView result = b.matrix(b.result(op.getResult()), shape.getQueryStride());
   MatrixView lse = b.matrix(b.result(op.getLse()), shape.heads);
+  target::PackedDocuments documents(b, op.getPositions() ? b.operand(op.getPositions()) : Value(), length);
 
   b.forEachItem([&](Expr item) {
     Expr queryBlock = item % shape.getQueryBlocks();
@@ -35,13 +37,16 @@ LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context) {
     block.value = value.from(sequence * length, keyColumn);
     block.result = result.from(firstRow, queryColumn);
     block.rows = b.blockSize(firstQuery, shape.blockM, length);
+    block.firstKey = documents.firstKey(sequence, firstQuery);
     block.keys = firstQuery + block.rows;
     block.visibleKeys = [&](Expr row) { return firstQuery + row + 1; };
+    if (documents)
+      block.hiddenKeys = [&](Expr row) { return documents.firstKey(sequence, firstQuery + row); };
     block.storeLse = [&](Expr row, Expr value) { b.store(value, lse.memory, lse.at(firstRow + row, head)); };
     flash.emit(block);
   });
 
-  // Two matmuls over the scores at and below the diagonal.
+  // Two matmuls over the scores at and below the diagonal: where documents end is known at run time only.
   int64_t scores = sequences * shape.heads * length * (length + 1) / 2;
   return {sequences * shape.heads * shape.getQueryBlocks(), b.getScratchBytes(), 4 * scores * shape.headDim};
 }

@@ -14,7 +14,7 @@
 /// for block of keys:
 ///   for query head of the group:
 ///     for block of queries that sees one of the keys:
-///       P  = exp(scale · Q Kᵀ − lse), zeros above the diagonal
+///       P  = exp(scale · Q Kᵀ − lse), zeros above the diagonal and across documents
 ///       dS = scale · P ∘ (dO Vᵀ − rowsum(dO ∘ O))
 ///       dV += Pᵀ dO;  dK += dSᵀ Q;  dQ += dS K
 /// ```
@@ -24,6 +24,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/EmitStructured.h"
 #include "passes/Target/CPU/FlashAttention.h"
+#include "passes/Target/Common/PackedDocuments.h"
 
 namespace mlir::moe::cpu {
 namespace {
@@ -35,9 +36,10 @@ public:
 
 private:
   void emitKeyBlock(Expr sequence, Expr keyHead, Expr firstKey);
-  void emitBlock(Expr firstRow, Expr rows, Expr head, Expr firstQuery, Expr firstKey, Expr keys);
-  /// The row `row` of P and dS from scores and dO·Vᵀ; `tokenRow` is its row in the tensors.
-  void emitScoreGradientRow(Expr row, Expr tokenRow, Expr head, Expr visible);
+  void emitBlock(Expr sequence, Expr rows, Expr head, Expr firstQuery, Expr firstKey, Expr keys);
+  /// The row `row` of P and dS from scores and dO·Vᵀ; `tokenRow` is its row in the tensors, and the keys [hidden,
+  /// visible) of the block are those that it sees.
+  void emitScoreGradientRow(Expr row, Expr tokenRow, Expr head, Expr hidden, Expr visible);
   void multiply(const MatrixView &lhs, const MatrixView &rhs, const MatrixView &result, Expr rows, Expr depth,
                 int64_t columns, bool accumulate);
 
@@ -54,6 +56,7 @@ private:
   KernelBuilder b;
   AttentionShape shape;
   int64_t length, sequences;
+  target::PackedDocuments documents;
   MatrixView query, key, value, result, lse, resultGradient;
   Gradient queryGradient, keyGradient, valueGradient;
   MatrixView weights, scoreGradients, keyPanel, valuePanel; ///< Scratch: P, dS, Kᵀ, Vᵀ.
@@ -66,7 +69,8 @@ private:
 AttentionBackwardEmitter::AttentionBackwardEmitter(moe_kernel::AttentionBackwardOp op, EmitterContext &context)
     : b(context), shape(b, context.config, op.getNumHeads(), op.getNumKvHeads(), op.getQuery().getType().getDimSize(1),
                         op.getSequenceLength(), op.getSequenceLength()),
-      length(op.getSequenceLength()), sequences(op.getQuery().getType().getDimSize(0) / length) {
+      length(op.getSequenceLength()), sequences(op.getQuery().getType().getDimSize(0) / length),
+      documents(b, op.getPositions() ? b.operand(op.getPositions()) : Value(), length) {
   int64_t queryStride = shape.getQueryStride(), keyStride = shape.getKeyStride();
   query = b.matrix(b.operand(op.getQuery()), queryStride);
   key = b.matrix(b.operand(op.getKey()), keyStride);
@@ -127,21 +131,22 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr sequence, Expr keyHead, Expr fi
   emitPackTransposed(b, keyHere, keys, b.index(shape.headDim), shape.blockN, keyPanel);
   emitPackTransposed(b, value.from(keyRow, keyColumn), keys, b.index(shape.headDim), shape.blockN, valuePanel);
 
+  Expr endOfQueries = documents.endOfQueries(sequence, firstKey + keys - 1);
   b.loop(shape.getGroup(), 1, [&](Expr member) {
     Expr head = keyHead * shape.getGroup() + member;
     MatrixView gradient = queryGradient.sums.from(b.index(0), member * shape.headDim);
     Expr firstBlock = firstKey / shape.blockM * shape.blockM;
-    b.loop(firstBlock, b.index(length), shape.blockM, [&](Expr firstQuery) {
+    b.loop(firstBlock, endOfQueries, shape.blockM, [&](Expr firstQuery) {
       Expr rows = b.blockSize(firstQuery, shape.blockM, length);
       queryGradientHere = gradient.from(firstQuery, b.index(0));
-      emitBlock(sequence * length + firstQuery, rows, head, firstQuery, firstKey, keys);
+      emitBlock(sequence, rows, head, firstQuery, firstKey, keys);
     });
   });
 }
 
-void AttentionBackwardEmitter::emitBlock(Expr firstRow, Expr rows, Expr head, Expr firstQuery, Expr firstKey,
+void AttentionBackwardEmitter::emitBlock(Expr sequence, Expr rows, Expr head, Expr firstQuery, Expr firstKey,
                                          Expr keys) {
-  Expr column = head * shape.headDim, depth = b.index(shape.headDim);
+  Expr firstRow = sequence * length + firstQuery, column = head * shape.headDim, depth = b.index(shape.headDim);
   auto take = [&](const MatrixView &tensor) {
     return b.extended(tensor.from(firstRow, column), rows, shape.blockM, shape.headDim);
   };
@@ -149,7 +154,9 @@ void AttentionBackwardEmitter::emitBlock(Expr firstRow, Expr rows, Expr head, Ex
   multiply(queryHere, keyPanel, weights, rows, depth, shape.blockN, /*accumulate=*/false);
   multiply(outputHere, valuePanel, scoreGradients, rows, depth, shape.blockN, /*accumulate=*/false);
   b.loop(b.index(0), rows, 1, [&](Expr row) {
-    emitScoreGradientRow(row, firstRow + row, head, min(firstQuery + row + 1 - firstKey, keys));
+    Expr query = firstQuery + row;
+    Expr hidden = documents ? documents.firstKey(sequence, query) - firstKey : Expr();
+    emitScoreGradientRow(row, firstRow + row, head, hidden, min(query + 1 - firstKey, keys));
   });
 
   auto transpose = [](MatrixView view) {
@@ -161,7 +168,7 @@ void AttentionBackwardEmitter::emitBlock(Expr firstRow, Expr rows, Expr head, Ex
   multiply(scoreGradients, keyHere, queryGradientHere, rows, keys, shape.headDim, /*accumulate=*/true);
 }
 
-void AttentionBackwardEmitter::emitScoreGradientRow(Expr row, Expr tokenRow, Expr head, Expr visible) {
+void AttentionBackwardEmitter::emitScoreGradientRow(Expr row, Expr tokenRow, Expr head, Expr hidden, Expr visible) {
   Expr zero = b.index(0), scale = b.real(shape.getScale()), column = head * shape.headDim;
   Expr delta = b.loop(zero, b.index(shape.headDim), b.width, {b.realVector(0)}, [&](Expr d, ArrayRef<Expr> carried) {
     Expr mask = b.tailMask(d, b.index(shape.headDim));
@@ -173,7 +180,7 @@ void AttentionBackwardEmitter::emitScoreGradientRow(Expr row, Expr tokenRow, Exp
   Expr rowLse = b.load(lse.memory, lse.at(tokenRow, head)).splat(b.width);
 
   b.loop(shape.blockN, b.width, [&](Expr key) {
-    Expr mask = b.mask(visible - key), offset = weights.at(row, key);
+    Expr mask = b.rangeMask(hidden, visible, key), offset = weights.at(row, key);
     Expr shifted = b.loadVector(weights.memory, offset) * scale - rowLse;
     Expr weight = select(mask, exp(select(mask, shifted, b.real(0))), b.real(0));
     Expr gradient = weight * (b.loadVector(scoreGradients.memory, offset) - delta) * scale;

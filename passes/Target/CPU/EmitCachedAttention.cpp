@@ -75,6 +75,7 @@ void CachedAttentionEmitter::emitBlocks() {
     block.value = value.from(sequence * shape.keys, keyColumn);
     block.result = result.from(firstRow, queryColumn);
     block.rows = b.blockSize(firstQuery, shape.blockM, shape.queries);
+    block.firstKey = b.index(0);
     block.visibleKeys = [&](Expr row) { return visibleKeys(firstRow + row); };
     block.keys = b.loop(b.index(0), block.rows, 1, {b.index(1)}, [&](Expr row, ArrayRef<Expr> most) {
       return SmallVector<Expr>{max(most[0], visibleKeys(firstRow + row))};

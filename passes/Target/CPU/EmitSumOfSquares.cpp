@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/EmitStructured.h"
 #include "passes/Target/CPU/KernelBuilder.h"
+#include "passes/Target/Common/ChunkedInputs.h"
 
 namespace mlir::moe::cpu {
 
@@ -37,19 +38,14 @@ static Expr emitSum(KernelBuilder &b, Value memory, Expr start, Expr count) {
 
 LaunchShape emitSumOfSquares(moe_kernel::SumOfSquaresOp op, EmitterContext &context) {
   KernelBuilder b(context);
-  int64_t chunk = op.getChunk(), firstItem = 0, elements = 0;
   Value partial = b.result(op.getPartial());
-  for (Value input : op.getInputs()) {
-    int64_t count = cast<ShapedType>(input.getType()).getNumElements(), chunks = llvm::divideCeil(count, chunk);
-    Value memory = b.operand(input);
-    b.forEachItem(firstItem, firstItem + chunks, [&](Expr item) {
-      Expr start = (item - firstItem) * chunk;
-      b.store(emitSum(b, memory, start, b.blockSize(start, chunk, count)), partial, item);
-    });
-    firstItem += chunks;
-    elements += count;
-  }
-  return {firstItem, b.getScratchBytes(), 2 * elements};
+  auto memories = llvm::map_to_vector(op.getInputs(), [&](Value input) { return b.operand(input); });
+  target::ChunkedInputs inputs(b, memories, op.getChunk());
+  b.forEachItem([&](Expr item) {
+    target::ChunkedInputs::Chunk chunk = inputs.at(item);
+    b.store(emitSum(b, chunk.memory, chunk.start, chunk.count), partial, item);
+  });
+  return {inputs.getNumChunks(), b.getScratchBytes(), 2 * inputs.getNumElements()};
 }
 
 } // namespace mlir::moe::cpu

@@ -35,7 +35,7 @@ void FlashAttention::emit(const Block &given) {
     b.store(b.real(kLowest), rowMax, row);
     b.store(b.real(0), rowSum, row);
   });
-  b.loop(b.index(0), block.keys, shape.blockN, [&](Expr firstKey) { emitKeyBlock(block, firstKey); });
+  b.loop(block.firstKey, block.keys, shape.blockN, [&](Expr firstKey) { emitKeyBlock(block, firstKey); });
   emitFinish(block);
 }
 
@@ -48,8 +48,10 @@ void FlashAttention::emitKeyBlock(const Block &block, Expr firstKey) {
   scoresOfBlock.columns = shape.blockN;
   emitBlockMatmul(b, scoresOfBlock, shape.tileM, shape.tileN);
 
-  b.loop(b.index(0), block.rows, 1,
-         [&](Expr row) { emitSoftmaxRow(row, min(block.visibleKeys(row) - firstKey, keysHere)); });
+  b.loop(b.index(0), block.rows, 1, [&](Expr row) {
+    Expr hidden = block.hiddenKeys ? block.hiddenKeys(row) - firstKey : Expr();
+    emitSoftmaxRow(row, hidden, min(block.visibleKeys(row) - firstKey, keysHere));
+  });
 
   BlockMatmul weightedValues{.lhs = scores, .rhs = value, .result = sums, .rows = block.rows};
   weightedValues.depth = keysHere;
@@ -58,21 +60,21 @@ void FlashAttention::emitKeyBlock(const Block &block, Expr firstKey) {
   emitBlockMatmul(b, weightedValues, shape.tileM, shape.tileN);
 }
 
-/// Turns the scores of a row into exp(score − maximum), zeros from `visible` on (which may be ≤ 0), and rescales what
-/// has been summed with the old maximum.
-void FlashAttention::emitSoftmaxRow(Expr row, Expr visible) {
+/// Turns the scores of a row into exp(score − maximum), zeros before `hidden` and from `visible` on (both may lie
+/// outside of the block), and rescales what has been summed with the old maximum.
+void FlashAttention::emitSoftmaxRow(Expr row, Expr hidden, Expr visible) {
   Expr start = scores.at(row), zero = b.index(0), end = b.index(shape.blockN);
   Expr scale = b.real(shape.getScale());
   Expr oldMax = b.load(rowMax, row).splat(b.width);
 
   Expr laneMax = b.loop(zero, end, b.width, {oldMax}, [&](Expr column, ArrayRef<Expr> carried) {
     Expr score = b.loadVector(scores.memory, start + column) * scale;
-    return SmallVector<Expr>{select(b.mask(visible - column), max(score, carried[0]), carried[0])};
+    return SmallVector<Expr>{select(b.rangeMask(hidden, visible, column), max(score, carried[0]), carried[0])};
   })[0];
   Expr newMax = b.reduceMax(laneMax);
 
   Expr laneSum = b.loop(zero, end, b.width, {b.realVector(0)}, [&](Expr column, ArrayRef<Expr> carried) {
-    Expr mask = b.mask(visible - column);
+    Expr mask = b.rangeMask(hidden, visible, column);
     Expr shifted = b.loadVector(scores.memory, start + column) * scale - newMax;
     Expr weight = select(mask, exp(select(mask, shifted, b.real(0))), b.real(0));
     b.storeVector(weight, scores.memory, start + column);

@@ -44,10 +44,13 @@ public:
   struct Block {
     MatrixView query, key, value,
         result; ///< Starting at the first query of the block and the first key, at their heads.
-    Expr rows;  ///< Queries of the block.
-    Expr keys;  ///< Keys that the last query sees.
-    /// Keys that query `row` of the block sees: at least one, ascending in row.
+    Expr rows;     ///< Queries of the block.
+    Expr firstKey; ///< The first key that the first query sees.
+    Expr keys;     ///< Where the keys end that the last query sees.
+    /// Where the keys end that query `row` of the block sees, ascending in row: one at least is visible.
     std::function<Expr(Expr row)> visibleKeys;
+    /// How many keys are hidden before those, ascending in row; none if null.
+    std::function<Expr(Expr row)> hiddenKeys = nullptr;
     /// Receives log Σ exp(score) of a query.
     std::function<void(Expr row, Expr lse)> storeLse = nullptr;
   };
@@ -55,7 +58,7 @@ public:
 
 private:
   void emitKeyBlock(const Block &block, Expr firstKey);
-  void emitSoftmaxRow(Expr row, Expr visible);
+  void emitSoftmaxRow(Expr row, Expr hidden, Expr visible);
   void emitFinish(const Block &block);
 
   KernelBuilder &b;

@@ -29,6 +29,11 @@ Expr KernelBuilder::lanes() {
 
 Expr KernelBuilder::mask(Expr count) { return lanes() < count.toI32(); }
 
+Expr KernelBuilder::rangeMask(Expr begin, Expr end, Expr column) {
+  Expr isBeforeEnd = mask(end - column);
+  return begin ? isBeforeEnd & (lanes() > (begin - column - 1).toI32()) : isBeforeEnd;
+}
+
 Expr KernelBuilder::tailMask(Expr column, Expr columns) {
   Expr left = columns - column;
   std::optional<int64_t> count = columns.getConstant(), leftCount = left.getConstant();

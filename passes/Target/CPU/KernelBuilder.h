@@ -34,6 +34,8 @@ public:
   Expr lanes();
   /// Lanes [0, count) are on.
   Expr mask(Expr count);
+  /// Of the columns from `column` on, those in [begin, end) are on; a null `begin` means 0.
+  Expr rangeMask(Expr begin, Expr end, Expr column);
   /// The mask of the columns [column, columns) of a vector at `column`; none if `columns` is known to be a multiple of
   /// the vector width (and `column` is one).
   Expr tailMask(Expr column, Expr columns);

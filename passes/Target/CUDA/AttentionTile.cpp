@@ -87,7 +87,7 @@ void FlashAttention::emit(const Block &block) {
   };
   State initial{SmallVector<Expr>(rowsEach, b.real(kLowest)), SmallVector<Expr>(rowsEach, b.real(0)),
                 tile.queryHeads.zeros(b)};
-  State last = unpack(b.loop(b.index(0), block.keys, tile.getKeys(), pack(initial),
+  State last = unpack(b.loop(block.firstKey, block.keys, tile.getKeys(), pack(initial),
                              [&](Expr firstKey, ArrayRef<Expr> carried) {
                                return pack(emitKeyTile(block, firstKey, unpack(carried)));
                              }));
@@ -115,11 +115,12 @@ FlashAttention::State FlashAttention::emitKeyTile(const Block &block, Expr first
   Accumulators weightsHere = tile.multiplyHeads(query, key);
   for (int64_t i = 0; i < scores.rowsEach; ++i) {
     Expr visible = block.visibleKeys(scores.row(i)) - firstKey;
+    Expr hidden = block.hiddenKeys ? block.hiddenKeys(scores.row(i)) - firstKey : Expr();
     SmallVector<Expr> isVisible;
     Expr newMax = state.rowMax[i];
     for (int64_t j = 0; j < scores.columnsEach; ++j) {
       Expr &score = scores.at(weightsHere, i, j);
-      isVisible.push_back(scores.column(j) < visible);
+      isVisible.push_back(isWithin(scores.column(j), hidden, visible));
       score = score * scale;
       newMax = select(isVisible[j], max(score, newMax), newMax);
     }

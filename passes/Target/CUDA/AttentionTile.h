@@ -75,10 +75,13 @@ public:
   struct Block {
     MatrixView query, key, value,
         result; ///< Starting at the first query of the block and the first key, at their heads.
-    Expr rows;  ///< Queries of the block.
-    Expr keys;  ///< Keys that are visible to any of them.
-    /// Keys that query `row` of the block (which may be past the last) sees: at least one.
+    Expr rows;     ///< Queries of the block.
+    Expr firstKey; ///< The first key that is visible to any of them.
+    Expr keys;     ///< Where the keys end that are visible to any of them.
+    /// Where the keys end that query `row` of the block (which may be past the last) sees: one at least is visible.
     std::function<Expr(Expr row)> visibleKeys;
+    /// How many keys are hidden before those; none if null.
+    std::function<Expr(Expr row)> hiddenKeys = nullptr;
     /// Receives log Σ exp(score) of a query; once.
     std::function<void(Expr row, Expr lse)> storeLse = nullptr;
   };

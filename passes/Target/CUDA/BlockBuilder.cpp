@@ -161,4 +161,9 @@ Expr both(Expr lhs, Expr rhs) {
   return lhs & rhs;
 }
 
+Expr isWithin(Expr number, Expr begin, Expr end) {
+  Expr isBeforeEnd = number < end;
+  return begin ? isBeforeEnd & (number > begin - 1) : isBeforeEnd;
+}
+
 } // namespace mlir::moe::cuda

@@ -97,6 +97,8 @@ private:
 
 /// Both conditions; a null one holds.
 Expr both(Expr lhs, Expr rhs);
+/// begin ≤ number < end; a null `begin` is below every number.
+Expr isWithin(Expr number, Expr begin, Expr end);
 
 } // namespace mlir::moe::cuda
 

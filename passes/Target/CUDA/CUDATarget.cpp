@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 #include "passes/Target/CUDA/Passes.h"
@@ -24,6 +25,8 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
                   memref::MemRefDialect, moe_exec::MoEExecDialect, moe_kernel::MoEKernelDialect, nvgpu::NVGPUDialect,
                   NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
 }
+
+void CUDATarget::splitKernels(ModuleOp module) const { cuda::splitAttentionBackward(module, capabilities); }
 
 void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {
   buildCUDACodegenPipeline(passes, dumpTo.empty() ? "" : (dumpTo + "/kernels").str());

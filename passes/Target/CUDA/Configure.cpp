@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Configure.h"
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/Hopper/ConfigureAttention.h"
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
@@ -77,6 +78,8 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
   if (!structured)
     return configureRows();
 
+  if (CUDAConfigAttr config = cuda::configureWarpgroupAttention(structured, capabilities))
+    return config;
   return TypeSwitch<Operation *, FailureOr<CUDAConfigAttr>>(structured)
       .Case([&](MatmulOp op) -> FailureOr<CUDAConfigAttr> {
         std::string reason;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/AttentionTile.h"
 #include "passes/Target/CUDA/EmitStructured.h"
+#include "passes/Target/Common/PackedDocuments.h"
 
 namespace mlir::moe::cuda {
 
@@ -22,6 +23,7 @@ LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context) {
   MatrixView value = b.matrix(b.operand(op.getValue()), shape.getKeyStride());
   MatrixView result = b.matrix(b.result(op.getResult()), shape.getQueryStride());
   MatrixView lse = b.matrix(b.result(op.getLse()), heads);
+  target::PackedDocuments documents(b, op.getPositions() ? b.operand(op.getPositions()) : Value(), length);
 
   // The last queries of a sequence see most keys, so they come first: no long block starts late.
   Expr head = b.block % heads, sequence = b.block / heads % sequences;
@@ -35,12 +37,15 @@ LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context) {
   block.value = value.from(sequence * length, keyColumn);
   block.result = result.from(firstRow, queryColumn);
   block.rows = b.blockSize(firstQuery, tile.getQueries(), length);
+  block.firstKey = documents.firstKey(sequence, firstQuery);
   block.keys = firstQuery + block.rows;
   block.visibleKeys = [&](Expr row) { return min(firstQuery + row + 1, block.keys); };
+  if (documents)
+    block.hiddenKeys = [&](Expr row) { return documents.firstKey(sequence, firstQuery + min(row, block.rows - 1)); };
   block.storeLse = [&](Expr row, Expr value) { b.store(value, lse.memory, lse.at(firstRow + row, head)); };
   flash.emit(block);
 
-  // Two matmuls over the scores at and below the diagonal.
+  // Two matmuls over the scores at and below the diagonal: where documents end is known at run time only.
   int64_t scores = sequences * heads * length * (length + 1) / 2;
   return {{sequences * heads * tile.getQueryTiles(), 1, 1}, {b.threads, 1, 1}, 4 * scores * shape.headDim};
 }

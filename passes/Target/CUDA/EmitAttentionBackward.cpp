@@ -10,18 +10,20 @@
 /// tile of queries of a head, and each forms the scores that it needs anew.
 ///
 /// ```
-/// P  = exp(scale · Q Kᵀ − lse), zeros above the diagonal
+/// P  = exp(scale · Q Kᵀ − lse), zeros above the diagonal and across documents
 /// dS = scale · P ∘ (dO Vᵀ − rowsum(dO ∘ O))
 ///
 /// block of keys:                            block of queries:
-///   for query head of the group:              for tile of keys up to the diagonal:
-///     for tile of queries from the diagonal:    dQ += dS K
+///   for query head of the group:              for tile of keys of the document, up to the diagonal:
+///     for tile of queries from the diagonal     dQ += dS K
+///         to the end of the document:
 ///       dV += Pᵀ dO;  dK += dSᵀ Q
 /// ```
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/AttentionTile.h"
 #include "passes/Target/CUDA/EmitStructured.h"
+#include "passes/Target/Common/PackedDocuments.h"
 
 namespace mlir::moe::cuda {
 namespace {
@@ -57,6 +59,7 @@ private:
   AttentionShape shape;
   AttentionTile tile;
   int64_t sequences;
+  target::PackedDocuments documents;
   MatrixView query, key, value, result, lse, resultGradient; ///< Tensors.
   MatrixView queryGradient, keyGradient, valueGradient;
   MatrixView queryTile, outputTile, keyTile, valueTile, weights, scoreGradients; ///< Shared: Q, dO, K, V, P, dS.
@@ -68,7 +71,8 @@ AttentionBackwardEmitter::AttentionBackwardEmitter(moe_kernel::AttentionBackward
     : b(context), shape{int64_t(op.getNumHeads()), int64_t(op.getNumKvHeads()),
                         op.getQuery().getType().getDimSize(1) / int64_t(op.getNumHeads()),
                         int64_t(op.getSequenceLength()), int64_t(op.getSequenceLength())},
-      tile(b, shape, context.config), sequences(op.getQuery().getType().getDimSize(0) / shape.queries) {
+      tile(b, shape, context.config), sequences(op.getQuery().getType().getDimSize(0) / shape.queries),
+      documents(b, op.getPositions() ? b.operand(op.getPositions()) : Value(), shape.queries) {
   int64_t queryStride = shape.getQueryStride(), keyStride = shape.getKeyStride();
   query = b.matrix(b.operand(op.getQuery()), queryStride);
   key = b.matrix(b.operand(op.getKey()), keyStride);
@@ -110,10 +114,11 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr number) {
   Accumulators zeros = tile.keyHeads.zeros(b), sums = zeros;
   sums.append(zeros);
   Expr firstTile = place.firstKey / tile.getQueries() * tile.getQueries();
+  Expr endOfQueries = documents.endOfQueries(place.sequence, place.firstKey + keysHere(place) - 1);
   auto forHead = [&](Expr member, ArrayRef<Expr> carried) {
     Place here = place;
     here.head = place.head + member;
-    return b.loop(firstTile, b.index(shape.queries), tile.getQueries(), carried,
+    return b.loop(firstTile, endOfQueries, tile.getQueries(), carried,
                   [&](Expr firstQuery, ArrayRef<Expr> carried) {
                     here.firstQuery = firstQuery;
                     b.barrier(); // The last tile of queries has been read.
@@ -148,8 +153,9 @@ void AttentionBackwardEmitter::emitQueryBlock(Expr number) {
   loadQueries(place);
   SmallVector<Expr> delta = emitDelta(place);
 
+  Expr firstTile = documents.firstKey(place.sequence, place.firstQuery) / tile.getKeys() * tile.getKeys();
   Expr keys = place.firstQuery + queriesHere(place);
-  Accumulators sums = b.loop(b.index(0), keys, tile.getKeys(), tile.queryHeads.zeros(b),
+  Accumulators sums = b.loop(firstTile, keys, tile.getKeys(), tile.queryHeads.zeros(b),
                              [&](Expr firstKey, ArrayRef<Expr> carried) {
                                Place here = place;
                                here.firstKey = firstKey;
@@ -202,9 +208,14 @@ void AttentionBackwardEmitter::emitScoreGradients(const Place &place, ArrayRef<E
     Expr row = scores.row(i), isQuery = row < queriesHere(place);
     Expr rowLse = b.loadOrZero(lse.memory, lse.at(queryRow(place) + row, place.head), isQuery);
     Expr visible = select(isQuery, min(place.firstQuery + row + 1 - place.firstKey, keysHere(place)), b.index(0));
+    Expr hidden;
+    if (documents) {
+      Expr query = place.firstQuery + min(row, queriesHere(place) - 1);
+      hidden = documents.firstKey(place.sequence, query) - place.firstKey;
+    }
     for (int64_t j = 0; j < scores.columnsEach; ++j) {
       Expr &weight = scores.at(weightsHere, i, j), &gradient = scores.at(gradients, i, j);
-      Expr isVisible = scores.column(j) < visible;
+      Expr isVisible = isWithin(scores.column(j), hidden, visible);
       weight = select(isVisible, exp(select(isVisible, weight * scale - rowLse, zero)), zero);
       gradient = select(isVisible, weight * (gradient - delta[i]) * scale, zero);
     }

@@ -78,6 +78,7 @@ int64_t CachedAttentionEmitter::emitTiles() {
   block.value = value.from(sequence * shape.keys, keyColumn);
   block.result = result.from(firstRow, queryColumn);
   block.rows = b.blockSize(firstQuery, tile.getQueries(), shape.queries);
+  block.firstKey = b.index(0);
   block.visibleKeys = [&](Expr row) { return visibleKeys(firstRow + min(row, block.rows - 1)); };
   block.keys = b.loop(b.index(0), block.rows, 1, {b.index(1)}, [&](Expr row, ArrayRef<Expr> most) {
     return SmallVector<Expr>{max(most[0], visibleKeys(firstRow + row))};

@@ -13,6 +13,7 @@
 /// | matmul | a tile of tile_m × tile_n accumulators, tile_k steps of the contraction at a time (MatmulSchedule.h) |
 /// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
 /// | attention_backward | the gradients of tile_n keys of a key head, or those of tile_m queries of a head |
+/// | attention_gradients | the same, on warpgroups only (Hopper/EmitAttentionGradients.cpp) |
 /// | cached_attention | as attention; a single query of a head, if few are given at a time |
 /// | route, route_backward | a token per warp |
 /// | plan | tile_m entries, having counted all |

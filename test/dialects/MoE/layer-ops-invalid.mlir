@@ -77,6 +77,11 @@ moe.model @m (vocab_size = 8, hidden_size = 4) {
 
 // -----
 
+// expected-error @+1 {{attribute 'activation_checkpointing' of moe.training takes none or selective or full, not ful; did you mean 'full'?}}
+moe.training (batch_size = 1, sequence_length = 2, activation_checkpointing = ful)
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // moe.model
 //===----------------------------------------------------------------------===//

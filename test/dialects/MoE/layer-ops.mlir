@@ -38,11 +38,16 @@ moe.model @values (vocab_size = 8, hidden_size = 4, rms_norm_eps = 0.000001, ini
   }
 }
 // CHECK:       moe.training (batch_size = 8, sequence_length = 128, beta1 = 0.0, beta2 = 0.999, epsilon = 1.0e-6,
-// CHECK-NEXT:                weight_decay = 0.01, max_grad_norm = 1.5e17)
+// CHECK-NEXT:                weight_decay = 0.01, max_grad_norm = 1.5e17, activation_checkpointing = full)
 moe.training (batch_size = 8, sequence_length = 128, beta1 = 0, beta2 = 0.999, epsilon = 1.0e-6, weight_decay = 0.01,
-              max_grad_norm = 1.5e17)
+              max_grad_norm = 1.5e17, activation_checkpointing = full)
 // CHECK:       moe.serving (prompt_length = 128, context_length = 512)
 moe.serving (batch_size = 1, prompt_length = 128, context_length = 512)
+
+// -----
+
+// CHECK: moe.training (batch_size = 8, sequence_length = 128, packed_documents = true)
+moe.training (packed_documents = true, batch_size = 8, sequence_length = 128)
 
 // -----
 

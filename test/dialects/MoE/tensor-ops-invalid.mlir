@@ -383,6 +383,26 @@ func.func @attention(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf3
 
 // -----
 
+func.func @attention(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<2x4xi32>) {
+  // expected-error @+1 {{positions has 8 elements but T is 6}}
+  %r:2 = moe.attention %0, %1, %2, %3 {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<2x4xi32>) -> (tensor<6x8xf32>, tensor<6x4xf32>)
+  return
+}
+
+// -----
+
+func.func @attention_backward(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<6x8xf32>, %4: tensor<6x4xf32>, %5: tensor<6x8xf32>, %6: tensor<3xi32>) {
+  // expected-error @+1 {{positions has 3 elements but T is 6}}
+  %r:3 = moe.attention_backward %0, %1, %2, %3, %4, %5, %6
+    {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<3xi32>)
+    -> (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+  return
+}
+
+// -----
+
 func.func @attention_backward(%0: tensor<6x8xf32>, %1: tensor<6x4xf32>, %2: tensor<6x4xf32>, %3: tensor<6x8xf32>, %4: tensor<6x4xf32>, %5: tensor<6x8xf32>) {
   // expected-error @+1 {{key_gradient is [6, 8] but key is [6, 4]}}
   %r:3 = moe.attention_backward %0, %1, %2, %3, %4, %5
@@ -783,6 +803,44 @@ func.func @cross_entropy_backward(%0: tensor<6x10xf32>, %1: tensor<6xi32>, %2: t
 
 // -----
 
+func.func @linear_cross_entropy(%0: tensor<6x8xf32>, %1: tensor<10x7xf32>, %2: tensor<6xi32>, %3: tensor<6xf32>) {
+  // expected-error @+1 {{weight is [10, 7] but [V, d] is [10, 8]}}
+  %r = moe.linear_cross_entropy %0, %1, %2, %3
+    : (tensor<6x8xf32>, tensor<10x7xf32>, tensor<6xi32>, tensor<6xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy(%0: tensor<6x8xf32>, %1: tensor<10x8xbf16>, %2: tensor<6xi32>, %3: tensor<6xf32>) {
+  // expected-error @+1 {{weight holds 'bf16' but hidden holds 'f32'}}
+  %r = moe.linear_cross_entropy %0, %1, %2, %3
+    : (tensor<6x8xf32>, tensor<10x8xbf16>, tensor<6xi32>, tensor<6xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy_backward(%0: tensor<6x8xf32>, %1: tensor<10x8xf32>, %2: tensor<5xi32>, %3: tensor<6xf32>, %4: tensor<f32>) {
+  // expected-error @+1 {{targets has 5 elements but T is 6}}
+  %r:3 = moe.linear_cross_entropy_backward %0, %1, %2, %3, %4
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<5xi32>, tensor<6xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<6x8xf32>, tensor<10x8xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_cross_entropy_backward(%0: tensor<6x8xf32>, %1: tensor<10x8xf32>, %2: tensor<6xi32>, %3: tensor<6xf32>, %4: tensor<f32>) {
+  // expected-error @+1 {{weight_gradient is [8, 10] but weight is [10, 8]}}
+  %r:3 = moe.linear_cross_entropy_backward %0, %1, %2, %3, %4
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<6xi32>, tensor<6xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<6x8xf32>, tensor<8x10xf32>)
+  return
+}
+
+// -----
+
 func.func @global_norm() {
   // expected-error @+1 {{has no operands; the norm of nothing is not needed}}
   %r = moe.global_norm : () -> tensor<f32>
@@ -860,83 +918,5 @@ func.func @adamw(%0: tensor<3xf32>, %1: tensor<3xf32>, %2: tensor<3xf32>, %3: te
     {beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = -1.0}
     : (tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>)
     -> (tensor<3xf32>, tensor<3xf32>, tensor<3xf32>)
-  return
-}
-
-// -----
-
-//===----------------------------------------------------------------------===//
-// Mixed types
-//===----------------------------------------------------------------------===//
-
-func.func @cast(%0: tensor<6x8xf32>) {
-  // expected-error @+1 {{result is [8, 6] but input is [6, 8]}}
-  %r = moe.cast %0 : (tensor<6x8xf32>) -> tensor<8x6xbf16>
-  return
-}
-
-// -----
-
-// Sums of bf16 may stay float32; float32 is not rounded on the way.
-func.func @linear_narrow(%0: tensor<6x8xf32>, %1: tensor<10x8xf32>) {
-  // expected-error @+1 {{result holds 'bf16' but input holds 'f32'}}
-  %r = moe.linear %0, %1 : (tensor<6x8xf32>, tensor<10x8xf32>) -> tensor<6x10xbf16>
-  return
-}
-
-// -----
-
-func.func @linear_mixed_operands(%0: tensor<6x8xbf16>, %1: tensor<10x8xf32>) {
-  // expected-error @+1 {{weight holds 'f32' but input holds 'bf16'}}
-  %r = moe.linear %0, %1 : (tensor<6x8xbf16>, tensor<10x8xf32>) -> tensor<6x10xf32>
-  return
-}
-
-// -----
-
-func.func @matmul_wide(%0: tensor<6x8xbf16>, %1: tensor<8x10xbf16>) {
-  // expected-error @+1 {{result holds 'f64' but lhs holds 'bf16'}}
-  %r = moe.matmul %0, %1 : (tensor<6x8xbf16>, tensor<8x10xbf16>) -> tensor<6x10xf64>
-  return
-}
-
-// -----
-
-func.func @combine_weights(%0: tensor<6x8xbf16>, %1: tensor<6xi32>, %2: tensor<6x1xi32>, %3: tensor<6x1xf64>) {
-  // expected-error @+1 {{weights holds 'f64' but statistics of 'bf16' data are 'f32'}}
-  %r = moe.combine %0 plan(%1, %2) weights(%3) : (tensor<6x8xbf16>, tensor<6xi32>, tensor<6x1xi32>, tensor<6x1xf64>) -> tensor<6x8xbf16>
-  return
-}
-
-// -----
-
-func.func @adamw_master(%p: tensor<3xbf16>, %m: tensor<3xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{has a master but no new one}}
-  %r:3 = moe.adamw %p, %p, %m, %m, %s, %s, %s, %s, %m
-    {beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = 1.0}
-    : (tensor<3xbf16>, tensor<3xbf16>, tensor<3xf32>, tensor<3xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<3xf32>)
-    -> (tensor<3xbf16>, tensor<3xf32>, tensor<3xf32>)
-  return
-}
-
-// -----
-
-func.func @adamw_master(%p: tensor<3xbf16>, %m: tensor<3xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{has a new master but none to update}}
-  %r:4 = moe.adamw %p, %p, %m, %m, %s, %s, %s, %s
-    {beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = 1.0}
-    : (tensor<3xbf16>, tensor<3xbf16>, tensor<3xf32>, tensor<3xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>)
-    -> (tensor<3xbf16>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>)
-  return
-}
-
-// -----
-
-func.func @adamw_master(%p: tensor<3xbf16>, %m: tensor<3xf32>, %s: tensor<f32>, %w: tensor<4xf32>) {
-  // expected-error @+1 {{master is [4] but parameter is [3]}}
-  %r:4 = moe.adamw %p, %p, %m, %m, %s, %s, %s, %s, %w
-    {beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = 1.0}
-    : (tensor<3xbf16>, tensor<3xbf16>, tensor<3xf32>, tensor<3xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<4xf32>)
-    -> (tensor<3xbf16>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>)
   return
 }

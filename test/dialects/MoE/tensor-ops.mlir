@@ -94,6 +94,16 @@ func.func @attention(%q: tensor<6x8xf32>, %k: tensor<6x4xf32>, %v: tensor<6x4xf3
     {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
     : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x8xf32>)
     -> (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+  // Documents packed into a row:
+  // CHECK: moe.attention %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64} : ({{.*}}, tensor<2x3xi32>)
+  %packed, %packed_lse = moe.attention %1, %2, %v, %positions
+    {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<2x3xi32>) -> (tensor<6x8xf32>, tensor<6x4xf32>)
+  // CHECK: moe.attention_backward {{.*}} : ({{.*}}, tensor<6x8xf32>, tensor<2x3xi32>)
+  %packed_gradients:3 = moe.attention_backward %1, %2, %v, %packed, %packed_lse, %q, %positions
+    {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 3 : i64}
+    : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x8xf32>,
+       tensor<2x3xi32>) -> (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
   // CHECK: moe.cache_append
   %4 = moe.cache_append %cache, %k, %positions
     : (tensor<2x7x4xf32>, tensor<6x4xf32>, tensor<2x3xi32>) -> tensor<2x7x4xf32>
@@ -161,13 +171,20 @@ func.func @routing(%x: tensor<6x8xf32>, %logits: tensor<6x5xf32>, %bias: tensor<
 
 // CHECK-LABEL: func.func @loss_and_optimizer
 func.func @loss_and_optimizer(%logits: tensor<6x10xf32>, %targets: tensor<2x3xi32>, %weights: tensor<2x3xf32>,
-                              %p: tensor<10x8xf32>, %s: tensor<f32>) {
+                              %hidden: tensor<6x8xf32>, %p: tensor<10x8xf32>, %s: tensor<f32>) {
   // CHECK: moe.cross_entropy
   %loss, %lse = moe.cross_entropy %logits, %targets, %weights
     : (tensor<6x10xf32>, tensor<2x3xi32>, tensor<2x3xf32>) -> (tensor<f32>, tensor<6xf32>)
   // CHECK: moe.cross_entropy_backward
   %0 = moe.cross_entropy_backward %logits, %targets, %weights, %lse, %s
     : (tensor<6x10xf32>, tensor<2x3xi32>, tensor<2x3xf32>, tensor<6xf32>, tensor<f32>) -> tensor<6x10xf32>
+  // CHECK: moe.linear_cross_entropy %
+  %fused = moe.linear_cross_entropy %hidden, %p, %targets, %weights
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<2x3xi32>, tensor<2x3xf32>) -> tensor<f32>
+  // CHECK: moe.linear_cross_entropy_backward
+  %fused_loss, %dh, %dw = moe.linear_cross_entropy_backward %hidden, %p, %targets, %weights, %s
+    : (tensor<6x8xf32>, tensor<10x8xf32>, tensor<2x3xi32>, tensor<2x3xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<6x8xf32>, tensor<10x8xf32>)
   // CHECK: moe.global_norm %{{.*}}, %{{.*}} : (tensor<10x8xf32>, tensor<6x10xf32>) -> tensor<f32>
   %norm = moe.global_norm %p, %logits : (tensor<10x8xf32>, tensor<6x10xf32>) -> tensor<f32>
   // CHECK: moe.adamw

@@ -60,6 +60,40 @@ moe_kernel.kernel @attention_backward(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>,
   moe_kernel.return %dq, %dk, %dv : tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>
 }
 
+// CHECK-LABEL: moe_kernel.kernel @attention_gradients(
+moe_kernel.kernel @attention_gradients(%q: tensor<8x16xbf16>, %k: tensor<8x8xbf16>, %v: tensor<8x8xbf16>,
+    %lse: tensor<8x4xf32>, %delta: tensor<8x4xf32>, %d: tensor<8x16xbf16>)
+    -> (tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>) {
+  // CHECK: moe_kernel.attention_gradients
+  %dq, %dk, %dv = moe_kernel.attention_gradients %q, %k, %v, %lse, %delta, %d
+      {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x16xbf16>)
+      -> (tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>)
+  moe_kernel.return %dq, %dk, %dv : tensor<8x16xbf16>, tensor<8x8xbf16>, tensor<8x8xbf16>
+}
+
+// Documents packed into a row.
+// CHECK-LABEL: moe_kernel.kernel @packed_attention(
+moe_kernel.kernel @packed_attention(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %v: tensor<8x8xf32>, %p: tensor<2x4xi32>)
+    -> (tensor<8x16xf32>, tensor<8x4xf32>) {
+  // CHECK: moe_kernel.attention {{.*}} : ({{.*}}, tensor<2x4xi32>)
+  %r, %lse = moe_kernel.attention %q, %k, %v, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<2x4xi32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  moe_kernel.return %r, %lse : tensor<8x16xf32>, tensor<8x4xf32>
+}
+
+// CHECK-LABEL: moe_kernel.kernel @packed_attention_backward(
+moe_kernel.kernel @packed_attention_backward(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %v: tensor<8x8xf32>,
+    %r: tensor<8x16xf32>, %lse: tensor<8x4xf32>, %d: tensor<8x16xf32>, %p: tensor<8xi32>)
+    -> (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>) {
+  // CHECK: moe_kernel.attention_backward {{.*}} : ({{.*}}, tensor<8xi32>)
+  %dq, %dk, %dv = moe_kernel.attention_backward %q, %k, %v, %r, %lse, %d, %p
+      {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x16xf32>, tensor<8x4xf32>, tensor<8x16xf32>,
+         tensor<8xi32>) -> (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>)
+  moe_kernel.return %dq, %dk, %dv : tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>
+}
+
 // CHECK-LABEL: moe_kernel.kernel @cached_attention(
 moe_kernel.kernel @cached_attention(%q: tensor<6x16xf32>, %k: tensor<2x10x8xf32>, %v: tensor<2x10x8xf32>, %p: tensor<2x3xi32>)
     -> tensor<6x16xf32> {
@@ -144,4 +178,14 @@ func.func @launch(%x: tensor<8x12xf32>) -> tensor<2x4xf32> {
   // CHECK: moe_kernel.launch @rows(%{{.*}}) {label = "layers.0/sum"} : (tensor<8x12xf32>) -> tensor<2x4xf32>
   %0 = moe_kernel.launch @rows(%x) {label = "layers.0/sum"} : (tensor<8x12xf32>) -> tensor<2x4xf32>
   return %0 : tensor<2x4xf32>
+}
+
+// Parts of tensors, with shapes of their own.
+// CHECK-LABEL: func.func @parts(
+func.func @parts(%x: tensor<4x64xi32>, %y: tensor<64xi32>) -> tensor<3x64xi32> {
+  // CHECK: moe_kernel.slice %{{.*}}[128] : tensor<4x64xi32> -> tensor<128xi32>
+  %0 = moe_kernel.slice %x[128] : tensor<4x64xi32> -> tensor<128xi32>
+  // CHECK: moe_kernel.concat %{{.*}}, %{{.*}} : (tensor<128xi32>, tensor<64xi32>) -> tensor<3x64xi32>
+  %1 = moe_kernel.concat %0, %y : (tensor<128xi32>, tensor<64xi32>) -> tensor<3x64xi32>
+  return %1 : tensor<3x64xi32>
 }

@@ -160,11 +160,39 @@ func.func @keys(%q: tensor<8x16xf32>, %k: tensor<8x16xf32>) {
 
 // -----
 
+func.func @positions(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %p: tensor<2x3xi32>) {
+  // expected-error @+1 {{positions has 6 elements but 8 tokens need 8}}
+  %0:2 = moe_kernel.attention %q, %k, %k, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<2x3xi32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @positions(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %p: tensor<8xf32>) {
+  // expected-error @+1 {{positions has element type 'f32' but must be i32}}
+  %0:2 = moe_kernel.attention %q, %k, %k, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8xf32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  return
+}
+
+// -----
+
 func.func @gradient(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %l: tensor<8x4xf32>) {
   // expected-error @+1 {{key gradient has shape [8, 4] but gradients of values of that shape need [8, 8]}}
   %0:3 = moe_kernel.attention_backward %q, %k, %k, %q, %l, %q {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
       : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x16xf32>, tensor<8x4xf32>, tensor<8x16xf32>)
       -> (tensor<8x16xf32>, tensor<8x4xf32>, tensor<8x8xf32>)
+  return
+}
+
+// -----
+
+func.func @delta_per_token(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %l: tensor<8x4xf32>, %d: tensor<8xf32>) {
+  // expected-error @+1 {{delta has shape [8] but the queries and heads of lse need [8, 4]}}
+  %0:3 = moe_kernel.attention_gradients %q, %k, %k, %l, %d, %q {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x4xf32>, tensor<8xf32>, tensor<8x16xf32>)
+      -> (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>)
   return
 }
 
@@ -338,5 +366,45 @@ func.func @narrow_scatter(%i: tensor<8xi32>, %r: tensor<8x16xf32>) {
 func.func @mixed_squares(%a: tensor<4xf32>, %b: tensor<4xbf16>) {
   // expected-error @+1 {{operand 1 has element type 'bf16' but operand 0 has 'f32'}}
   %0 = moe_kernel.sum_of_squares %a, %b {chunk = 8 : i64} : (tensor<4xf32>, tensor<4xbf16>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @slice_beyond(%x: tensor<512x4xf32>) {
+  // expected-error @+1 {{takes elements 1024 to 2176 but source has 2048}}
+  %0 = moe_kernel.slice %x[1024] : tensor<512x4xf32> -> tensor<288x4xf32>
+  return
+}
+
+// -----
+
+func.func @slice_unaligned(%x: tensor<512x4xf32>) {
+  // expected-error @+1 {{result starts at byte 400, which is not a multiple of 256}}
+  %0 = moe_kernel.slice %x[100] : tensor<512x4xf32> -> tensor<64x4xf32>
+  return
+}
+
+// -----
+
+func.func @slice_type(%x: tensor<512x4xf32>) {
+  // expected-error @+1 {{result holds 'i32' but the whole holds 'f32'}}
+  %0 = moe_kernel.slice %x[0] : tensor<512x4xf32> -> tensor<64x4xi32>
+  return
+}
+
+// -----
+
+func.func @concat_unaligned(%x: tensor<10xf32>, %y: tensor<54xf32>) {
+  // expected-error @+1 {{operand 1 starts at byte 40, which is not a multiple of 256}}
+  %0 = moe_kernel.concat %x, %y : (tensor<10xf32>, tensor<54xf32>) -> tensor<64xf32>
+  return
+}
+
+// -----
+
+func.func @concat_size(%x: tensor<64xf32>, %y: tensor<64xf32>) {
+  // expected-error @+1 {{operands have 128 elements but the result has 192}}
+  %0 = moe_kernel.concat %x, %y : (tensor<64xf32>, tensor<64xf32>) -> tensor<192xf32>
   return
 }

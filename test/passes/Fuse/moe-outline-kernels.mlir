@@ -86,6 +86,33 @@ func.func @adamw(%p: tensor<2x3x4xf32>, %g: tensor<2x3x4xf32>, %m: tensor<2x3x4x
   return %0#0, %0#1, %0#2 : tensor<2x3x4xf32>, tensor<2x3x4xf32>, tensor<2x3x4xf32>
 }
 
+// Updates of parameters of one type share a kernel; those of another type have their own.
+// CHECK-LABEL: func.func @batch(
+func.func @batch(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>, %c: tensor<16xf32>, %s: tensor<f32>) {
+  // CHECK: %[[C:.*]] = moe_kernel.launch @adamw_16(
+  // CHECK: moe.write %[[C]], @c
+  // CHECK: %[[AB:.*]]:2 = moe_kernel.launch @adamw_of2_4x4(
+  // CHECK-DAG: moe.write %[[AB]]#0, @a
+  // CHECK-DAG: moe.write %[[AB]]#1, @b
+  // CHECK-NOT: moe_kernel.launch
+  %0:3 = moe.adamw %a, %a, %a, %a, %s, %s, %s, %s {beta1 = 0.9 : f64, beta2 = 0.95 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.1 : f64, max_grad_norm = 1.0 : f64}
+      : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>)
+      -> (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>)
+  moe.write %0#0, @a : tensor<4x4xf32>
+  %1:3 = moe.adamw %c, %c, %c, %c, %s, %s, %s, %s {beta1 = 0.9 : f64, beta2 = 0.95 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.0 : f64, max_grad_norm = 1.0 : f64}
+      : (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>)
+      -> (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>)
+  moe.write %1#0, @c : tensor<16xf32>
+  %2:3 = moe.adamw %b, %b, %b, %b, %s, %s, %s, %s {beta1 = 0.9 : f64, beta2 = 0.95 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.1 : f64, max_grad_norm = 1.0 : f64}
+      : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>)
+      -> (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>)
+  moe.write %2#0, @b : tensor<4x4xf32>
+  return
+}
+moe.variable @a parameter zeros : tensor<4x4xf32>
+moe.variable @b parameter zeros : tensor<4x4xf32>
+moe.variable @c parameter zeros : tensor<16xf32>
+
 // A constant that a call reads has to be written by a kernel; one that a row op reads is part of it.
 // CHECK-LABEL: func.func @constants(
 func.func @constants(%x: tensor<f32>) -> tensor<f32> {

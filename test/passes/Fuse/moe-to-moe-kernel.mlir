@@ -26,8 +26,9 @@ func.func @grouped(%x: tensor<8x4xf32>, %w: tensor<3x6x4xf32>, %y: tensor<8x6xf3
 }
 
 // CHECK-LABEL: func.func @attention(
+// CHECK-SAME: %[[P:[^:]*]]: tensor<2x4xi32>)
 func.func @attention(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %v: tensor<8x8xf32>, %cache: tensor<2x10x8xf32>, %p: tensor<2x4xi32>)
-    -> (tensor<8x16xf32>, tensor<8x16xf32>) {
+    -> (tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>) {
   // CHECK: %[[R:.*]], %[[LSE:.*]] = moe_kernel.attention
   %r, %lse = moe.attention %q, %k, %v {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
       : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
@@ -35,12 +36,20 @@ func.func @attention(%q: tensor<8x16xf32>, %k: tensor<8x8xf32>, %v: tensor<8x8xf
   %dq, %dk, %dv = moe.attention_backward %q, %k, %v, %r, %lse, %q {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
       : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x16xf32>, tensor<8x4xf32>, tensor<8x16xf32>)
       -> (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>)
+  // CHECK: %[[PACKED:.*]], %[[PACKED_LSE:.*]] = moe_kernel.attention {{.*}}, %[[P]] {
+  %packed, %packed_lse = moe.attention %q, %k, %v, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<2x4xi32>) -> (tensor<8x16xf32>, tensor<8x4xf32>)
+  // CHECK: moe_kernel.attention_backward {{.*}}, %[[PACKED]], %[[PACKED_LSE]], %{{.*}}, %[[P]] {
+  %pq, %pk, %pv = moe.attention_backward %q, %k, %v, %packed, %packed_lse, %q, %p
+      {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 4 : i64}
+      : (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x16xf32>, tensor<8x4xf32>, tensor<8x16xf32>,
+         tensor<2x4xi32>) -> (tensor<8x16xf32>, tensor<8x8xf32>, tensor<8x8xf32>)
   // CHECK: %[[CACHE:.*]] = moe_kernel.cache_append
   %c = moe.cache_append %cache, %k, %p : (tensor<2x10x8xf32>, tensor<8x8xf32>, tensor<2x4xi32>) -> tensor<2x10x8xf32>
   // CHECK: moe_kernel.cached_attention %{{.*}}, %[[CACHE]], %[[CACHE]]
   %s = moe.cached_attention %q, %c, %c, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64}
       : (tensor<8x16xf32>, tensor<2x10x8xf32>, tensor<2x10x8xf32>, tensor<2x4xi32>) -> tensor<8x16xf32>
-  return %dq, %s : tensor<8x16xf32>, tensor<8x16xf32>
+  return %dq, %s, %pq : tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>
 }
 
 // A choice whose scores are computed elsewhere takes them as they are.

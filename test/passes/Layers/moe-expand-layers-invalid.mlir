@@ -30,3 +30,16 @@ moe.model @m (vocab_size = 10, hidden_size = 2000000000) {
   }
 }
 moe.training (batch_size = 1, sequence_length = 1)
+
+// -----
+
+moe.model @longer (vocab_size = 10, hidden_size = 8) {
+  moe.layers (count = 1) {
+    moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 2)
+    moe.mlp (intermediate_size = 4)
+  }
+}
+// expected-note @+1 {{trained here}}
+moe.training (batch_size = 1, sequence_length = 4)
+// expected-warning @+1 {{context_length = 5 exceeds the sequence_length = 4 of moe.training: the model never sees later positions in training and will write badly there; nearest: context_length = 4, or a longer sequence_length}}
+moe.serving (prompt_length = 2, context_length = 5)

@@ -196,6 +196,35 @@ moe.serving (batch_size = 2, prompt_length = 3, context_length = 9)
 
 // -----
 
+// Packed documents: the number of each token in its document is an input of both entry points, and fixes the angles and
+// what attention sees.
+
+// CHECK-LABEL: func.func private @dense_layer(
+// CHECK-SAME:    %x: tensor<8x8xf32>, %cos: tensor<8x1xf32>, %sin: tensor<8x1xf32>, %positions: tensor<2x4xi32>,
+// CHECK-SAME:    %input_layernorm.weight
+// CHECK:         moe.attention %{{.*}}, %{{.*}}, %{{.*}}, %positions {
+// CHECK-LABEL: func.func @train_step
+// CHECK-SAME:    (%[[TOKENS:.*]]: tensor<2x4xi32> {moe.name = "tokens"}, %[[POSITIONS:.*]]: tensor<2x4xi32> {moe.name = "positions"})
+// CHECK-NOT:     moe.sequence_positions
+// CHECK:         %[[COS:.*]], %[[SIN:.*]] = moe.rope_table %[[POSITIONS]] {{.*}} : (tensor<2x4xi32>) -> (tensor<8x1xf32>, tensor<8x1xf32>)
+// CHECK:         call @dense_layer(%{{.*}}, %[[COS]], %[[SIN]], %[[POSITIONS]], {{.*}}) {moe.layer = 0 : i64}
+// CHECK-LABEL: func.func @evaluate
+// CHECK-SAME:    (%{{.*}}: tensor<2x4xi32> {moe.name = "tokens"}, %[[POSITIONS:.*]]: tensor<2x4xi32> {moe.name = "positions"})
+// CHECK:         moe.rope_table %[[POSITIONS]]
+// Serving has its own: a sequence there is one document.
+// CHECK-LABEL: func.func private @dense_layer_prefill(
+// CHECK-SAME:    %positions: tensor<1x2xi32>, %key_cache
+moe.model @packed (vocab_size = 10, hidden_size = 8) {
+  moe.layers (count = 1) {
+    moe.self_attention (num_heads = 1, num_kv_heads = 1, head_dim = 2)
+    moe.mlp (intermediate_size = 4)
+  }
+}
+moe.training (batch_size = 2, sequence_length = 4, packed_documents = true)
+moe.serving (prompt_length = 2, context_length = 4)
+
+// -----
+
 // Equal layers share a function wherever they stand, different ones are numbered, and a table of angles is made for
 // each theta.
 

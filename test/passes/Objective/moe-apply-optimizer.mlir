@@ -24,6 +24,9 @@
 // CHECK:         moe.write %[[NEW_V]], @w.exp_avg_sq :
 // CHECK:         %[[G:.*]] = moe.read @g :
 // CHECK:         moe.adamw %[[G]], %[[DG]], {{.*}} weight_decay = 0.000000e+00 : f64
+// Selection biases move only if the step is taken.
+// CHECK:         %[[MOVED:.*]] = moe.update_selection_bias %{{.*}}, %{{.*}}, %[[NORM]] {rate
+// CHECK:         moe.write %[[MOVED]], @bias
 // CHECK:         return %{{.*}}, %{{.*}}, %[[NORM]] : tensor<f32>, tensor<4xi32>, tensor<f32>
 // CHECK-NOT:   moe.training
 
@@ -41,6 +44,9 @@ func.func @train_step(%dg: tensor<3xf32> {moe.name = "x"})
   %w = moe.read @w : tensor<2x3xf32>
   %loss = moe.sum %w : (tensor<2x3xf32>) -> tensor<f32>
   %load = arith.constant dense<1> : tensor<4xi32>
+  %bias = moe.read @bias : tensor<4xf32>
+  %moved = moe.update_selection_bias %bias, %load {rate = 0.1} : (tensor<4xf32>, tensor<4xi32>) -> tensor<4xf32>
+  moe.write %moved, @bias : tensor<4xf32>
   %dw = moe.negate %w : tensor<2x3xf32>
   return %loss, %load, %dw, %dg : tensor<f32>, tensor<4xi32>, tensor<2x3xf32>, tensor<3xf32>
 }

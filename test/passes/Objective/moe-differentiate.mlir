@@ -1,5 +1,6 @@
 // RUN: %moe-opt %s --split-input-file --moe-differentiate | FileCheck %s
-// RUN: %moe-opt %s --split-input-file --moe-differentiate=recompute=false | FileCheck %s --check-prefix=SAVE
+// RUN: %moe-opt %s --split-input-file --moe-differentiate=activation-checkpointing=none | FileCheck %s --check-prefix=NONE
+// RUN: %moe-opt %s --split-input-file --moe-differentiate=activation-checkpointing=full | FileCheck %s --check-prefix=FULL
 
 // Rules apply in reverse order, two ways to a value add up, and the outputs are in the order of the variables.
 // CHECK-LABEL: func.func @train_step
@@ -66,13 +67,28 @@ func.func @train_step(%x: tensor<2x3xf32> {moe.name = "x"})
 // CHECK:         %[[D0:.*]]:4 = call @layer_backward(%[[X0]], {{.*}}, %[[L0]]#1, %[[D1]]#0) {moe.layer = 0 : i64}
 // CHECK:         moe.add %[[D1]]#1, %[[D0]]#1
 
-// Without recomputation the norm and the activation are saved as well.
-// SAVE-LABEL: func.func private @layer_forward
-// SAVE-SAME:    -> (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x6xf32>, tensor<2x3xf32>)
-// SAVE-LABEL: func.func private @layer_backward
-// SAVE-NOT:     moe.rms_norm %
-// SAVE-NOT:     moe.gated_activation %
-// SAVE:         return
+// Without checkpointing the norm and the activation are saved as well.
+// NONE-LABEL: func.func private @layer_forward
+// NONE-SAME:    -> (tensor<2x4xf32>, tensor<2x4xf32>, tensor<2x6xf32>, tensor<2x3xf32>)
+// NONE-LABEL: func.func private @layer_backward
+// NONE-NOT:     moe.rms_norm %
+// NONE-NOT:     moe.gated_activation %
+// NONE:         return
+
+// With full checkpointing nothing is saved but what the caller has: the backward function computes the projection again.
+// FULL-LABEL: func.func private @layer_forward
+// FULL-SAME:    -> tensor<2x4xf32>
+// FULL-LABEL: func.func private @layer_backward
+// FULL-SAME:    %[[X:.*]]: tensor<2x4xf32>, %[[G:.*]]: tensor<4xf32>, %[[UP:.*]]: tensor<6x4xf32>, %[[DOWN:.*]]: tensor<4x3xf32>, %[[DY:.*]]: tensor<2x4xf32>
+// FULL:         %[[DA:.*]] = moe.matmul %[[DY]], %[[DOWN]]
+// FULL:         %[[N:.*]] = moe.rms_norm %[[X]], %[[G]]
+// FULL:         %[[H:.*]] = moe.linear %[[N]], %[[UP]]
+// FULL:         %[[A:.*]] = moe.gated_activation %[[H]]
+// FULL:         %[[DDOWN:.*]] = moe.matmul %[[DY]], %[[A]] {transpose_lhs}
+// FULL:         %[[DH:.*]] = moe.gated_activation_backward %[[H]], %[[DA]]
+// FULL-NOT:     moe.rms_norm %
+// FULL:         moe.matmul %[[DH]], %[[N]] {transpose_lhs}
+// FULL:         return
 moe.variable @embed parameter normal 0.02 : tensor<5x4xf32>
 moe.variable @g parameter ones : tensor<4xf32>
 moe.variable @up parameter normal 0.02 : tensor<6x4xf32>
@@ -222,6 +238,38 @@ func.func @train_step()
   %loss = moe.sum %weights : (tensor<2x2xf32>) -> tensor<f32>
   %aux = arith.constant dense<0.0> : tensor<f32>
   return %loss, %aux, %load : tensor<f32>, tensor<f32>, tensor<4xi32>
+}
+
+// -----
+
+// The routing of a layer is saved whatever the policy: its choices must be those that were made. Scores are computed again.
+// FULL-LABEL: func.func private @router_forward
+// FULL-SAME:    -> (tensor<2x2xf32>, tensor<2x2xi32>)
+// FULL:         %[[W:.*]], %[[I:.*]] = moe.topk_gate
+// FULL:         return %[[W]], %[[I]]
+// FULL-LABEL: func.func private @router_backward
+// FULL-SAME:    %[[X:.*]]: tensor<2x3xf32>, %[[G:.*]]: tensor<4x3xf32>, %[[INDICES:.*]]: tensor<2x2xi32>, %{{.*}}: tensor<2x2xf32>
+// FULL-NOT:     moe.topk_gate %
+// FULL:         %[[LOGITS:.*]] = moe.linear %[[X]], %[[G]]
+// FULL:         %[[SCORES:.*]] = moe.router_scores %[[LOGITS]]
+// FULL:         moe.topk_gate_backward %[[SCORES]], %[[INDICES]]
+moe.variable @g parameter normal 0.02 : tensor<4x3xf32>
+moe.variable @x parameter normal 0.02 : tensor<2x3xf32>
+func.func private @router(%x: tensor<2x3xf32>, %g: tensor<4x3xf32>) -> tensor<2x2xf32> {
+  %logits = moe.linear %x, %g : (tensor<2x3xf32>, tensor<4x3xf32>) -> tensor<2x4xf32>
+  %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>} : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %weights, %indices = moe.topk_gate %scores {top_k = 2, norm_topk_prob = true, routed_scaling_factor = 1.0}
+      : (tensor<2x4xf32>) -> (tensor<2x2xf32>, tensor<2x2xi32>)
+  return %weights : tensor<2x2xf32>
+}
+func.func @train_step() -> (tensor<f32> {moe.name = "loss"}, tensor<f32> {moe.name = "aux_loss"})
+    attributes {moe.entry = #moe.entry<train_step>} {
+  %x = moe.read @x : tensor<2x3xf32>
+  %g = moe.read @g : tensor<4x3xf32>
+  %w = call @router(%x, %g) : (tensor<2x3xf32>, tensor<4x3xf32>) -> tensor<2x2xf32>
+  %loss = moe.sum %w : (tensor<2x2xf32>) -> tensor<f32>
+  %aux = arith.constant dense<0.0> : tensor<f32>
+  return %loss, %aux : tensor<f32>, tensor<f32>
 }
 
 // -----

@@ -36,3 +36,14 @@ func.func @evaluate() attributes {moe.entry = #moe.entry<evaluate>} {
   moe.write %b, @a : tensor<4xf32>
   return
 }
+
+// -----
+
+// What a variable holds cannot be computed elsewhere.
+moe.variable @w parameter ones : tensor<64xf32>
+func.func @evaluate() -> (tensor<128xf32> {moe.name = "y"}) attributes {moe.entry = #moe.entry<evaluate>} {
+  %w = moe.read @w : tensor<64xf32>
+  // expected-error @+1 {{operand 0 is not the result of a launch, or is part of another tensor already: it cannot be computed in its place}}
+  %0 = moe_kernel.concat %w, %w : (tensor<64xf32>, tensor<64xf32>) -> tensor<128xf32>
+  return %0 : tensor<128xf32>
+}

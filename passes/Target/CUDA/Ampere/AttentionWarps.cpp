@@ -25,32 +25,56 @@ void AttentionWarps::copyHeads(const MatrixView &source, Expr count, const Share
   });
 }
 
-SmallVector<Expr> AttentionWarps::multiplyHeads(const SharedTile &ownedTile, const SharedTile &streamedTile,
-                                                Expr streamedBuffer) {
-  FragmentReader left(ownedTile, /*depthIsContiguous=*/true, firstRow);
+SmallVector<Fragment> AttentionWarps::loadOwned(const SharedTile &tile, int64_t depth) {
+  FragmentReader reader(tile, /*depthIsContiguous=*/true, firstRow);
+  SmallVector<Fragment> fragments;
+  for (int64_t row = 0; row < scores.rows; row += kFragment)
+    fragments.push_back(reader.load(b.index(0), row, depth));
+  return fragments;
+}
+
+SmallVector<Fragment> AttentionWarps::loadOwned(const SharedTile &tile) {
+  SmallVector<Fragment> fragments;
+  for (int64_t depth = 0; depth < shape.headDim; depth += kFragment)
+    fragments.append(loadOwned(tile, depth));
+  return fragments;
+}
+
+SmallVector<Expr> AttentionWarps::multiplyHeads(function_ref<SmallVector<Fragment>(int64_t depth)> ownedAt,
+                                                const SharedTile &streamedTile, Expr streamedBuffer) {
   FragmentReader right(streamedTile, /*depthIsContiguous=*/true, b.index(0));
   SmallVector<Expr> products = scores.zeros();
   for (int64_t depth = 0; depth < shape.headDim; depth += kFragment) {
-    SmallVector<Fragment> lhs, rhs;
-    for (int64_t row = 0; row < scores.rows; row += kFragment)
-      lhs.push_back(left.load(b.index(0), row, depth));
+    SmallVector<Fragment> lhs = ownedAt(depth);
     for (int64_t column = 0; column < streamed; column += kFragment)
-      rhs.push_back(right.load(streamedBuffer, column, depth));
-    scores.multiply(products, lhs, rhs);
+      scores.multiplyColumns(products, lhs, right.load(streamedBuffer, column, depth), column / kFragment);
   }
   return products;
+}
+
+SmallVector<Expr> AttentionWarps::multiplyHeads(const SharedTile &ownedTile, const SharedTile &streamedTile,
+                                                Expr streamedBuffer) {
+  return multiplyHeads([&](int64_t depth) { return loadOwned(ownedTile, depth); }, streamedTile, streamedBuffer);
+}
+
+SmallVector<Expr> AttentionWarps::multiplyHeads(ArrayRef<Fragment> fragments, const SharedTile &streamedTile,
+                                                Expr streamedBuffer) {
+  auto ownedAt = [&](int64_t depth) {
+    int64_t rows = scores.rows / kFragment;
+    return SmallVector<Fragment>(fragments.slice(depth / kFragment * rows, rows));
+  };
+  return multiplyHeads(ownedAt, streamedTile, streamedBuffer);
 }
 
 void AttentionWarps::accumulate(MutableArrayRef<Expr> sums, ArrayRef<Expr> values, const SharedTile &streamedTile,
                                 Expr streamedBuffer) {
   FragmentReader right(streamedTile, /*depthIsContiguous=*/false, b.index(0));
   for (int64_t depth = 0; depth < streamed; depth += kFragment) {
-    SmallVector<Fragment> lhs, rhs;
+    SmallVector<Fragment> lhs;
     for (int64_t i = 0; i < scores.rows / kFragment; ++i)
       lhs.push_back(scores.asOperand(values, i, depth / kFragment));
     for (int64_t column = 0; column < shape.headDim; column += kFragment)
-      rhs.push_back(right.load(streamedBuffer, column, depth));
-    heads.multiply(sums, lhs, rhs);
+      heads.multiplyColumns(sums, lhs, right.load(streamedBuffer, column, depth), column / kFragment);
   }
 }
 

@@ -42,8 +42,12 @@ public:
   void copyHeads(const MatrixView &source, Expr count, const SharedTile &target, Expr buffer);
 
   //===--- Products -------------------------------------------------------===//
-  /// owned · streamedᵀ over the elements of a head.
+  /// The fragments of the warp's owned rows, all rows for each 16 elements of a head.
+  SmallVector<Fragment> loadOwned(const SharedTile &owned, int64_t depth);
+  SmallVector<Fragment> loadOwned(const SharedTile &owned);
+  /// owned · streamedᵀ over the elements of a head; `owned` from shared memory, or from registers.
   SmallVector<Expr> multiplyHeads(const SharedTile &owned, const SharedTile &streamed, Expr streamedBuffer);
+  SmallVector<Expr> multiplyHeads(ArrayRef<Fragment> owned, const SharedTile &streamed, Expr streamedBuffer);
   /// sums (rows of the warp × headDim) += scores · streamed.
   void accumulate(MutableArrayRef<Expr> sums, ArrayRef<Expr> scores, const SharedTile &streamed, Expr streamedBuffer);
 
@@ -63,6 +67,11 @@ public:
   /// Writes rows [0, count) of the block: sums times the factor of their row, rounded to bf16.
   void storeHeads(ArrayRef<Expr> sums, ArrayRef<Expr> factors, Expr count, const MatrixView &target);
 
+private:
+  SmallVector<Expr> multiplyHeads(function_ref<SmallVector<Fragment>(int64_t depth)> owned, const SharedTile &streamed,
+                                  Expr streamedBuffer);
+
+public:
   BlockBuilder &b;
   const AttentionShape &shape;
   const int64_t owned, streamed; ///< Rows.

@@ -32,6 +32,8 @@ namespace {
 
 /// Below every score, yet finite: differences with it are defined.
 constexpr double kLowest = -1e30;
+/// Elements of the queries of a warp: two in a register of a lane.
+constexpr int64_t kMostQueriesInRegisters = 32 * 2 * kWarpSize;
 
 class AttentionEmitter {
 public:
@@ -61,6 +63,7 @@ private:
 
   Expr sequence, head, firstQuery, rows, endOfKeys; ///< Of the block.
   Expr lastFirstKey;                                ///< The first key that the last query sees.
+  SmallVector<Fragment> queries;                    ///< Of the warp, if there are registers for them.
   SmallVector<Expr> firstKeys;                      ///< That each row of the lane sees; empty: 0.
 };
 
@@ -110,6 +113,13 @@ LaunchShape AttentionEmitter::emit() {
   Expr firstTile = documents.firstKey(sequence, firstQuery) / warps.streamed * warps.streamed;
   copyKeys(firstTile, b.index(0));
 
+  // Reading the queries again for each tile takes as long as an eighth of the other fragments do.
+  if (warps.scores.rows * shape.headDim <= kMostQueriesInRegisters) {
+    waitForCopies(b, 0);
+    b.barrier();
+    queries = warps.loadOwned(queryTile);
+  }
+
   State initial{SmallVector<Expr>(laneRows, b.real(kLowest)), SmallVector<Expr>(laneRows, b.real(0)),
                 warps.heads.zeros()};
   SmallVector<Expr> carried = initial.pack();
@@ -154,26 +164,22 @@ void AttentionEmitter::copyKeys(Expr firstKey, Expr buffer) {
 SmallVector<Expr> AttentionEmitter::maskScores(ArrayRef<Expr> products, Expr firstKey) {
   // Numbers of keys, counted from the first one that the lane has a score of.
   Expr origin = firstKey + b.lane % 4 * 2;
-  SmallVector<Expr> first, last;
-  for (int64_t i = 0; i < warps.getLaneRows(); ++i) {
-    last.push_back((firstQuery + warps.row(i) - origin).toI32());
-    if (documents)
-      first.push_back((firstKeys[i] - origin).toI32());
-  }
   // Most tiles lie below the diagonal of the warp's first query.
   Expr needed = firstKey + warps.streamed > firstQuery + warps.firstRow + 1;
   if (documents)
     needed = b.wrap(arith::OrIOp::create(b.builder, Value(needed), Value(lastFirstKey > firstKey)));
   return warps.mask(products, needed, [&](int64_t row, int64_t column) {
-    Expr number = b.i32(column), isPast = last[row] < number;
-    Expr visible = isPast == 0;
-    return documents ? both(visible, (number < first[row]) == 0) : visible;
+    Expr number = b.i32(column), last = (firstQuery + warps.row(row) - origin).toI32();
+    Expr visible = (last < number) == 0;
+    return documents ? both(visible, (number < (firstKeys[row] - origin).toI32()) == 0) : visible;
   });
 }
 
 AttentionEmitter::State AttentionEmitter::emitTile(Expr firstKey, Expr buffer, State state) {
   SmallVector<Expr> products =
-      maskScores(warps.multiplyHeads(queryTile, keyTile, keyTile.getBuffer(buffer)), firstKey);
+      queries.empty() ? warps.multiplyHeads(queryTile, keyTile, keyTile.getBuffer(buffer))
+                      : warps.multiplyHeads(queries, keyTile, keyTile.getBuffer(buffer));
+  products = maskScores(products, firstKey);
 
   SmallVector<Expr> newMax(state.rowMax), subtracted;
   warps.forScores(products, [&](int64_t row, int64_t, Expr &score) { newMax[row] = maxFast(b, newMax[row], score); });

@@ -185,19 +185,20 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr number) {
   Expr keysHere = b.blockSize(firstKey, warps.owned, shape.keys);
   copyKeys(keyHead, firstKey, keysHere, ownedFirst, ownedSecond, b.index(0), b.index(0));
 
-  Expr firstTile = firstKey / warps.streamed * warps.streamed;
+  Expr firstTile = firstKey;
+  if (warps.owned % warps.streamed != 0)
+    firstTile = firstKey / warps.streamed * warps.streamed;
   Expr endOfQueries = documents.endOfQueries(sequence, firstKey + keysHere - 1);
   Expr firstHead = keyHead * shape.getGroup();
   auto queriesAt = [&](Expr member, Expr first) {
     return Queries{firstHead + member, first, b.index(shape.queries) - first};
   };
-  auto beginCopies = [&](const Queries &queries, Expr buffer) {
+  auto begin = [&](const Queries &queries, Expr buffer) {
     copyQueries(queries, streamedFirst, streamedSecond, streamedFirst.getBuffer(buffer),
                 streamedSecond.getBuffer(buffer));
+    shareStatistics(queries, buffer);
   };
-  Queries firstQueries = queriesAt(b.index(0), firstTile);
-  beginCopies(firstQueries, b.index(0));
-  shareStatistics(firstQueries, b.index(0));
+  begin(queriesAt(b.index(0), firstTile), b.index(0));
 
   int64_t count = warps.heads.size();
   SmallVector<Expr> carried(2 * count, b.real(0)); // dV, dK.
@@ -209,8 +210,7 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr number) {
     // The tile after this one, maybe of the next head; after all, the last one again.
     Expr next = firstQuery + warps.streamed, isLast = (next < endOfQueries) == 0;
     Expr nextMember = select(isLast, min(member + 1, b.index(shape.getGroup() - 1)), member);
-    Queries nextQueries = queriesAt(nextMember, select(isLast, firstTile, next));
-    beginCopies(nextQueries, other);
+    begin(queriesAt(nextMember, select(isLast, firstTile, next)), other);
 
     Expr firstColumn = b.lane % 4 * 2, statisticsAt = buffer * warps.streamed + firstColumn;
     auto perColumn = [&](Value memory) {
@@ -225,20 +225,20 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr number) {
         warps.multiplyHeads(ownedFirst, streamedFirst, streamedFirst.getBuffer(buffer));
     // Tiles behind the warp's last key are seen as a whole, unless a document ends before.
     Expr firstRow = firstKey + warps.firstRow, needed = firstQuery < firstRow + (warps.scores.rows - 1);
-    SmallVector<Expr> firstKeys;
     if (documents) {
-      firstKeys = perColumn(firstKeyTile);
       Expr lastFirstKey = b.load(firstKeyTile, buffer * warps.streamed + (warps.streamed - 1));
       needed = b.wrap(arith::OrIOp::create(b.builder, Value(needed), Value(firstRow.toI32() < lastFirstKey)));
     }
-    SmallVector<Expr> keys, firstColumns; // Of each row: the key, and the first query, counted from the lane's column.
-    for (int64_t i = 0; i < warps.getLaneRows(); ++i) {
-      keys.push_back((firstKey + warps.row(i)).toI32());
-      firstColumns.push_back((firstKey + warps.row(i) - firstQuery - firstColumn).toI32());
-    }
+    // What the mask compares is worked out and read where it is needed only.
+    SmallVector<Expr> firstKeys;
     scores = warps.mask(scores, needed, [&](int64_t row, int64_t column) {
-      Expr visible = (b.i32(column) < firstColumns[row]) == 0;
-      return documents ? both(visible, (keys[row] < firstKeys[columnOf(column)]) == 0) : visible;
+      Expr key = firstKey + warps.row(row), firstSeeing = (key - firstQuery - firstColumn).toI32();
+      Expr visible = (b.i32(column) < firstSeeing) == 0;
+      if (!documents)
+        return visible;
+      if (firstKeys.empty())
+        firstKeys = perColumn(firstKeyTile);
+      return both(visible, (key.toI32() < firstKeys[columnOf(column)]) == 0);
     });
     SmallVector<Expr> lses = perColumn(lseTile);
     applySoftmax(scores, [&](int64_t, int64_t column) { return lses[columnOf(column)]; });
@@ -254,7 +254,6 @@ void AttentionBackwardEmitter::emitKeyBlock(Expr number) {
       gradient = *weight++ * (gradient - deltas[columnOf(column)]);
     });
     warps.accumulate(all.drop_front(count), gradients, streamedFirst, streamedFirst.getBuffer(buffer));
-    shareStatistics(nextQueries, other); // Last: scores and their gradients have left their registers.
     sums.push_back(other);
     return sums;
   };
@@ -308,15 +307,10 @@ void AttentionBackwardEmitter::emitQueryBlock(Expr number) {
     Expr origin = firstKey + b.lane % 4 * 2, needed = firstKey + warps.streamed > queries.first + warps.firstRow + 1;
     if (documents)
       needed = b.wrap(arith::OrIOp::create(b.builder, Value(needed), Value(lastFirstKey > firstKey)));
-    SmallVector<Expr> first, last; // Columns that a row sees, counted from the lane's.
-    for (int64_t i = 0; i < warps.getLaneRows(); ++i) {
-      last.push_back((queries.first + warps.row(i) - origin).toI32());
-      if (documents)
-        first.push_back((statistics[i].firstKey - origin).toI32());
-    }
     scores = warps.mask(scores, needed, [&](int64_t row, int64_t column) {
-      Expr number = b.i32(column), visible = (last[row] < number) == 0;
-      return documents ? both(visible, (number < first[row]) == 0) : visible;
+      Expr number = b.i32(column), last = (queries.first + warps.row(row) - origin).toI32();
+      Expr visible = (last < number) == 0;
+      return documents ? both(visible, (number < (statistics[row].firstKey - origin).toI32()) == 0) : visible;
     });
     applySoftmax(scores, [&](int64_t row, int64_t) { return statistics[row].lse; });
 

@@ -149,10 +149,16 @@ static void multiplyStrip(BlockBuilder &b, MutableArrayRef<Expr> accumulators, c
     accumulators[i] = b.wrap(LLVM::ExtractValueOp::create(b.builder, product, i));
 }
 
-void WarpTile::multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Fragment> lhs, ArrayRef<Fragment> rhs) const {
+void WarpTile::multiplyColumns(MutableArrayRef<Expr> accumulators, ArrayRef<Fragment> lhs, const Fragment &rhs,
+                               int64_t index) const {
   for (int64_t i = 0; i < rows / kFragment; ++i)
-    for (int64_t j = 0; j < getStrips(); ++j)
-      multiplyStrip(b, strip(accumulators, i, j), lhs[i], rhs[j / 2], j % 2);
+    for (int64_t half = 0; half < 2; ++half)
+      multiplyStrip(b, strip(accumulators, i, 2 * index + half), lhs[i], rhs, half);
+}
+
+void WarpTile::multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Fragment> lhs, ArrayRef<Fragment> rhs) const {
+  for (auto [index, fragment] : llvm::enumerate(rhs))
+    multiplyColumns(accumulators, lhs, fragment, index);
 }
 
 Fragment WarpTile::asOperand(ArrayRef<Expr> accumulators, int64_t row, int64_t index) const {

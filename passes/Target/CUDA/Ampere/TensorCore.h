@@ -120,6 +120,9 @@ public:
 
   /// accumulators += lhs · rhs for a depth of 16: a fragment per 16 rows, and one per 16 columns.
   void multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Fragment> lhs, ArrayRef<Fragment> rhs) const;
+  /// Of that, columns [16 · index, 16 · index + 16).
+  void multiplyColumns(MutableArrayRef<Expr> accumulators, ArrayRef<Fragment> lhs, const Fragment &rhs,
+                       int64_t index) const;
   /// Columns [16 · index, 16 · index + 16) of accumulators, rounded to bf16, as the left operand of a product over them:
   /// what a lane has of them is just what it needs.
   Fragment asOperand(ArrayRef<Expr> accumulators, int64_t row, int64_t index) const;

@@ -141,6 +141,12 @@ SmallVector<Expr> AttentionBuilder::changeIf(Expr condition, ArrayRef<Expr> valu
   return llvm::map_to_vector(branch.getResults(), [&](Value value) { return wrap(value); });
 }
 
+SmallVector<Expr> AttentionBuilder::computeBefore(ArrayRef<Expr> values, const Ring &ring, Expr step) {
+  SmallVector<Expr> pinned = unpack(pin(pack(values)));
+  waitFull(ring, step);
+  return pinned;
+}
+
 //===----------------------------------------------------------------------===//
 // Elements
 //===----------------------------------------------------------------------===//

@@ -118,6 +118,9 @@ public:
   /// The larger of floats, or the one that is not NaN, in one instruction.
   Expr larger(Expr lhs, Expr rhs);
 
+  /// `values`, computed while matmuls run and not after the wait for these that follows: ptxas puts waits as early as it
+  /// can, but not before a branch. The wait for the slot of `step`, which is full already and not yet released, is one.
+  SmallVector<Expr> computeBefore(ArrayRef<Expr> values, const Ring &ring, Expr step);
   /// Null if there is no such operand.
   Value optionalOperand(Value tensor) { return tensor ? operand(tensor) : Value(); }
 

@@ -193,6 +193,7 @@ void AttentionEmitter::emitConsumer() {
           scores = b.changeIf(block.needsMask(step), scores,
                               [&](ArrayRef<Expr> scores) { return block.mask(scores, step); });
         Softmax next = continueSoftmax(&softmax, scores);
+        scores = b.computeBefore(scores, values, step - 1);
         sums = b.waitForMatmuls(0, sums).front();
         b.release(values, step - 1);
         return carry(sums, b.packWeights(scores), next);

@@ -131,8 +131,7 @@ LaunchShape GradientsEmitter::emit() {
       [&] {
         emitRoles([&] { return KeyBlock(b, number, positions); },
                   [&](const KeyBlock &block) {
-                    b.ifThen(b.warp == 0, [&] { emitKeyProducer(block); });
-                    b.ifThen(b.warp == 1, [&] { emitStatistics(block); });
+                    b.ifThenElse(b.warp == 0, [&] { emitKeyProducer(block); }, [&] { emitStatistics(block); });
                   },
                   [&](const KeyBlock &block) { emitKeyConsumer(block); });
       },
@@ -168,7 +167,10 @@ void GradientsEmitter::emitKeyProducer(const KeyBlock &block) {
 }
 
 void GradientsEmitter::emitStatistics(const KeyBlock &block) {
-  forSteps(block.steps, [&](Expr step) {
+  // Warp 0 brings tiles; the others take the steps in turn.
+  constexpr int64_t kWarps = kWarpgroupSize / kWarpSize - 1;
+  b.loop(b.warp - 1, block.steps.toIndex(), kWarps, [&](Expr counter) {
+    Expr step = counter.toI32();
     // Loaded before the slot is empty, so that the memory's latency is hidden. Queries that do not exist have no weight.
     HeadRows queryRows = block.getQueries(step);
     SmallVector<SmallVector<Expr>> values;
@@ -200,6 +202,7 @@ SmallVector<Expr> GradientsEmitter::loadColumns(Expr address, Type type) {
 void GradientsEmitter::emitKeyConsumer(const KeyBlock &block) {
   b.wait(ownFull, b.i32(0));
   auto getColumn = [](int64_t i) { return i / 4 * 2 + i % 2; };
+  Type f32 = b.builder.getF32Type(), i32 = b.builder.getI32Type();
   auto emitStep = [&](Expr counter, ArrayRef<Expr> sums) -> SmallVector<Expr> {
     Expr step = counter.toI32();
     Expr query = b.opaque(queries.address(step)), gradient = b.opaque(gradients.address(step));
@@ -212,36 +215,38 @@ void GradientsEmitter::emitKeyConsumer(const KeyBlock &block) {
 
     b.waitFull(statistics, step);
     Expr statistic = b.opaque(statistics.address(step));
-    SmallVector<Expr> shift = loadColumns(statistic + Statistics::kShift, b.builder.getF32Type());
+    SmallVector<Expr> shift = loadColumns(statistic + Statistics::kShift, f32);
     SmallVector<Expr> weights = b.unpack(b.waitForMatmuls(1, products).front());
-    Expr lastFirstKey = positions ? b.loadWords(statistic + (Statistics::kBytes - 4), 1, b.builder.getI32Type())[0]
-                                  : Expr();
+    Expr lastFirstKey = positions ? b.loadWords(statistic + (Statistics::kBytes - 4), 1, i32)[0] : Expr();
     weights = b.changeIf(block.needsMask(step, lastFirstKey), weights, [&](ArrayRef<Expr> scores) {
-      SmallVector<Expr> firstKeys;
-      if (positions)
-        firstKeys = loadColumns(statistic + Statistics::kFirstKey, b.builder.getI32Type());
+      SmallVector<Expr> firstKeys = positions ? loadColumns(statistic + Statistics::kFirstKey, i32) : SmallVector<Expr>();
       return block.mask(scores, step, firstKeys);
     });
     for (auto [i, weight] : llvm::enumerate(weights))
       weight = b.exp2Fast(fma(weight, b.real(b.scoreScale), shift[getColumn(i)]));
-    SmallVector<Expr> packedWeights = b.packWeights(weights);
+    weights = b.computeBefore(weights, gradients, step);
+    Value valueSums =
+        b.addWeightedRows(b.fenceMatmuls(Value(sums[0])), b.packWeights(weights), gradient, kQueryStep);
 
-    SmallVector<Expr> scores = b.unpack(b.waitForMatmuls(0, weightProducts).front());
-    SmallVector<Expr> deltas = loadColumns(statistic + Statistics::kDelta, b.builder.getF32Type());
+    SmallVector<Expr> scores = b.unpack(b.waitForMatmuls(1, weightProducts).front());
+    SmallVector<Expr> deltas = loadColumns(statistic + Statistics::kDelta, f32);
     for (auto [i, score] : llvm::enumerate(scores))
       score = weights[i] * (score - deltas[getColumn(i)]);
-    SmallVector<Expr> packedScores = b.packWeights(scores);
+    Value keySums = b.addWeightedRows(b.fenceMatmuls(Value(sums[1])), b.packWeights(scores), query, kQueryStep);
 
-    SmallVector<Value> next = b.fenceMatmuls({Value(sums[0]), Value(sums[1])});
-    next[0] = b.addWeightedRows(next[0], packedWeights, gradient, kQueryStep);
-    next[1] = b.addWeightedRows(next[1], packedScores, query, kQueryStep);
-    next = b.waitForMatmuls(0, next);
+    SmallVector<Value> next = b.waitForMatmuls(0, {valueSums, keySums});
     b.release(queries, step);
     b.release(gradients, step);
     return {b.wrap(next[0]), b.wrap(next[1])};
   };
-  Expr none = b.wrap(b.noSums());
-  SmallVector<Expr> sums = b.loop(b.index(0), block.steps.toIndex(), 1, {none, none}, emitStep);
+  Expr none = b.wrap(b.noSums()), ownSteps = block.getConsumerSteps();
+  SmallVector<Expr> sums = b.loop(b.index(0), ownSteps.toIndex(), 1, {none, none}, emitStep);
+  b.loop(ownSteps.toIndex(), block.steps.toIndex(), 1, [&](Expr counter) {
+    for (const Ring *ring : {&queries, &gradients}) {
+      b.waitFull(*ring, counter.toI32());
+      b.release(*ring, counter.toI32());
+    }
+  });
 
   Expr one = b.real(1), scale = b.real(b.shape.getScale());
   HeadRows rows = block.getConsumerKeys();
@@ -285,6 +290,7 @@ void GradientsEmitter::emitQueryConsumer(const QueryBlock &block) {
     weights = b.changeIf(block.needsMask(step), weights, [&](ArrayRef<Expr> scores) { return block.mask(scores, step); });
     for (auto [i, weight] : llvm::enumerate(weights))
       weight = b.exp2Fast(fma(weight, b.real(b.scoreScale), shift[b.getHalf(i)]));
+    weights = b.computeBefore(weights, values, step);
 
     SmallVector<Expr> scores = b.unpack(b.waitForMatmuls(0, weightProducts).front());
     b.release(values, step);
@@ -295,8 +301,7 @@ void GradientsEmitter::emitQueryConsumer(const QueryBlock &block) {
     b.release(keys, step);
     return {b.wrap(next)};
   };
-  SmallVector<Expr> sums =
-      b.loop(b.index(0), block.steps.toIndex(), 1, {b.wrap(b.noSums())}, emitStep);
+  SmallVector<Expr> sums = b.loop(b.index(0), block.steps.toIndex(), 1, {b.wrap(b.noSums())}, emitStep);
   Expr scale = b.real(b.shape.getScale());
   b.storeRows(sums[0], {scale, scale}, queryGradientMap, block.getConsumerQueries(), part(first), kBlockRows);
 }

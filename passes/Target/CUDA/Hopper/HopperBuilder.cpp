@@ -290,6 +290,7 @@ static SmallVector<Value> tieToAsm(HopperBuilder &b, const Twine &text, ArrayRef
   return tied;
 }
 
+Value HopperBuilder::pin(Value accumulators) { return tieToAsm(*this, "", accumulators).front(); }
 Value HopperBuilder::fenceMatmuls(Value accumulators) { return fenceMatmuls(ArrayRef<Value>(accumulators)).front(); }
 SmallVector<Value> HopperBuilder::fenceMatmuls(ArrayRef<Value> accumulators) {
   return tieToAsm(*this, "wgmma.fence.sync.aligned;", accumulators);

@@ -133,6 +133,8 @@ public:
 
   /// Before the first matmul of a sequence, and after registers that it uses were written by other instructions.
   void fenceMatmuls();
+  /// The values, computed here: the optimiser moves none of it below.
+  Value pin(Value accumulators);
   Value fenceMatmuls(Value accumulators);
   SmallVector<Value> fenceMatmuls(ArrayRef<Value> accumulators);
   /// accumulators + A·B, 16 deep, of bf16; without `accumulate`, A·B alone.

@@ -26,6 +26,8 @@ public:
   HeadRows getKeys() const { return {sequence, keyHead, tile * kBlockRows}; }
   HeadRows getConsumerKeys() const { return {sequence, keyHead, tile * kBlockRows + b.consumer * kWarpgroupRows}; }
   HeadRows getQueries(Expr step) const;
+  /// The steps of which the consumer's keys are seen at all: the first queries come before the second consumer's keys.
+  Expr getConsumerSteps() const { return steps - b.consumer * b.shape.getGroup(); }
 
   /// Whether any query of the step does not see a key of the block: `lastFirstKey` is the first that its last query sees
   /// (not used without positions).

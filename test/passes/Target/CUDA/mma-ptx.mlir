@@ -7,6 +7,8 @@
 // RUN: FileCheck %s --check-prefixes=CONTRACTION --input-file=%t/contraction.ptx
 // RUN: FileCheck %s --check-prefixes=EVEN --input-file=%t/even.ptx
 // RUN: FileCheck %s --check-prefixes=ODD --input-file=%t/odd.ptx
+// RUN: FileCheck %s --check-prefixes=ATTENTION --input-file=%t/attention.ptx
+// RUN: FileCheck %s --check-prefixes=BACKWARD --input-file=%t/attention_backward.ptx
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=NEVER
 
 // NEVER-NOT: {{wgmma|cp.async.bulk|mbarrier|\.local|setmaxnreg}}
@@ -78,5 +80,64 @@ moe_kernel.kernel @odd(%a: tensor<67x31xbf16>, %b: tensor<83x31xbf16>) -> tensor
       moe_kernel.yield %x : f32
   }
   moe_kernel.return %r : tensor<67x83xf32>
+}
+
+// Scores have their keys contiguous along the head; their products with the values do not. An exponential is one
+// instruction.
+// ATTENTION: cp.async.cg.shared.global
+// ATTENTION: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// ATTENTION: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// ATTENTION: ex2.approx.ftz.f32
+// ATTENTION: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// ATTENTION: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+moe_kernel.kernel @attention(%q: tensor<4096x2048xbf16>, %k: tensor<4096x512xbf16>, %v: tensor<4096x512xbf16>,
+    %p: tensor<4096xi32>) -> (tensor<4096x2048xbf16>, tensor<4096x16xf32>) {
+  %r:2 = moe_kernel.attention %q, %k, %v, %p
+      {num_heads = 16 : i64, num_kv_heads = 4 : i64, sequence_length = 2048 : i64}
+      : (tensor<4096x2048xbf16>, tensor<4096x512xbf16>, tensor<4096x512xbf16>, tensor<4096xi32>)
+      -> (tensor<4096x2048xbf16>, tensor<4096x16xf32>)
+  moe_kernel.return %r#0, %r#1 : tensor<4096x2048xbf16>, tensor<4096x16xf32>
+}
+
+// No sum across blocks.
+// BACKWARD-NOT: {{atom|red}}.
+// BACKWARD: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// BACKWARD-NOT: {{atom|red}}.
+moe_kernel.kernel @attention_backward(%q: tensor<4096x2048xbf16>, %k: tensor<4096x512xbf16>,
+    %v: tensor<4096x512xbf16>, %o: tensor<4096x2048xbf16>, %l: tensor<4096x16xf32>, %g: tensor<4096x2048xbf16>,
+    %p: tensor<4096xi32>) -> (tensor<4096x2048xbf16>, tensor<4096x512xbf16>, tensor<4096x512xbf16>) {
+  %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %l, %g, %p
+      {num_heads = 16 : i64, num_kv_heads = 4 : i64, sequence_length = 2048 : i64}
+      : (tensor<4096x2048xbf16>, tensor<4096x512xbf16>, tensor<4096x512xbf16>, tensor<4096x2048xbf16>,
+         tensor<4096x16xf32>, tensor<4096x2048xbf16>, tensor<4096xi32>)
+      -> (tensor<4096x2048xbf16>, tensor<4096x512xbf16>, tensor<4096x512xbf16>)
+  moe_kernel.return %r#0, %r#1, %r#2 : tensor<4096x2048xbf16>, tensor<4096x512xbf16>, tensor<4096x512xbf16>
+}
+
+// Heads of 64 elements, and of 16 in short sequences, have other tiles.
+moe_kernel.kernel @attention_64(%q: tensor<8192x1024xbf16>, %k: tensor<8192x1024xbf16>, %v: tensor<8192x1024xbf16>)
+    -> (tensor<8192x1024xbf16>, tensor<8192x16xf32>) {
+  %r:2 = moe_kernel.attention %q, %k, %v {num_heads = 16 : i64, num_kv_heads = 16 : i64, sequence_length = 1024 : i64}
+      : (tensor<8192x1024xbf16>, tensor<8192x1024xbf16>, tensor<8192x1024xbf16>)
+      -> (tensor<8192x1024xbf16>, tensor<8192x16xf32>)
+  moe_kernel.return %r#0, %r#1 : tensor<8192x1024xbf16>, tensor<8192x16xf32>
+}
+
+moe_kernel.kernel @attention_backward_64(%q: tensor<8192x1024xbf16>, %k: tensor<8192x1024xbf16>,
+    %v: tensor<8192x1024xbf16>, %o: tensor<8192x1024xbf16>, %l: tensor<8192x16xf32>, %g: tensor<8192x1024xbf16>)
+    -> (tensor<8192x1024xbf16>, tensor<8192x1024xbf16>, tensor<8192x1024xbf16>) {
+  %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %l, %g
+      {num_heads = 16 : i64, num_kv_heads = 16 : i64, sequence_length = 1024 : i64}
+      : (tensor<8192x1024xbf16>, tensor<8192x1024xbf16>, tensor<8192x1024xbf16>, tensor<8192x1024xbf16>,
+         tensor<8192x16xf32>, tensor<8192x1024xbf16>)
+      -> (tensor<8192x1024xbf16>, tensor<8192x1024xbf16>, tensor<8192x1024xbf16>)
+  moe_kernel.return %r#0, %r#1, %r#2 : tensor<8192x1024xbf16>, tensor<8192x1024xbf16>, tensor<8192x1024xbf16>
+}
+
+moe_kernel.kernel @attention_short(%q: tensor<72x32xbf16>, %k: tensor<72x16xbf16>, %v: tensor<72x16xbf16>)
+    -> (tensor<72x32xbf16>, tensor<72x2xf32>) {
+  %r:2 = moe_kernel.attention %q, %k, %v {num_heads = 2 : i64, num_kv_heads = 1 : i64, sequence_length = 36 : i64}
+      : (tensor<72x32xbf16>, tensor<72x16xbf16>, tensor<72x16xbf16>) -> (tensor<72x32xbf16>, tensor<72x2xf32>)
+  moe_kernel.return %r#0, %r#1 : tensor<72x32xbf16>, tensor<72x2xf32>
 }
 }

@@ -70,6 +70,24 @@ moe_kernel.kernel @attention_backward(%q: tensor<512x512xf32>, %k: tensor<512x25
   moe_kernel.return %r#0, %r#1, %r#2 : tensor<512x512xf32>, tensor<512x256xf32>, tensor<512x256xf32>
 }
 
+moe_kernel.kernel @packed_attention(%q: tensor<512x512xf32>, %k: tensor<512x256xf32>, %v: tensor<512x256xf32>,
+    %p: tensor<2x256xi32>) -> (tensor<512x512xf32>, tensor<512x4xf32>) {
+  %r:2 = moe_kernel.attention %q, %k, %v, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 256 : i64}
+      : (tensor<512x512xf32>, tensor<512x256xf32>, tensor<512x256xf32>, tensor<2x256xi32>)
+      -> (tensor<512x512xf32>, tensor<512x4xf32>)
+  moe_kernel.return %r#0, %r#1 : tensor<512x512xf32>, tensor<512x4xf32>
+}
+
+moe_kernel.kernel @packed_attention_backward(%q: tensor<512x512xf32>, %k: tensor<512x256xf32>, %v: tensor<512x256xf32>,
+    %o: tensor<512x512xf32>, %l: tensor<512x4xf32>, %g: tensor<512x512xf32>, %p: tensor<2x256xi32>)
+    -> (tensor<512x512xf32>, tensor<512x256xf32>, tensor<512x256xf32>) {
+  %r:3 = moe_kernel.attention_backward %q, %k, %v, %o, %l, %g, %p
+      {num_heads = 4 : i64, num_kv_heads = 2 : i64, sequence_length = 256 : i64}
+      : (tensor<512x512xf32>, tensor<512x256xf32>, tensor<512x256xf32>, tensor<512x512xf32>, tensor<512x4xf32>,
+         tensor<512x512xf32>, tensor<2x256xi32>) -> (tensor<512x512xf32>, tensor<512x256xf32>, tensor<512x256xf32>)
+  moe_kernel.return %r#0, %r#1, %r#2 : tensor<512x512xf32>, tensor<512x256xf32>, tensor<512x256xf32>
+}
+
 moe_kernel.kernel @decode(%q: tensor<4x512xf32>, %k: tensor<4x300x256xf32>, %v: tensor<4x300x256xf32>,
     %p: tensor<4x1xi32>) -> tensor<4x512xf32> {
   %r = moe_kernel.cached_attention %q, %k, %v, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64}

@@ -1,0 +1,167 @@
+// Attention: cases of the conformance suite, see docs/conformance.md.
+
+!storage = f32
+!stat = f32
+
+func.func @rope.two_heads(%x: tensor<6x8x!storage>, %positions: tensor<6xi32> {moe.draw = "positions(3)"})
+    -> tensor<6x8x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<6xi32>) -> (tensor<6x2x!stat>, tensor<6x2x!stat>)
+  %y = moe.rope %x, %cos, %sin : (tensor<6x8x!storage>, tensor<6x2x!stat>, tensor<6x2x!stat>) -> tensor<6x8x!storage>
+  return %y : tensor<6x8x!storage>
+}
+
+// The backward form has a gradient of its own.
+func.func @rope.inverse(%x: tensor<6x8x!storage>, %positions: tensor<6xi32> {moe.draw = "positions(3)"})
+    -> tensor<6x8x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<6xi32>) -> (tensor<6x2x!stat>, tensor<6x2x!stat>)
+  %y = moe.rope %x, %cos, %sin {inverse}
+      : (tensor<6x8x!storage>, tensor<6x2x!stat>, tensor<6x2x!stat>) -> tensor<6x8x!storage>
+  return %y : tensor<6x8x!storage>
+}
+
+func.func @rope.many_heads(%x: tensor<17x192x!storage>, %positions: tensor<17xi32> {moe.draw = "positions(9)"})
+    -> tensor<17x192x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0}
+      : (tensor<17xi32>) -> (tensor<17x32x!stat>, tensor<17x32x!stat>)
+  %y = moe.rope %x, %cos, %sin
+      : (tensor<17x192x!storage>, tensor<17x32x!stat>, tensor<17x32x!stat>) -> tensor<17x192x!storage>
+  return %y : tensor<17x192x!storage>
+}
+
+func.func @sequence_positions.two_sequences() -> (tensor<6xi32> {moe.no_gradient}) {
+  %positions = moe.sequence_positions {sequence_length = 3} : () -> tensor<6xi32>
+  return %positions : tensor<6xi32>
+}
+
+func.func @sequence_positions.sequences_of_one() -> (tensor<5xi32> {moe.no_gradient}) {
+  %positions = moe.sequence_positions {sequence_length = 1} : () -> tensor<5xi32>
+  return %positions : tensor<5xi32>
+}
+
+func.func @sequence_positions.long() -> (tensor<300xi32> {moe.no_gradient}) {
+  %positions = moe.sequence_positions {sequence_length = 150} : () -> tensor<300xi32>
+  return %positions : tensor<300xi32>
+}
+
+func.func @rope_table.first_positions(%positions: tensor<7xi32> {moe.draw = "positions(7)"})
+    -> (tensor<7x3x!stat> {moe.no_gradient}, tensor<7x3x!stat> {moe.no_gradient}) {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<7xi32>) -> (tensor<7x3x!stat>, tensor<7x3x!stat>)
+  return %cos, %sin : tensor<7x3x!stat>, tensor<7x3x!stat>
+}
+
+// Angles are computed in float64: float32 would be wrong in all digits.
+func.func @rope_table.far_positions(%positions: tensor<33xi32> {moe.draw = "index(131072)"})
+    -> (tensor<33x16x!stat> {moe.no_gradient}, tensor<33x16x!stat> {moe.no_gradient}) {
+  %cos, %sin = moe.rope_table %positions {theta = 1000000.0}
+      : (tensor<33xi32>) -> (tensor<33x16x!stat>, tensor<33x16x!stat>)
+  return %cos, %sin : tensor<33x16x!stat>, tensor<33x16x!stat>
+}
+
+func.func @attention.one_head(%q: tensor<4x3x!storage>, %k: tensor<4x3x!storage>, %v: tensor<4x3x!storage>)
+    -> (tensor<4x3x!storage>, tensor<4x1x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 1, num_kv_heads = 1, sequence_length = 4}
+      : (tensor<4x3x!storage>, tensor<4x3x!storage>, tensor<4x3x!storage>) -> (tensor<4x3x!storage>, tensor<4x1x!stat>)
+  return %y, %lse : tensor<4x3x!storage>, tensor<4x1x!stat>
+}
+
+// Nothing flows between sequences.
+func.func @attention.two_sequences(%q: tensor<6x4x!storage>, %k: tensor<6x4x!storage>, %v: tensor<6x4x!storage>)
+    -> (tensor<6x4x!storage>, tensor<6x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 2, sequence_length = 3}
+      : (tensor<6x4x!storage>, tensor<6x4x!storage>, tensor<6x4x!storage>) -> (tensor<6x4x!storage>, tensor<6x2x!stat>)
+  return %y, %lse : tensor<6x4x!storage>, tensor<6x2x!stat>
+}
+
+// Two query heads add up in a key head.
+func.func @attention.grouped_queries(%q: tensor<5x8x!storage>, %k: tensor<5x4x!storage>, %v: tensor<5x4x!storage>)
+    -> (tensor<5x8x!storage>, tensor<5x4x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 4, num_kv_heads = 2, sequence_length = 5}
+      : (tensor<5x8x!storage>, tensor<5x4x!storage>, tensor<5x4x!storage>) -> (tensor<5x8x!storage>, tensor<5x4x!stat>)
+  return %y, %lse : tensor<5x8x!storage>, tensor<5x4x!stat>
+}
+
+func.func @attention.one_kv_head(%q: tensor<3x6x!storage>, %k: tensor<3x2x!storage>, %v: tensor<3x2x!storage>)
+    -> (tensor<3x6x!storage>, tensor<3x3x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 3, num_kv_heads = 1, sequence_length = 3}
+      : (tensor<3x6x!storage>, tensor<3x2x!storage>, tensor<3x2x!storage>) -> (tensor<3x6x!storage>, tensor<3x3x!stat>)
+  return %y, %lse : tensor<3x6x!storage>, tensor<3x3x!stat>
+}
+
+func.func @attention.one_token(%q: tensor<1x4x!storage>, %k: tensor<1x2x!storage>, %v: tensor<1x2x!storage>)
+    -> (tensor<1x4x!storage>, tensor<1x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 1}
+      : (tensor<1x4x!storage>, tensor<1x2x!storage>, tensor<1x2x!storage>) -> (tensor<1x4x!storage>, tensor<1x2x!stat>)
+  return %y, %lse : tensor<1x4x!storage>, tensor<1x2x!stat>
+}
+
+// A token alone: probabilities are 1, query and key get zeros.
+func.func @attention.sequences_of_one(%q: tensor<3x2x!storage>, %k: tensor<3x2x!storage>, %v: tensor<3x2x!storage>)
+    -> (tensor<3x2x!storage>, tensor<3x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 2, sequence_length = 1}
+      : (tensor<3x2x!storage>, tensor<3x2x!storage>, tensor<3x2x!storage>) -> (tensor<3x2x!storage>, tensor<3x2x!stat>)
+  return %y, %lse : tensor<3x2x!storage>, tensor<3x2x!stat>
+}
+
+// More queries and keys than any block holds.
+func.func @attention.several_blocks(%q: tensor<150x64x!storage>, %k: tensor<150x32x!storage>,
+    %v: tensor<150x32x!storage>) -> (tensor<150x64x!storage>, tensor<150x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 150}
+      : (tensor<150x64x!storage>, tensor<150x32x!storage>, tensor<150x32x!storage>)
+      -> (tensor<150x64x!storage>, tensor<150x2x!stat>)
+  return %y, %lse : tensor<150x64x!storage>, tensor<150x2x!stat>
+}
+
+func.func @attention.head_size_64(%q: tensor<70x128x!storage>, %k: tensor<70x64x!storage>, %v: tensor<70x64x!storage>)
+    -> (tensor<70x128x!storage>, tensor<70x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 70}
+      : (tensor<70x128x!storage>, tensor<70x64x!storage>, tensor<70x64x!storage>)
+      -> (tensor<70x128x!storage>, tensor<70x2x!stat>)
+  return %y, %lse : tensor<70x128x!storage>, tensor<70x2x!stat>
+}
+
+func.func @attention.head_size_128(%q: tensor<37x256x!storage>, %k: tensor<37x128x!storage>,
+    %v: tensor<37x128x!storage>) -> (tensor<37x256x!storage>, tensor<37x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 37}
+      : (tensor<37x256x!storage>, tensor<37x128x!storage>, tensor<37x128x!storage>)
+      -> (tensor<37x256x!storage>, tensor<37x2x!stat>)
+  return %y, %lse : tensor<37x256x!storage>, tensor<37x2x!stat>
+}
+
+// One key takes all, more or less.
+func.func @attention.large_scores(%q: tensor<40x32x!storage> {moe.draw = "normal(12)"},
+    %k: tensor<40x16x!storage> {moe.draw = "normal(12)"}, %v: tensor<40x16x!storage>)
+    -> (tensor<40x32x!storage>, tensor<40x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 1, sequence_length = 40}
+      : (tensor<40x32x!storage>, tensor<40x16x!storage>, tensor<40x16x!storage>)
+      -> (tensor<40x32x!storage>, tensor<40x2x!stat>)
+  return %y, %lse : tensor<40x32x!storage>, tensor<40x2x!stat>
+}
+
+// All scores of a query are equal.
+func.func @attention.equal_keys(%q: tensor<37x16x!storage>, %k: tensor<37x16x!storage> {moe.draw = "constant(0.5)"},
+    %v: tensor<37x16x!storage>) -> (tensor<37x16x!storage>, tensor<37x2x!stat> {moe.no_gradient}) {
+  %y, %lse = moe.attention %q, %k, %v {num_heads = 2, num_kv_heads = 2, sequence_length = 37}
+      : (tensor<37x16x!storage>, tensor<37x16x!storage>, tensor<37x16x!storage>)
+      -> (tensor<37x16x!storage>, tensor<37x2x!stat>)
+  return %y, %lse : tensor<37x16x!storage>, tensor<37x2x!stat>
+}
+
+// Documents of three and two tokens, then of one and four: nothing flows between them.
+func.func @attention.packed_documents(%q: tensor<10x32x!storage>, %k: tensor<10x16x!storage>, %v: tensor<10x16x!storage>)
+    -> (tensor<10x32x!storage>, tensor<10x2x!stat> {moe.no_gradient}) {
+  %positions = arith.constant dense<[[0, 1, 2, 0, 1], [0, 0, 1, 2, 3]]> : tensor<2x5xi32>
+  %y, %lse = moe.attention %q, %k, %v, %positions {num_heads = 2, num_kv_heads = 1, sequence_length = 5}
+      : (tensor<10x32x!storage>, tensor<10x16x!storage>, tensor<10x16x!storage>, tensor<2x5xi32>)
+      -> (tensor<10x32x!storage>, tensor<10x2x!stat>)
+  return %y, %lse : tensor<10x32x!storage>, tensor<10x2x!stat>
+}
+
+// A document that began before its row sees all of the row up to itself.
+func.func @attention.cut_document(%q: tensor<4x16x!storage>, %k: tensor<4x16x!storage>, %v: tensor<4x16x!storage>)
+    -> (tensor<4x16x!storage>, tensor<4x1x!stat> {moe.no_gradient}) {
+  %positions = arith.constant dense<[7, 8, 0, 1]> : tensor<4xi32>
+  %y, %lse = moe.attention %q, %k, %v, %positions {num_heads = 1, num_kv_heads = 1, sequence_length = 4}
+      : (tensor<4x16x!storage>, tensor<4x16x!storage>, tensor<4x16x!storage>, tensor<4xi32>)
+      -> (tensor<4x16x!storage>, tensor<4x1x!stat>)
+  return %y, %lse : tensor<4x16x!storage>, tensor<4x1x!stat>
+}

@@ -1,0 +1,53 @@
+//===- moe-conformance.cpp - Compiles the conformance suite -------- -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+///   moe-conformance test/conformance/cases/*.mlir --target=cpu --target=cuda:sm_80 -o build/conformance
+///   moe-run conformance build/conformance
+///
+//===----------------------------------------------------------------------===//
+#include "lib/Compiler/Conformance/Bundle.h"
+#include "lib/Compiler/Pipeline/Registration.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace mlir;
+
+static llvm::cl::OptionCategory category("moe-conformance options");
+static llvm::cl::list<std::string> files(llvm::cl::Positional, llvm::cl::OneOrMore, llvm::cl::cat(category),
+                                         llvm::cl::desc("<files with cases>"));
+static llvm::cl::list<std::string> targets("target", llvm::cl::value_desc("NAME[:ARCH]"), llvm::cl::cat(category),
+                                           llvm::cl::desc("Compile for this target; may be repeated"));
+static llvm::cl::list<std::string> storageTypes("storage", llvm::cl::value_desc("type"), llvm::cl::CommaSeparated,
+                                                llvm::cl::cat(category),
+                                                llvm::cl::desc("Storage types, f32 and bf16 if not given"));
+static llvm::cl::opt<std::string> output("o", llvm::cl::Required, llvm::cl::value_desc("folder"),
+                                         llvm::cl::cat(category), llvm::cl::desc("The bundle"));
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  llvm::cl::HideUnrelatedOptions(category);
+  llvm::cl::ParseCommandLineOptions(argc, argv, "moe-conformance: compiles the cases that every target runs\n");
+  moe::registerAllPasses();
+  DialectRegistry registry;
+  moe::registerAllDialects(registry);
+  MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
+  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
+    llvm::WithColor::error(llvm::errs(), "moe-conformance") << diagnostic.getLocation() << ": " << diagnostic << "\n";
+    for (Diagnostic &note : diagnostic.getNotes())
+      llvm::WithColor::note(llvm::errs(), "moe-conformance") << note.getLocation() << ": " << note << "\n";
+  });
+  moe::conformance::BundleOptions options{files, storageTypes, targets, output};
+  if (options.storageTypes.empty())
+    options.storageTypes = {"f32", "bf16"};
+  return failed(moe::conformance::writeBundle(options, context));
+}
