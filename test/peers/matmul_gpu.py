@@ -25,20 +25,40 @@ TOKENS, EXPERTS, TOP_K, HIDDEN, WIDTH = 8192, 128, 8, 2048, 768
 ROWS = TOKENS * TOP_K
 ROUNDS, PAUSE, SECONDS_EACH = 6, 0.012, 0.008
 
-SILU = """%n = arith.negf %x : f32
+SIGMOID = """%n = arith.negf %g : f32
       %e = math.exp %n : f32
       %one = arith.constant 1.0 : f32
       %d = arith.addf %one, %e : f32
-      %s = arith.divf %x, %d : f32
-      %r = arith.mulf %s, %y : f32"""
+      %s = arith.divf %one, %d : f32
+      %silu = arith.mulf %g, %s : f32"""
+
+# Block arguments, the extent of the extra if there is one, the body, and what it yields.
+EPILOGUES = {
+    "store": ("%x: f32", None, "", ["%x"]),
+    "swiglu": ("%g: f32, %u: f32", None, SIGMOID + "\n      %r = arith.mulf %silu, %u : f32", ["%r"]),
+    "residual": ("%x: f32, %old: bf16", "full", """%o = arith.extf %old : bf16 to f32
+      %r = arith.addf %x, %o : f32""", ["%r"]),
+    "swiglu_gradient": ("%x: f32, %gn: bf16, %un: bf16", "pair", """%g = arith.extf %gn : bf16 to f32
+      %u = arith.extf %un : bf16 to f32
+      """ + SIGMOID + """
+      %c = arith.subf %one, %s : f32
+      %c1 = arith.mulf %g, %c : f32
+      %c2 = arith.addf %c1, %one : f32
+      %c3 = arith.mulf %s, %c2 : f32
+      %xu = arith.mulf %x, %u : f32
+      %dg = arith.mulf %xu, %c3 : f32
+      %du = arith.mulf %x, %silu : f32""", ["%dg", "%du"]),
+}
 
 
 class Case:
     """One kernel: its text, its operands, what PyTorch does in its place and what it should compute."""
 
-    def __init__(self, name, kind, lhs, rhs, result, attributes=(), gathers=False, paired=False):
+    def __init__(self, name, kind, lhs, rhs, result, attributes=(), gathers=False, epilogue="store"):
         self.name, self.kind, self.lhs, self.rhs, self.result = name, kind, lhs, rhs, result
-        self.attributes, self.gathers, self.paired = list(attributes), gathers, paired
+        self.attributes, self.gathers, self.epilogue = list(attributes), gathers, epilogue
+        if epilogue == "swiglu":
+            self.attributes.append("paired")
         self.transposed = "transpose_rhs" in attributes
 
     def flops(self):
@@ -60,16 +80,23 @@ class Case:
             types.append(tensor([ROWS], "i32"))
             operands += " rows(%a3)"
             attributes.append(f"row_divisor = {TOP_K} : i64")
+        block, extent, body, values = EPILOGUES[self.epilogue]
+        if extent:
+            operands += f" extras(%a{len(types)})"
+            types.append(tensor(self.result))
+            attributes.append(f"extra_extents = [#moe_kernel.extent<{extent}>]")
+        result_extent = "pair" if len(values) == 2 else "full"
+        attributes.append(f"result_extents = [#moe_kernel.extent<{result_extent}>]")
         arguments = ", ".join(f"%a{i}: {type}" for i, type in enumerate(types))
-        block = "%x: f32, %y: f32" if self.paired else "%x: f32"
-        value = "%r" if self.paired else "%x"
+        rounded = "\n      ".join(f"%t{i} = arith.truncf {value} : f32 to bf16" for i, value in enumerate(values))
+        yielded = ", ".join(f"%t{i}" for i in range(len(values)))
         return f"""moe_kernel.kernel @{self.name}({arguments}) -> {tensor(self.result)} {{
-  %0 = moe_kernel.matmul {self.kind} {operands} {{{", ".join(attributes + ["result_extents = [#moe_kernel.extent<full>]"])}}}
+  %0 = moe_kernel.matmul {self.kind} {operands} {{{", ".join(attributes)}}}
       : ({", ".join(types)}) -> {tensor(self.result)} {{
     ^bb0({block}):
-      {SILU if self.paired else ""}
-      %t = arith.truncf {value} : f32 to bf16
-      moe_kernel.yield %t : bf16
+      {body}
+      {rounded}
+      moe_kernel.yield {yielded} : {", ".join(["bf16"] * len(values))}
   }}
   moe_kernel.return %0 : {tensor(self.result)}
 }}
@@ -85,11 +112,14 @@ def cases():
     inner = [ROWS, WIDTH]
     return [
         dense(8192, 8192, 8192), dense(4096, 4096, 4096), dense(16384, 4096, 2048), dense(65536, 2048, 768),
+        Case("residual_16384x2048x2048", "dense", [16384, 2048], [2048, 2048], [16384, 2048], ["transpose_rhs"],
+             epilogue="residual"),
         Case("gate_up", "ragged_rows", rows, up, [ROWS, 2 * WIDTH], ["transpose_rhs"]),
-        Case("swiglu", "ragged_rows", rows, up, inner, ["transpose_rhs", "paired"], paired=True),
-        Case("gather_swiglu", "ragged_rows", tokens, up, inner, ["transpose_rhs", "paired"], True, True),
+        Case("swiglu", "ragged_rows", rows, up, inner, ["transpose_rhs"], epilogue="swiglu"),
+        Case("gather_swiglu", "ragged_rows", tokens, up, inner, ["transpose_rhs"], True, "swiglu"),
         Case("down", "ragged_rows", inner, down, rows, ["transpose_rhs"]),
         Case("down_input_gradient", "ragged_rows", rows, down, inner),
+        Case("swiglu_gradient", "ragged_rows", rows, down, [ROWS, 2 * WIDTH], epilogue="swiglu_gradient"),
         Case("up_input_gradient", "ragged_rows", [ROWS, 2 * WIDTH], up, rows),
         Case("down_weight_gradient", "ragged_contraction", rows, inner, down),
         Case("up_weight_gradient", "ragged_contraction", [ROWS, 2 * WIDTH], rows, up),
@@ -178,13 +208,23 @@ class Problem:
             self.tensors.append(torch.nn.functional.pad(self.ends, (1, 0)).int())
         if case.gathers:
             self.tensors.append(self.order.int())
+        self.extra = random_tensor(case.result) if EPILOGUES[case.epilogue][1] else None
+        if self.extra is not None:
+            self.tensors.append(self.extra)
         self.tensors.append(self.result)
 
     def finish(self, product):
-        if not self.case.paired:
-            return product
-        gate, up = product.chunk(2, 1)
-        return self.torch.nn.functional.silu(gate) * up
+        silu = self.torch.nn.functional.silu
+        if self.case.epilogue == "swiglu":
+            gate, up = product.chunk(2, 1)
+            return silu(gate) * up
+        if self.case.epilogue == "residual":
+            return product + self.extra
+        if self.case.epilogue == "swiglu_gradient":
+            gate, up = self.extra.to(product.dtype).chunk(2, 1)
+            sigmoid = gate.sigmoid()
+            return self.torch.cat([product * up * sigmoid * (1 + gate * (1 - sigmoid)), product * silu(gate)], 1)
+        return product
 
     def operands(self):
         gather = lambda tensor: tensor.index_select(0, self.order // TOP_K)
@@ -194,6 +234,8 @@ class Problem:
 
     def peer(self):
         lhs, rhs = self.operands()
+        if self.case.kind == "dense" and self.extra is not None:
+            return self.torch.addmm(self.extra, lhs, rhs.t(), out=self.result)
         if self.case.kind == "dense":
             return self.torch.mm(lhs, rhs.t(), out=self.result)
         if self.case.kind == "ragged_rows":
@@ -203,7 +245,7 @@ class Problem:
     def expected(self):
         lhs, rhs = self.operands()
         if self.case.kind == "dense":
-            return self.torch.cat([rows.float() @ rhs.float().t() for rows in lhs.split(8192)])
+            return self.finish(self.torch.cat([rows.float() @ rhs.float().t() for rows in lhs.split(8192)]))
         bounds = [0] + self.ends.tolist()
         experts = [slice(first, last) for first, last in zip(bounds, bounds[1:])]
         if self.case.kind == "ragged_rows":

@@ -447,9 +447,9 @@ const MatmulCase kWarpgroupCases[] = {
 
 const Arch kWarpgroupArchs[] = {
     {"cuda:sm_90a",
-     "#moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 256, tile_k = 64, stages = 4, unit = wgmma>", true},
+     "#moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 256, tile_k = 64, stages = 3, unit = wgmma>", true},
     {"cuda:sm_90a",
-     "#moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 128, tile_k = 64, stages = 3, unit = wgmma>", true},
+     "#moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 128, tile_k = 64, stages = 4, unit = wgmma>", true},
 };
 
 INSTANTIATE_TEST_SUITE_P(Warpgroups, MatmulTest,

@@ -20,8 +20,8 @@ static int64_t expectRowTiles(const WarpgroupShape &shape) {
   return std::min<int64_t>(shape.getMostRowTiles(), llvm::divideCeil(shape.rows, kTileRows) + shape.experts / 2);
 }
 
-/// What a tile of `columns` costs relative to one of 256: half as many products, but shared memory is read 1.25 times as
-/// often for each, and that is the limit (HopperBuilder.h; measured on an H100: 20 % slower).
+/// What a tile of `columns` costs relative to one of 256: half as many products, but shared memory is read 1.25 times
+/// as often for each, and that is the limit (measured on an H100: 20 % slower).
 static double getTileCost(int64_t columns) { return columns == 256 ? 1.0 : 0.625; }
 
 static int64_t chooseTileColumns(const WarpgroupShape &shape) {
@@ -52,8 +52,15 @@ CUDAConfigAttr configureWarpgroupMatmul(MatmulOp op, const Capabilities &capabil
     reason = "its tiles of 128 rows would have " + std::to_string(rows);
     return {};
   }
+  constexpr int64_t kFewestStages = 2, kMostStages = 4;
   int64_t columns = chooseTileColumns(shape);
-  int64_t stages = std::min<int64_t>(4, chooseStages(shape, columns, capabilities.sharedBytes));
+  if (chooseStages(op, columns, capabilities.sharedBytes) < kFewestStages)
+    columns = 128;
+  int64_t stages = std::min(kMostStages, chooseStages(op, columns, capabilities.sharedBytes));
+  if (stages < kFewestStages) {
+    reason = "what its epilogue reads leaves too little shared memory";
+    return {};
+  }
   return CUDAConfigAttr::get(op.getContext(), kMatmulThreads, kTileRows, columns, kStageDepth, stages, CUDAUnit::wgmma);
 }
 

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A block of three warpgroups with a ring of stages in shared memory, each of 64 contraction elements of both operands:
+/// A block of three warpgroups with a ring of stages in shared memory, each of 64 contraction elements of both
+/// operands:
 ///
 /// ```
 /// producer, for every tile of the block and stage of it:
@@ -68,6 +69,7 @@ private:
   Value multiplyFirst(const Tile &tile, Expr stage);
   Value multiplySteps(Value accumulators, Expr stage, Expr steps, int64_t step);
   void clearBehind(Expr partial, Expr stage);
+  WarpgroupEpilogue::Place locate(const Tile &tile);
   std::pair<Value, Position> accumulate(const Tile &tile, Position at);
   std::pair<Value, Position> accumulateIfAny(const Tile &tile, Position at);
   void release(Expr stage) {
@@ -255,23 +257,31 @@ std::pair<Value, MatmulEmitter::Position> MatmulEmitter::accumulateIfAny(const T
   return {branch.getResult(0), {b.wrap(branch.getResult(1)), b.wrap(branch.getResult(2))}};
 }
 
+WarpgroupEpilogue::Place MatmulEmitter::locate(const Tile &tile) {
+  PersistentTiles::Coordinates coordinates = tiles.locate(tile);
+  WarpgroupEpilogue::Place place;
+  place.expert = tile.expert;
+  place.firstRow = coordinates.row + (b.warpgroup - 1) * kWarpgroupRows;
+  if (shape.isRaggedRows()) {
+    place.rowsLeft = tile.rows - place.firstRow;
+    place.firstRow = tile.firstRow + place.firstRow;
+  }
+  place.output = coordinates.output;
+  return place;
+}
+
 void MatmulEmitter::consume() {
   b.setRegisters(shape.gathers() ? 224 : 232, /*increase=*/true);
-  Expr firstRow = (b.warpgroup - 1) * kWarpgroupRows;
-  tiles.forTiles({b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
+  // Carried: the position in the ring, and the parity of the epilogue's extras.
+  tiles.forTiles({b.i32(0), b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
     Position start{carried[0], carried[1]};
+    // Divisions: early only if there is something to ask for, as they delay the first products.
+    std::optional<WarpgroupEpilogue::Place> place;
+    if (epilogue.readsTiles())
+      epilogue.begin(place.emplace(locate(tile)));
     auto [accumulators, at] = shape.isContraction() ? accumulateIfAny(tile, start) : accumulate(tile, start);
-    PersistentTiles::Coordinates coordinates = tiles.locate(tile);
-    WarpgroupEpilogue::Place place;
-    place.expert = tile.expert;
-    place.firstRow = coordinates.row + firstRow;
-    if (shape.isRaggedRows()) {
-      place.rowsLeft = tile.rows - place.firstRow;
-      place.firstRow = tile.firstRow + place.firstRow;
-    }
-    place.output = coordinates.output;
-    epilogue.emit(place, accumulators);
-    return {at.stage, at.parity};
+    Expr parity = epilogue.emit(place ? *place : locate(tile), accumulators, carried[2]);
+    return {at.stage, at.parity, parity};
   });
   epilogue.finish();
 }
@@ -282,9 +292,11 @@ LaunchShape MatmulEmitter::emit() {
       b.initBarrier(full + stage * 8, 1 + (shape.gathers() ? kWarpgroupSize : 0));
       b.initBarrier(empty + stage * 8, kConsumerGroups);
     }
+    epilogue.initBarriers();
   });
   b.publishBarriers();
-  b.ifThenElse(b.warpgroup == 0, [&] { produce(); }, [&] { consume(); });
+  b.ifThenElse(
+      b.warpgroup == 0, [&] { produce(); }, [&] { consume(); });
   return {{tiles.getGrid(), 1, 1}, {kMatmulThreads, 1, 1}, 2 * shape.rows * shape.columns * shape.depth};
 }
 

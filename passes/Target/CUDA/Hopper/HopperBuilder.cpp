@@ -366,6 +366,16 @@ void HopperBuilder::storeMatrices(ArrayRef<Expr> words, Expr address, bool trans
                      LdStMatrixEltTypeAttr::get(context, LdStMatrixEltType::B16));
 }
 
+SmallVector<Expr> HopperBuilder::loadMatrices(Expr address) {
+  using namespace NVVM;
+  constexpr int64_t kMatrices = 4;
+  MLIRContext *context = builder.getContext();
+  auto type = LLVM::LLVMStructType::getLiteral(context, SmallVector<Type>(kMatrices, builder.getI32Type()));
+  Value words = LdMatrixOp::create(builder, type, pointer(address), kMatrices, MMALayout::row,
+                                   LdStMatrixShapeAttr::get(context, 8, 8), LdStMatrixEltType::B16);
+  return unpack(words);
+}
+
 Expr HopperBuilder::exp2Fast(Expr x) {
   return wrap(inlineAsm(builder, x.getType(), Value(x), "ex2.approx.ftz.f32 $0, $1;", "=f,f", false));
 }

@@ -152,6 +152,8 @@ public:
   Expr packHalves(Expr low, Expr high);
   /// Stores four 8 × 8 matrices of bf16 whose rows start at the addresses of lanes 0–7, 8–15, 16–23, 24–31.
   void storeMatrices(ArrayRef<Expr> words, Expr address, bool transpose = false);
+  /// The same four words, loaded.
+  SmallVector<Expr> loadMatrices(Expr address);
   /// 2^x and log2(x) to about 2^-22, by the special function unit; denormals are zero.
   Expr exp2Fast(Expr x);
   Expr log2Fast(Expr x);

@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// One operand of a matmul and its tiles in the pipeline's stages. TMA brings boxes, one thread asks for them; rows that
-/// are gathered by an index come through cp.async from all threads of the producer's warpgroup. What lies outside of the
-/// tensor is zero in either case.
+/// One operand of a matmul and its tiles in the pipeline's stages. TMA brings boxes, one thread asks for them; rows
+/// that are gathered by an index come through cp.async from all threads of the producer's warpgroup. What lies outside
+/// of the tensor is zero in either case.
 ///
 /// | major | tensor | boxes |
 /// |---|---|---|
@@ -27,8 +27,8 @@ class OperandLoad {
 public:
   enum Side { lhs, rhs };
   /// Takes `stages` tiles of `extent` outer elements from shared memory.
-  OperandLoad(HopperBuilder &b, EmitterContext &context, moe_kernel::MatmulOp op, const WarpgroupShape &shape, Side side,
-              int64_t extent, int64_t stages);
+  OperandLoad(HopperBuilder &b, EmitterContext &context, moe_kernel::MatmulOp op, const WarpgroupShape &shape,
+              Side side, int64_t extent, int64_t stages);
 
   const OperandTile tile;
   bool isGathered() const { return static_cast<bool>(rowIndex); }
@@ -36,9 +36,9 @@ public:
 
   /// Where the tile's elements lie, i32.
   struct Place {
-    Expr outer;    ///< First outer element: a row of the whole lhs, a column of one expert's rhs.
-    Expr expert;   ///< Of a rhs with a matrix per expert.
-    Expr lastRow;  ///< The last row of the row index that may be read, where rows are gathered.
+    Expr outer;   ///< First outer element: a row of the whole lhs, a column of one expert's rhs.
+    Expr expert;  ///< Of a rhs with a matrix per expert.
+    Expr lastRow; ///< The last row of the row index that may be read, where rows are gathered.
   };
 
   /// By one thread: the elements from contraction index `k` on.

@@ -19,9 +19,8 @@ PersistentTiles::PersistentTiles(HopperBuilder &b, const WarpgroupShape &shape, 
   if (!offsets)
     return;
   offsetTable = b.allocateBytes(4 * (shape.experts + 1), 16);
-  b.forThreads(shape.experts + 1, [&](Expr expert) {
-    b.storeWord(b.load(offsets, expert), offsetTable + expert.toI32() * 4);
-  });
+  b.forThreads(shape.experts + 1,
+               [&](Expr expert) { b.storeWord(b.load(offsets, expert), offsetTable + expert.toI32() * 4); });
   if (!shape.isContraction())
     return;
   orderTable = b.allocateBytes(4 * shape.experts, 16);
@@ -82,8 +81,7 @@ PersistentTiles::Tile PersistentTiles::getTile(Expr number, Expr expert, Expr st
   return {expert, firstRow, b.i32(shape.rows), loadOffset(expert + 1) - firstRow, b.i32(rowTiles), number % tilesEach};
 }
 
-PersistentTiles::State PersistentTiles::forTiles(State state,
-                                                 function_ref<State(const Tile &, ArrayRef<Expr>)> body) {
+PersistentTiles::State PersistentTiles::forTiles(State state, function_ref<State(const Tile &, ArrayRef<Expr>)> body) {
   // Carried: the number of the tile, its expert and the number of the expert's first tile, then the state.
   constexpr size_t kOwn = 3;
   Expr number = b.block.toI32(), expert = b.i32(0), start = b.i32(0);

@@ -14,8 +14,8 @@
 /// | ragged_rows | the same of one expert after the other; an expert without rows has none |
 /// | ragged_contraction | row tiles × column tiles of one expert after the other, those with most rows first |
 ///
-/// Within an expert, tiles go through groups of 16 row tiles, rows first, so that the operands of neighbours meet in the
-/// L2 cache. All roles of a block walk the same tiles on their own.
+/// Within an expert, tiles go through groups of 16 row tiles, rows first, so that the operands of neighbours meet in
+/// the L2 cache. All roles of a block walk the same tiles on their own.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_HOPPER_PERSISTENTTILES_H
@@ -33,11 +33,11 @@ public:
   /// All i32.
   struct Tile {
     Expr expert;
-    Expr firstRow;       ///< Of the expert's rows: rows of the accumulator, or of a contraction.
-    Expr rows;           ///< Of the accumulator, of this expert.
-    Expr depth;          ///< Contraction elements.
-    Expr rowTiles;       ///< Of this expert.
-    Expr number;         ///< Among the expert's tiles.
+    Expr firstRow; ///< Of the expert's rows: rows of the accumulator, or of a contraction.
+    Expr rows;     ///< Of the accumulator, of this expert.
+    Expr depth;    ///< Contraction elements.
+    Expr rowTiles; ///< Of this expert.
+    Expr number;   ///< Among the expert's tiles.
   };
   struct Coordinates {
     Expr row;    ///< First row of the tile, counted from the expert's first.

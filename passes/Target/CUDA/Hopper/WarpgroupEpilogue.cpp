@@ -23,9 +23,10 @@ static constexpr int64_t kBuffers = 2;
 static constexpr int64_t kGroupColumns = 8; // Of a group of accumulators.
 static constexpr int64_t kStepColumns = 64; // That are evaluated at once.
 
-WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, MatmulOp op, const WarpgroupShape &shape)
-    : b(b), op(op), shape(shape), isFast(true), group(b.warpgroup - 1), warp(b.threadInGroup / kWarpSize),
-      lane(b.threadInGroup % kWarpSize), isFirst(b.threadInGroup == 0) {
+WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, MatmulOp op,
+                                     const WarpgroupShape &shape)
+    : b(b), op(op), shape(shape), tiles(b, context, op, shape), isFast(true), group(b.warpgroup - 1),
+      warp(b.threadInGroup / kWarpSize), lane(b.threadInGroup % kWarpSize), isFirst(b.threadInGroup == 0) {
   staging = b.allocateBytes(kConsumerGroups * kBuffers * kBufferBytes) + group * (kBuffers * kBufferBytes);
   for (Value extra : op.getExtras())
     extras.push_back(b.operand(extra));
@@ -36,26 +37,8 @@ WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, 
     result.halves = extent.getValue() == TileExtent::pair ? 2 : 1;
     result.memory = b.result(value);
     isFast &= result.element.isBF16();
-    int64_t elementBytes = result.element.getIntOrFloatBitWidth() / 8, rowBytes = shape.outputs * elementBytes;
-    SmallVector<int64_t> dims = {shape.outputs}, strides, box = {result.columns()};
-    auto add = [&](int64_t dim, int64_t stride, int64_t extent) {
-      dims.push_back(dim);
-      strides.push_back(stride);
-      box.push_back(extent);
-    };
-    if (shape.isSwapped) {
-      rowBytes = shape.rows * elementBytes;
-      dims = {shape.rows};
-      add(shape.outputs, rowBytes, kStepColumns);
-    } else {
-      if (result.halves == 2)
-        add(2, rowBytes, 1);
-      add(shape.rows, result.halves * rowBytes, kWarpgroupRows);
-    }
-    if (shape.isContraction())
-      add(shape.experts, dims[1] * rowBytes, 1);
     Value memory = context.results[cast<OpResult>(value).getResultNumber()];
-    result.map = context.tensorMap(memory, dims, strides, box, kSwizzleBytes);
+    result.map = mapResult(context, shape, memory, result.halves, result.columns());
     results.push_back(result);
   }
 }
@@ -111,11 +94,19 @@ Value WarpgroupEpilogue::loadPair(Value memory, Expr offset) {
   return LLVM::LoadOp::create(b.builder, VectorType::get(2, element), b.globalPointer(memory, offset), bytes);
 }
 
-/// What the region sees of the extras at (row, column) and (row, column + 1), which exist.
-SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, Expr column) {
+/// What the region sees of the extras at (row, column) and (row, column + 1), which exist; `ofTiles` are those that
+/// come in tiles.
+SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, Expr column, ArrayRef<Value> ofTiles) {
   Expr resultRow = (shape.isContraction() ? place.expert * shape.rows + row : row).toIndex();
   SmallVector<Value> values;
-  for (auto [extra, extent] : llvm::zip_equal(extras, op.getExtraExtents().getAsRange<TileExtentAttr>())) {
+  auto extents = op.getExtraExtents().getAsRange<TileExtentAttr>();
+  for (auto [tensor, extra, extent] : llvm::zip_equal(op.getExtras(), extras, extents)) {
+    if (isExtraTile(tensor, extent.getValue())) {
+      int64_t halves = extent.getValue() == TileExtent::pair ? 2 : 1;
+      llvm::append_range(values, ofTiles.take_front(halves));
+      ofTiles = ofTiles.drop_front(halves);
+      continue;
+    }
     switch (extent.getValue()) {
     case TileExtent::scalar:
       values.push_back(b.loadElement(extra, b.index(0)));
@@ -131,8 +122,7 @@ SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, E
       break;
     case TileExtent::pair:
       for (int64_t half = 0; half < 2; ++half)
-        values.push_back(
-            loadPair(extra, resultRow * (2 * shape.outputs) + half * shape.outputs + column.toIndex()));
+        values.push_back(loadPair(extra, resultRow * (2 * shape.outputs) + half * shape.outputs + column.toIndex()));
       break;
     }
   }
@@ -147,7 +137,11 @@ SmallVector<WarpgroupEpilogue::Chunk> WarpgroupEpilogue::evaluate(const Place &p
   Expr rows[] = {inside(firstRow, shape.rows - 1), inside(firstRow + 8, shape.rows - 1)};
   auto pairType = VectorType::get(2, b.builder.getF32Type());
   SmallVector<Chunk> chunks;
+  int64_t numTiles = countExtraTiles(op);
+  SmallVector<std::array<std::array<Value, 2>, 2>> tileElements(numTiles);
   for (int64_t j = 0; j < kStepColumns / kGroupColumns; ++j) {
+    for (int64_t tile = 0; j % 2 == 0 && tile < numTiles; ++tile)
+      tileElements[tile] = tiles.load(tile, j / 2);
     Expr column = place.output + (firstColumn + kGroupColumns * j) + lane % 4 * 2;
     if (!extras.empty())
       column = inside(column, shape.outputs - 2);
@@ -155,10 +149,13 @@ SmallVector<WarpgroupEpilogue::Chunk> WarpgroupEpilogue::evaluate(const Place &p
       SmallVector<Value> arguments;
       for (int64_t half = 0; half < shape.halves(); ++half) {
         int64_t at = half * accumulators.size() / 2 + firstColumn / 2 + 4 * j + 2 * second;
-        arguments.push_back(vector::FromElementsOp::create(b.builder, pairType,
-                                                           ValueRange{accumulators[at], accumulators[at + 1]}));
+        arguments.push_back(
+            vector::FromElementsOp::create(b.builder, pairType, ValueRange{accumulators[at], accumulators[at + 1]}));
       }
-      llvm::append_range(arguments, loadExtras(place, rows[second], column));
+      SmallVector<Value> ofTiles;
+      for (const auto &elements : tileElements)
+        ofTiles.push_back(elements[j % 2][second]);
+      llvm::append_range(arguments, loadExtras(place, rows[second], column, ofTiles));
       SmallVector<Value> yielded = cloneEpilogue(b, op.getEpilogue(), arguments, isFast);
       chunks.resize(yielded.size());
       for (auto [chunk, value] : llvm::zip_equal(chunks, yielded)) {
@@ -215,8 +212,8 @@ void WarpgroupEpilogue::storeRows(const Result &result, const Place &place, int6
   for (int64_t below = 0; below < kWarpgroupRows; below += kRowsAtOnce) {
     Expr row = first + below;
     b.ifThen(both(row < place.rowsLeft, at < shape.outputs), [&] {
-      Expr offset = (place.firstRow + row).toIndex() * (result.halves * shape.outputs) + half * shape.outputs +
-                    at.toIndex();
+      Expr offset =
+          (place.firstRow + row).toIndex() * (result.halves * shape.outputs) + half * shape.outputs + at.toIndex();
       b.moveVectorToGlobal(buffer + row * kSwizzleBytes + (piece ^ (row % 8)) * kPieceBytes,
                            b.globalPointer(result.memory, offset));
     });
@@ -227,15 +224,8 @@ void WarpgroupEpilogue::storeRows(const Result &result, const Place &place, int6
 void WarpgroupEpilogue::store(const Result &result, const Place &place, int64_t half, Expr column) {
   auto copy = [&] {
     b.ifThen(isFirst, [&] {
-      SmallVector<Expr> coordinates = {column};
-      if (result.halves == 2)
-        coordinates.push_back(b.i32(half));
-      coordinates.push_back(place.firstRow);
-      if (shape.isSwapped)
-        std::swap(coordinates.front(), coordinates.back());
-      if (shape.isContraction())
-        coordinates.push_back(place.expert);
-      b.copyBoxToGlobal(result.map, coordinates, buffer);
+      b.copyBoxToGlobal(result.map, locateResult(b, shape, result.halves, place.expert, place.firstRow, half, column),
+                        buffer);
       b.commitCopies();
     });
   };
@@ -248,12 +238,22 @@ void WarpgroupEpilogue::store(const Result &result, const Place &place, int64_t 
   });
 }
 
-void WarpgroupEpilogue::emit(const Place &place, Value accumulators) {
+void WarpgroupEpilogue::begin(const Place &place) {
+  if (!tiles.isEmpty())
+    b.ifThen(isFirst, [&] { tiles.request(place.expert, place.firstRow, place.output); });
+}
+
+Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity) {
   SmallVector<Expr> elements = b.unpack(accumulators);
   int64_t columns = 2 * elements.size() / shape.halves();
   int64_t numStores = 0;
   auto sync = [&] { b.syncNamed(b.warpgroup, kWarpgroupSize); };
   for (int64_t firstColumn = 0; firstColumn < columns; firstColumn += kStepColumns) {
+    if (!tiles.isEmpty()) {
+      tiles.wait(parity);
+      parity = parity ^ 1;
+    }
+    bool areTilesRead = tiles.isEmpty() || firstColumn + kStepColumns >= columns;
     SmallVector<Chunk> chunks = evaluate(place, elements, firstColumn);
     const Chunk *chunk = chunks.begin();
     for (const Result &result : results)
@@ -262,6 +262,9 @@ void WarpgroupEpilogue::emit(const Place &place, Value accumulators) {
           buffer = staging + numStores++ % kBuffers * kBufferBytes;
           b.ifThen(isFirst, [&] { b.waitForCopiesToRead(kBuffers - 1); });
           sync();
+          if (!std::exchange(areTilesRead, true)) // All threads have read them; the next ones.
+            b.ifThen(isFirst,
+                     [&] { tiles.request(place.expert, place.firstRow, place.output + (firstColumn + kStepColumns)); });
           stage(result, *chunk, part / kGroupColumns);
           b.fenceAsyncProxy();
           sync();
@@ -271,6 +274,7 @@ void WarpgroupEpilogue::emit(const Place &place, Value accumulators) {
   // The next tile starts with the first buffer again.
   if (numStores % kBuffers != 0)
     b.ifThen(isFirst, [&] { b.commitCopies(); });
+  return parity;
 }
 
 void WarpgroupEpilogue::finish() {

@@ -7,8 +7,8 @@
 ///
 /// \file
 /// The epilogue of a matmul by wgmma: its region runs on two neighbouring columns at a time, and results leave in
-/// chunks of 64 rows of 128 bytes, staged in shared memory and stored by TMA, which does not write outside of the tensor.
-/// Where other experts' rows follow, threads store the rows that exist in pieces of 16 bytes instead.
+/// chunks of 64 rows of 128 bytes, staged in shared memory and stored by TMA, which does not write outside of the
+/// tensor. Where other experts' rows follow, threads store the rows that exist in pieces of 16 bytes instead.
 ///
 /// Results of bf16 need no more than their precision: exp and divisions are those of the special function unit.
 ///
@@ -16,7 +16,7 @@
 #ifndef PASSES_TARGET_CUDA_HOPPER_WARPGROUPEPILOGUE_H
 #define PASSES_TARGET_CUDA_HOPPER_WARPGROUPEPILOGUE_H
 
-#include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
+#include "passes/Target/CUDA/Hopper/ExtraTiles.h"
 
 namespace mlir::moe::cuda {
 
@@ -31,7 +31,12 @@ public:
     Expr rowsLeft; ///< Rows of the expert from there on; null if the end of the result is the only bound.
     Expr output;   ///< The first column of the epilogue.
   };
-  void emit(const Place &place, Value accumulators);
+  bool readsTiles() const { return !tiles.isEmpty(); }
+  void initBarriers() { tiles.initBarriers(); } ///< By one thread of the block.
+  /// Before the products of a tile: asks for what the epilogue reads first.
+  void begin(const Place &place);
+  /// After them. `parity` is that of the phase of the extras' tiles; gives back the next tile's.
+  Expr emit(const Place &place, Value accumulators, Expr parity);
   /// At the end: until shared memory has been read.
   void finish();
 
@@ -39,7 +44,7 @@ private:
   struct Result {
     Value map, memory;
     Type element;
-    int64_t halves; ///< Two for a pair.
+    int64_t halves;                                                                           ///< Two for a pair.
     int64_t columns() const { return kSwizzleBytes / (element.getIntOrFloatBitWidth() / 8); } ///< Of a chunk.
   };
   /// Two neighbouring columns in each of 8 groups of 8, in the first and the second row of the thread.
@@ -47,7 +52,7 @@ private:
 
   /// One chunk per value that the region yields.
   SmallVector<Chunk> evaluate(const Place &place, ArrayRef<Expr> accumulators, int64_t firstColumn);
-  SmallVector<Value> loadExtras(const Place &place, Expr row, Expr column);
+  SmallVector<Value> loadExtras(const Place &place, Expr row, Expr column, ArrayRef<Value> ofTiles);
   Value loadPair(Value memory, Expr offset);
   void stage(const Result &result, const Chunk &chunk, int64_t firstGroup);
   void store(const Result &result, const Place &place, int64_t half, Expr column);
@@ -56,6 +61,7 @@ private:
   HopperBuilder &b;
   moe_kernel::MatmulOp op;
   const WarpgroupShape &shape;
+  ExtraTiles tiles;
   SmallVector<Value> extras;
   SmallVector<Result> results;
   bool isFast;

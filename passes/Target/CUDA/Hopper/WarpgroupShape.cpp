@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
+#include "passes/Target/CUDA/Hopper/ExtraTiles.h"
 
 using namespace mlir::moe_kernel;
 
@@ -48,16 +49,17 @@ int64_t WarpgroupShape::getMostRowTiles() const {
 }
 
 /// What is not a stage: staging of results, barriers, offsets and the order of the experts.
-static int64_t getFixedBytes(const WarpgroupShape &shape) {
+static int64_t getFixedBytes(MatmulOp op, const WarpgroupShape &shape) {
   constexpr int64_t kBarriers = 256;
   int64_t tables = shape.experts > 1 || shape.kind != MatmulKind::dense ? 8 * (shape.experts + 1) : 0;
-  return kConsumerGroups * 2 * kWarpgroupRows * kSwizzleBytes + kBarriers + tables;
+  int64_t extras = countExtraTiles(op) * kExtraTileBytes, gap = extras ? kSharedAlignment : 0;
+  return kConsumerGroups * (2 * kWarpgroupRows * kSwizzleBytes + extras) + kBarriers + gap + tables;
 }
 
-int64_t chooseStages(const WarpgroupShape &shape, int64_t tileColumns, int64_t availableBytes) {
+int64_t chooseStages(MatmulOp op, int64_t tileColumns, int64_t availableBytes) {
   constexpr int64_t kMost = 8;
   int64_t stageBytes = (kTileRows + tileColumns) * kStageDepth * 2;
-  return std::min(kMost, (availableBytes - getFixedBytes(shape)) / stageBytes);
+  return std::min(kMost, (availableBytes - getFixedBytes(op, WarpgroupShape(op))) / stageBytes);
 }
 
 std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities) {
@@ -76,8 +78,6 @@ std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities)
       return "a result is neither of bf16 nor of f32";
   if (op.getResults().empty())
     return "it has no result";
-  if (shape.kind != MatmulKind::dense && shape.experts > kMatmulThreads)
-    return "it has more than " + std::to_string(kMatmulThreads) + " experts";
   return "";
 }
 

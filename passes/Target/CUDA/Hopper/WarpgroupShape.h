@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// What a matmul by wgmma is made of, worked out once from the op and its configuration. The accumulator tile of a block
-/// has 128 rows, 64 for each of two warpgroups, and `tile_n` columns; for a paired matmul one half of them are gate
-/// columns and the other the up columns beside them.
+/// What a matmul by wgmma is made of, worked out once from the op and its configuration. The accumulator tile of a
+/// block has 128 rows, 64 for each of two warpgroups, and `tile_n` columns; for a paired matmul one half of them are
+/// gate columns and the other the up columns beside them.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_HOPPER_WARPGROUPSHAPE_H
@@ -22,11 +22,12 @@ namespace mlir::moe::cuda {
 inline constexpr int64_t kConsumerGroups = 2;
 inline constexpr int64_t kMatmulThreads = (1 + kConsumerGroups) * kWarpgroupSize;
 inline constexpr int64_t kTileRows = kConsumerGroups * kWarpgroupRows;
-inline constexpr int64_t kStageDepth = kSwizzleBytes / 2; ///< Contraction elements of a pipeline stage: a row of 128 bytes.
+inline constexpr int64_t kStageDepth =
+    kSwizzleBytes / 2; ///< Contraction elements of a pipeline stage: a row of 128 bytes.
 
 /// A ragged contraction that gathers its rhs is formed the other way round where the epilogue allows it, acc^T = B^T·A:
-/// the gathered operand is then that of 128 rows rather than of 256 columns. Everything here but the op itself, and what
-/// stores the result, sees the swapped operands.
+/// the gathered operand is then that of 128 rows rather than of 256 columns. Everything here but the op itself, and
+/// what stores the result, sees the swapped operands.
 struct WarpgroupShape {
   explicit WarpgroupShape(moe_kernel::MatmulOp op);
 
@@ -49,8 +50,8 @@ struct WarpgroupShape {
   int64_t getMostRowTiles() const;
 };
 
-/// Stages of the pipeline that fit beside the rest, and the shared memory that they need; at most 8.
-int64_t chooseStages(const WarpgroupShape &shape, int64_t tileColumns, int64_t availableBytes);
+/// Stages of the pipeline that fit into shared memory beside the rest; at most 8.
+int64_t chooseStages(moe_kernel::MatmulOp op, int64_t tileColumns, int64_t availableBytes);
 
 /// Why `op` cannot be formed by wgmma, as the end of a sentence; empty if it can.
 std::string findWarpgroupObstacle(moe_kernel::MatmulOp op, const Capabilities &capabilities);

@@ -4,6 +4,7 @@
 // RUN: FileCheck %s --check-prefixes=ALL,DENSE --input-file=%t/dense.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,EXPERTS --input-file=%t/experts.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,GRADIENT --input-file=%t/gradient.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,RESIDUAL --input-file=%t/residual.ptx
 // RUN: FileCheck %s --check-prefix=MAPS --input-file=%t.mlir
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=LOCAL
 
@@ -42,10 +43,18 @@
 // EXPERTS: cp.async.mbarrier.arrive.noinc.shared.b64
 
 // Both operands are read across their rows.
-// GRADIENT: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
-// GRADIENT: cp.async.bulk.tensor.3d.global.shared::cta
-// GRADIENT: cp.async.bulk.tensor.3d.shared::cluster.global
-// GRADIENT: cp.async.bulk.tensor.2d.shared::cluster.global
+// GRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
+// GRADIENT-DAG: cp.async.bulk.tensor.3d.global.shared::cta
+// GRADIENT-DAG: cp.async.bulk.tensor.3d.shared::cluster.global
+// GRADIENT-DAG: cp.async.bulk.tensor.2d.shared::cluster.global
+
+// A residual that is added to in place comes by TMA too, ahead of the products.
+// RESIDUAL: cp.async.bulk.tensor.2d.shared::cluster.global
+// RESIDUAL: wgmma.wait_group.sync.aligned 0;
+// RESIDUAL: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// RESIDUAL: cp.async.bulk.tensor.2d.shared::cluster.global
+// RESIDUAL: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// RESIDUAL: cp.async.bulk.tensor.2d.global.shared::cta
 
 // LOCAL-NOT: .local
 
@@ -63,6 +72,10 @@
 // MAPS-SAME: #moe_exec.tensor_map<buffer 0 : bf16, dims[64, 1000, 4] strides[512, 128], box[64, 64, 2], swizzle 128>,
 // MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[200, 1000] strides[400], box[64, 64], swizzle 128>,
 // MAPS-SAME: #moe_exec.tensor_map<buffer 3 : f32, dims[200, 256, 8] strides[800, 204800], box[32, 64, 1], swizzle 128>]
+
+// What is tied shares its maps.
+// MAPS: moe_exec.kernel @residual in @cuda
+// MAPS-SAME: #moe_exec.tensor_map<buffer 2 : bf16, dims[512, 1024] strides[1024], box[64, 64], swizzle 128>]
 
 module attributes {moe.target = "cuda:sm_90a"} {
 
@@ -108,6 +121,22 @@ moe_kernel.kernel @gradient(%a: tensor<1000x256xbf16>, %b: tensor<1000x200xbf16>
       moe_kernel.yield %x : f32
   }
   moe_kernel.return %r : tensor<8x256x200xf32>
+}
+
+moe_kernel.kernel @residual(%a: tensor<1024x256xbf16>, %b: tensor<512x256xbf16>,
+                            %x: tensor<1024x512xbf16> {moe_kernel.tied = 0 : i64}) -> tensor<1024x512xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 256, tile_k = 64, stages = 3,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul dense (%a, %b) extras(%x)
+      {transpose_rhs, extra_extents = [#moe_kernel.extent<full>], result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<1024x256xbf16>, tensor<512x256xbf16>, tensor<1024x512xbf16>) -> tensor<1024x512xbf16> {
+    ^bb0(%sum: f32, %narrow: bf16):
+      %old = arith.extf %narrow : bf16 to f32
+      %new = arith.addf %sum, %old : f32
+      %rounded = arith.truncf %new : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<1024x512xbf16>
 }
 
 }
