@@ -127,11 +127,11 @@ def cases():
     ]
 
 
-def compile_all(folder, build, arch):
+def compile_kernels(folder, kernels, build, arch):
+    """Writes the PTX of `kernels` (their text) into `folder`, and launches.json, which says how to launch them."""
     os.makedirs(folder, exist_ok=True)
     source = os.path.join(folder, "kernels.mlir")
     with open(source, "w") as file:
-        kernels = "\n".join(case.text() for case in cases())
         file.write(f'module attributes {{moe.target = "cuda:{arch}"}} {{\n{kernels}}}\n')
     module = subprocess.run([os.path.join(build, "bin", "moe-opt"), source, "--moe-configure",
                              f"--moe-cuda-codegen=dump-to={folder}"], check=True, capture_output=True, text=True).stdout
@@ -296,7 +296,8 @@ def main(arguments):
         sys.exit(__doc__)
     options = dict(zip(arguments[2::2], arguments[3::2])) if arguments[0] == "compile" else {}
     if arguments[0] == "compile":
-        return compile_all(arguments[1], options.get("--build", "build"), options.get("--arch", "sm_90a"))
+        kernels = "\n".join(case.text() for case in cases())
+        return compile_kernels(arguments[1], kernels, options.get("--build", "build"), options.get("--arch", "sm_90a"))
     import torch
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.zeros(1, device="cuda")  # Makes the context that kernels are loaded into.

@@ -15,9 +15,9 @@
 /// consumer: for step: wait until the slot is full; multiply; say that it is empty
 /// ```
 ///
-/// Tensors are [tokens, heads·headDim]; a head of a sequence is seen as a matrix of `queries` rows, and what lies beyond
-/// its rows or columns is read as zero and not written. So any length of sequences, and heads of any multiple of 16
-/// elements up to 128, need no code of their own.
+/// Tensors are [tokens, heads·headDim]; a head of a sequence is seen as a matrix of `queries` rows, and what lies
+/// beyond its rows or columns is read as zero and not written. So any length of sequences, and heads of any multiple of
+/// 16 elements up to 128, need no code of their own.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_HOPPER_ATTENTIONBUILDER_H
@@ -28,8 +28,8 @@
 
 namespace mlir::moe::cuda {
 
-inline constexpr int64_t kConsumers = 2;                                  ///< Warpgroups 1 and 2 of a block.
-inline constexpr int64_t kBlockRows = kConsumers * kWarpgroupRows;        ///< 128: queries or keys of a block.
+inline constexpr int64_t kConsumers = 2;                           ///< Warpgroups 1 and 2 of a block.
+inline constexpr int64_t kBlockRows = kConsumers * kWarpgroupRows; ///< 128: queries or keys of a block.
 inline constexpr int64_t kAttentionThreads = (kConsumers + 1) * kWarpgroupSize;
 inline constexpr int64_t kProducerRegisters = 24, kConsumerRegisters = 240; ///< 65536 in all.
 
@@ -40,10 +40,10 @@ struct HeadRows {
 
 /// Slots of shared memory that are filled and emptied in turn.
 struct Ring {
-  int64_t slots = 0;   ///< A power of two.
-  int64_t bytes = 0;   ///< Of a slot.
-  Expr memory;         ///< Address of the first slot.
-  Expr full, empty;    ///< A barrier for each slot.
+  int64_t slots = 0; ///< A power of two.
+  int64_t bytes = 0; ///< Of a slot.
+  Expr memory;       ///< Address of the first slot.
+  Expr full, empty;  ///< A barrier for each slot.
 
   Expr slot(Expr step) const { return step % slots; }
   /// How often the slot was used before, modulo 2: what to wait for at `full`, and its opposite at `empty`.
@@ -118,8 +118,9 @@ public:
   /// The larger of floats, or the one that is not NaN, in one instruction.
   Expr larger(Expr lhs, Expr rhs);
 
-  /// `values`, computed while matmuls run and not after the wait for these that follows: ptxas puts waits as early as it
-  /// can, but not before a branch. The wait for the slot of `step`, which is full already and not yet released, is one.
+  /// `values`, computed while matmuls run and not after the wait for these that follows: ptxas puts waits as early as
+  /// it can, but not before a branch. The wait for the slot of `step`, which is full already and not yet released, is
+  /// one.
   SmallVector<Expr> computeBefore(ArrayRef<Expr> values, const Ring &ring, Expr step);
   /// Null if there is no such operand.
   Value optionalOperand(Value tensor) { return tensor ? operand(tensor) : Value(); }

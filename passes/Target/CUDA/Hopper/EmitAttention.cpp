@@ -79,7 +79,8 @@ LaunchShape AttentionEmitter::emit() {
     b.initRing(values);
   });
   b.publishBarriers();
-  b.ifThenElse(b.warpgroup == 0, [&] { emitProducer(); }, [&] { emitConsumer(); });
+  b.ifThenElse(
+      b.warpgroup == 0, [&] { emitProducer(); }, [&] { emitConsumer(); });
 
   // Two matmuls over the scores at and below the diagonal.
   int64_t scores = b.sequences * b.shape.heads * b.shape.queries * (b.shape.queries + 1) / 2;
@@ -169,8 +170,8 @@ void AttentionEmitter::emitConsumer() {
 
   auto carry = [&](Value sums, ArrayRef<Expr> weights, const Softmax &softmax) {
     SmallVector<Expr> carried{b.wrap(sums)};
-    for (ArrayRef<Expr> part : {weights, ArrayRef<Expr>(softmax.rowMax), ArrayRef<Expr>(softmax.rowSum),
-                                ArrayRef<Expr>(softmax.factor)})
+    for (ArrayRef<Expr> part :
+         {weights, ArrayRef<Expr>(softmax.rowMax), ArrayRef<Expr>(softmax.rowSum), ArrayRef<Expr>(softmax.factor)})
       llvm::append_range(carried, part);
     return carried;
   };
@@ -181,23 +182,23 @@ void AttentionEmitter::emitConsumer() {
                SmallVector<Expr>(tail.take_back(2))};
     return Value(carried[0]);
   };
-  Value sums = uncarry(b.loop(
-      b.index(1), block.steps.toIndex(), 1, carry(b.noSums(), weights, softmax), [&](Expr counter, ArrayRef<Expr> carried) {
-        Value sums = uncarry(carried);
-        Expr step = counter.toI32();
-        Value products = multiply(step);
-        sums = addValues(rescale(sums, softmax.factor), weights, step - 1);
-        SmallVector<Expr> scores = b.unpack(b.waitForMatmuls(1, products).front());
-        b.release(keys, step);
-        if (block.hasPositions)
-          scores = b.changeIf(block.needsMask(step), scores,
-                              [&](ArrayRef<Expr> scores) { return block.mask(scores, step); });
-        Softmax next = continueSoftmax(&softmax, scores);
-        scores = b.computeBefore(scores, values, step - 1);
-        sums = b.waitForMatmuls(0, sums).front();
-        b.release(values, step - 1);
-        return carry(sums, b.packWeights(scores), next);
-      }));
+  auto emitStep = [&](Expr counter, ArrayRef<Expr> carried) {
+    Value sums = uncarry(carried);
+    Expr step = counter.toI32();
+    Value products = multiply(step);
+    sums = addValues(rescale(sums, softmax.factor), weights, step - 1);
+    SmallVector<Expr> scores = b.unpack(b.waitForMatmuls(1, products).front());
+    b.release(keys, step);
+    if (block.hasPositions)
+      scores =
+          b.changeIf(block.needsMask(step), scores, [&](ArrayRef<Expr> scores) { return block.mask(scores, step); });
+    Softmax next = continueSoftmax(&softmax, scores);
+    scores = b.computeBefore(scores, values, step - 1);
+    sums = b.waitForMatmuls(0, sums).front();
+    b.release(values, step - 1);
+    return carry(sums, b.packWeights(scores), next);
+  };
+  Value sums = uncarry(b.loop(b.index(1), block.steps.toIndex(), 1, carry(b.noSums(), weights, softmax), emitStep));
   sums = addValues(rescale(sums, softmax.factor), weights, block.steps - 1);
 
   SmallVector<Expr> inverse;

@@ -14,8 +14,8 @@ namespace mlir::moe::cuda {
 /// A block has 128 queries of a head; it takes 128 keys at a time.
 LaunchShape emitWarpgroupAttention(moe_kernel::AttentionOp op, EmitterContext &context);
 
-/// A block has 128 keys of a key head, and takes 64 queries at a time, or 128 queries of a head, and takes 128 keys at a
-/// time.
+/// A block has 128 keys of a key head, and takes 64 queries at a time, or 128 queries of a head, and takes 128 keys at
+/// a time.
 LaunchShape emitWarpgroupAttentionGradients(moe_kernel::AttentionGradientsOp op, EmitterContext &context);
 
 } // namespace mlir::moe::cuda

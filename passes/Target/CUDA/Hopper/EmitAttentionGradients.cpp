@@ -17,11 +17,11 @@
 ///     dV += Pᵀ dO;  dK += dSᵀ Q                     dQ += dS K
 /// ```
 ///
-/// The scores and dO Vᵀ are formed twice: seven matmuls instead of five. In exchange no sum crosses blocks, so that every
-/// run gives the same bits, and P and dS never leave the registers, which are laid out as the left operands that they
-/// become. One pass would add each block's part of dQ to memory, in float32: for the same bits in an order that makes
-/// blocks wait for each other, through shared memory that is then busier than the tensor cores, with a kernel to clear
-/// the sums and one to round them.
+/// The scores and dO Vᵀ are formed twice: seven matmuls instead of five. In exchange no sum crosses blocks, so that
+/// every run gives the same bits, and P and dS never leave the registers, which are laid out as the left operands that
+/// they become. One pass would add each block's part of dQ to memory, in float32: for the same bits in an order that
+/// makes blocks wait for each other, through shared memory that is then busier than the tensor cores, with a kernel to
+/// clear the sums and one to round them.
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Hopper/EmitAttention.h"
@@ -131,7 +131,8 @@ LaunchShape GradientsEmitter::emit() {
       [&] {
         emitRoles([&] { return KeyBlock(b, number, positions); },
                   [&](const KeyBlock &block) {
-                    b.ifThenElse(b.warp == 0, [&] { emitKeyProducer(block); }, [&] { emitStatistics(block); });
+                    b.ifThenElse(
+                        b.warp == 0, [&] { emitKeyProducer(block); }, [&] { emitStatistics(block); });
                   },
                   [&](const KeyBlock &block) { emitKeyConsumer(block); });
       },
@@ -171,7 +172,8 @@ void GradientsEmitter::emitStatistics(const KeyBlock &block) {
   constexpr int64_t kWarps = kWarpgroupSize / kWarpSize - 1;
   b.loop(b.warp - 1, block.steps.toIndex(), kWarps, [&](Expr counter) {
     Expr step = counter.toI32();
-    // Loaded before the slot is empty, so that the memory's latency is hidden. Queries that do not exist have no weight.
+    // Loaded before the slot is empty, so that the memory's latency is hidden. Queries that do not exist have no
+    // weight.
     HeadRows queryRows = block.getQueries(step);
     SmallVector<SmallVector<Expr>> values;
     for (int64_t row = 0; row < kQueryStep; row += kWarpSize) {
@@ -219,14 +221,14 @@ void GradientsEmitter::emitKeyConsumer(const KeyBlock &block) {
     SmallVector<Expr> weights = b.unpack(b.waitForMatmuls(1, products).front());
     Expr lastFirstKey = positions ? b.loadWords(statistic + (Statistics::kBytes - 4), 1, i32)[0] : Expr();
     weights = b.changeIf(block.needsMask(step, lastFirstKey), weights, [&](ArrayRef<Expr> scores) {
-      SmallVector<Expr> firstKeys = positions ? loadColumns(statistic + Statistics::kFirstKey, i32) : SmallVector<Expr>();
+      SmallVector<Expr> firstKeys =
+          positions ? loadColumns(statistic + Statistics::kFirstKey, i32) : SmallVector<Expr>();
       return block.mask(scores, step, firstKeys);
     });
     for (auto [i, weight] : llvm::enumerate(weights))
       weight = b.exp2Fast(fma(weight, b.real(b.scoreScale), shift[getColumn(i)]));
     weights = b.computeBefore(weights, gradients, step);
-    Value valueSums =
-        b.addWeightedRows(b.fenceMatmuls(Value(sums[0])), b.packWeights(weights), gradient, kQueryStep);
+    Value valueSums = b.addWeightedRows(b.fenceMatmuls(Value(sums[0])), b.packWeights(weights), gradient, kQueryStep);
 
     SmallVector<Expr> scores = b.unpack(b.waitForMatmuls(1, weightProducts).front());
     SmallVector<Expr> deltas = loadColumns(statistic + Statistics::kDelta, f32);
@@ -287,7 +289,8 @@ void GradientsEmitter::emitQueryConsumer(const QueryBlock &block) {
     Value weightProducts = b.multiplyRows(part(second), kBlockRows, value, kBlockRows);
 
     SmallVector<Expr> weights = b.unpack(b.waitForMatmuls(1, products).front());
-    weights = b.changeIf(block.needsMask(step), weights, [&](ArrayRef<Expr> scores) { return block.mask(scores, step); });
+    weights =
+        b.changeIf(block.needsMask(step), weights, [&](ArrayRef<Expr> scores) { return block.mask(scores, step); });
     for (auto [i, weight] : llvm::enumerate(weights))
       weight = b.exp2Fast(fma(weight, b.real(b.scoreScale), shift[b.getHalf(i)]));
     weights = b.computeBefore(weights, values, step);

@@ -54,8 +54,7 @@ static KernelOp createDelta(KernelOp backward, AttentionBackwardOp op) {
           return value.getType().isF32() ? value : arith::ExtFOp::create(builder, loc, builder.getF32Type(), value);
         };
         Value product = arith::MulFOp::create(builder, loc, widen(elements[0]), widen(elements[1]));
-        linalg::YieldOp::create(builder, loc,
-                                ValueRange(arith::AddFOp::create(builder, loc, elements[2], product)));
+        linalg::YieldOp::create(builder, loc, ValueRange(arith::AddFOp::create(builder, loc, elements[2], product)));
       });
   ReturnOp::create(b, sum.getResults());
   return kernel;
@@ -86,8 +85,8 @@ static void splitLaunch(LaunchOp launch, AttentionBackwardOp op, KernelOp delta,
   SmallVector<Value> factors{input(op.getResult()), input(op.getResultGradient())};
   auto sums = LaunchOp::create(builder, launch.getLoc(), delta.getResultTypes(), delta.getSymName(), factors,
                                launch.getLabelAttr());
-  SmallVector<Value> inputs{input(op.getQuery()), input(op.getKey()),  input(op.getValue()),
-                            input(op.getLse()),   sums.getResult(0),   input(op.getResultGradient())};
+  SmallVector<Value> inputs{input(op.getQuery()), input(op.getKey()), input(op.getValue()),
+                            input(op.getLse()),   sums.getResult(0),  input(op.getResultGradient())};
   if (Value positions = op.getPositions())
     inputs.push_back(input(positions));
   auto replacement = LaunchOp::create(builder, launch.getLoc(), launch.getResultTypes(), gradients.getSymName(), inputs,

@@ -21,21 +21,13 @@ struct Case {
   int64_t group() const { return heads / keyHeads; }
 };
 
-// Tiles are of 128 queries and 128 keys: lengths below, at and beyond a multiple; heads of one and of two rows of shared
-// memory, full and not.
+// Tiles are of 128 queries and 128 keys: lengths below, at and beyond a multiple; heads of one and of two rows of
+// shared memory, full and not.
 const Case kCases[] = {
-    {2, 1, 2, 2, 128},
-    {2, 17, 4, 2, 128},
-    {2, 130, 2, 1, 32},
-    {1, 190, 2, 2, 80},
-    {2, 200, 3, 3, 64},
-    {1, 300, 2, 1, 96},
-    {1, 384, 2, 2, 128},
-    {1, 256, 32, 4, 64},
-    {1, 640, 2, 1, 128, false, 3},
-    {2, 640, 2, 1, 64, true},
-    {1, 1000, 2, 2, 16, true},
-    {1, 4096, 1, 1, 16},
+    {2, 1, 2, 2, 128},        {2, 17, 4, 2, 128},        {2, 130, 2, 1, 32},
+    {1, 190, 2, 2, 80},       {2, 200, 3, 3, 64},        {1, 300, 2, 1, 96},
+    {1, 384, 2, 2, 128},      {1, 256, 32, 4, 64},       {1, 640, 2, 1, 128, false, 3},
+    {2, 640, 2, 1, 64, true}, {1, 1000, 2, 2, 16, true}, {1, 4096, 1, 1, 16},
 };
 
 std::string nameOf(const testing::TestParamInfo<Case> &info) {
@@ -98,8 +90,8 @@ struct HopperAttentionTest : testing::TestWithParam<Case> {
           : ({9}) -> ({1})
       moe_kernel.return {10} : {1}
     })mlir",
-                                     arguments, results, config, numResults, op, operands, c.heads, c.keyHeads, c.length,
-                                     types, returned);
+                                     arguments, results, config, numResults, op, operands, c.heads, c.keyHeads,
+                                     c.length, types, returned);
     return CompiledKernel::compile(text, target);
   }
   std::string type(int64_t columns, const char *element = "bf16") const {
@@ -121,7 +113,9 @@ struct HopperAttentionTest : testing::TestWithParam<Case> {
       sum += double(lhs[row * c.headDim + d]) * rhs[otherRow * c.headDim + d];
     return sum;
   }
-  double score(int64_t row, int64_t keyRow) const { return dot(query, row, key, keyRow) / std::sqrt(double(c.headDim)); }
+  double score(int64_t row, int64_t keyRow) const {
+    return dot(query, row, key, keyRow) / std::sqrt(double(c.headDim));
+  }
 
   /// The relative error of a probability: its score sums up D products of at most scale², and is at most scale² · √D.
   double weightError() const {
@@ -171,10 +165,9 @@ TEST_P(HopperAttentionTest, Forward) {
 
 TEST_P(HopperAttentionTest, Gradients) {
   std::string q = type(c.heads * c.headDim), k = type(c.keyHeads * c.headDim), l = type(c.heads, "f32");
-  auto kernel = compile("attention_gradients",
-                        "%q: " + q + ", %k: " + k + ", %v: " + k + ", %l: " + l + ", %d: " + l + ", %g: " + q,
-                        "%q, %k, %v, %l, %d, %g", q + ", " + k + ", " + k + ", " + l + ", " + l + ", " + q,
-                        q + ", " + k + ", " + k, 3);
+  auto kernel = compile(
+      "attention_gradients", "%q: " + q + ", %k: " + k + ", %v: " + k + ", %l: " + l + ", %d: " + l + ", %g: " + q,
+      "%q, %k, %v, %l, %d, %g", q + ", " + k + ", " + k + ", " + l + ", " + l + ", " + q, q + ", " + k + ", " + k, 3);
   ASSERT_TRUE(kernel);
   attend();
   std::vector<double> delta;
@@ -183,17 +176,18 @@ TEST_P(HopperAttentionTest, Gradients) {
   Buffer<float> lseBuffer(std::vector<float>(lse.begin(), lse.end()));
   Buffer<float> deltaBuffer(std::vector<float>(delta.begin(), delta.end()));
   auto queryGradient = poisonedBuffer<BFloat16>(c.tokens() * c.heads * c.headDim);
-  auto keyGradient = poisonedBuffer<BFloat16>(c.tokens() * c.keyHeads * c.headDim), valueGradient = poisonedBuffer<BFloat16>(c.tokens() * c.keyHeads * c.headDim);
-  runInAllWays(*kernel,
-               withPositions({query, key, value, lseBuffer, deltaBuffer, gradient},
-                             {queryGradient, keyGradient, valueGradient}),
-               queryGradient, keyGradient, valueGradient);
+  auto keyGradient = poisonedBuffer<BFloat16>(c.tokens() * c.keyHeads * c.headDim),
+       valueGradient = poisonedBuffer<BFloat16>(c.tokens() * c.keyHeads * c.headDim);
+  runInAllWays(
+      *kernel,
+      withPositions({query, key, value, lseBuffer, deltaBuffer, gradient}, {queryGradient, keyGradient, valueGradient}),
+      queryGradient, keyGradient, valueGradient);
 
-  std::vector<double> dQ(c.tokens() * c.heads * c.headDim), dK(c.tokens() * c.keyHeads * c.headDim), dV(c.tokens() * c.keyHeads * c.headDim);
+  std::vector<double> dQ(c.tokens() * c.heads * c.headDim), dK(c.tokens() * c.keyHeads * c.headDim),
+      dV(c.tokens() * c.keyHeads * c.headDim);
   std::vector<double> dQBound(dQ.size(), kEpsilon), dKBound(dK.size(), kEpsilon), dVBound(dV.size(), kEpsilon);
   // P and dS are rounded to bf16; a gradient adds up at most S · H/Hkv of them. dP is a sum of D products below 1.
-  double relative =
-      weightError() + (c.length * c.group() + 8) * kTensorCoreEpsilon + kStorageEpsilon<BFloat16>;
+  double relative = weightError() + (c.length * c.group() + 8) * kTensorCoreEpsilon + kStorageEpsilon<BFloat16>;
   double scale = 1 / std::sqrt(double(c.headDim)), sumError = 2 * c.headDim * (c.headDim + 2) * kTensorCoreEpsilon;
   forScores([&](int64_t row, int64_t keyRow) {
     double weight = std::exp(score(row, keyRow) - lse[row]);
