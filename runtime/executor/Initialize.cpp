@@ -11,16 +11,31 @@
 #include "runtime/format/FileLayout.h"
 
 #include <algorithm>
+#include <thread>
+#include <vector>
 
 namespace moe {
 
 std::uint64_t random::streamOf(std::string_view name) { return format::checksum(std::as_bytes(std::span(name))); }
 
+/// Calls `work(begin, end)` for parts of [0, count), each on a thread of its own if they are worth one. Parts begin at
+/// even numbers.
+template <typename Work> static void forParts(std::size_t count, Work work) {
+  constexpr std::size_t smallestPart = 1 << 16;
+  const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  const std::size_t parts = std::clamp<std::size_t>(count / smallestPart, 1, cores);
+  const std::size_t part = (count / parts + 2) / 2 * 2;
+  std::vector<std::jthread> threads;
+  for (std::size_t begin = part; begin < count; begin += part)
+    threads.emplace_back(work, begin, std::min(begin + part, count));
+  work(std::size_t{0}, std::min(part, count));
+}
+
 /// Computes elements chunk by chunk: `fillChunk(first, chunk)` gives the bytes of the elements from `first` on. The
 /// first is even for each chunk.
 template <typename FillChunk>
 static Status writeChunks(Driver &driver, BufferView destination, std::size_t elementSize, FillChunk fillChunk) {
-  constexpr std::size_t chunkElements = 1 << 16;
+  constexpr std::size_t chunkElements = 1 << 22;
   std::vector<std::byte> chunk(std::min(chunkElements * elementSize, destination.size));
   for (std::size_t offset = 0; offset < destination.size; offset += chunk.size()) {
     const std::size_t size = std::min(chunk.size(), destination.size - offset);
@@ -53,13 +68,14 @@ Status initializeVariable(Driver &driver, const format::Variable &variable, std:
     const double stddev = variable.initializer()->stddev();
     const std::uint64_t stream = random::streamOf({variable.name()->data(), variable.name()->size()});
     return writeChunks(driver, destination, elementSize, [&](std::size_t first, std::span<std::byte> chunk) {
-      const std::size_t count = chunk.size() / elementSize;
-      for (std::size_t i = 0; i < count; i += 2) {
-        const auto [even, odd] = random::normalPair(seed, stream, (first + i) / 2);
-        format::encode(stddev * even, dtype, chunk.data() + i * elementSize);
-        if (i + 1 < count)
-          format::encode(stddev * odd, dtype, chunk.data() + (i + 1) * elementSize);
-      }
+      forParts(chunk.size() / elementSize, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; i += 2) {
+          const auto [even, odd] = random::normalPair(seed, stream, (first + i) / 2);
+          format::encode(stddev * even, dtype, chunk.data() + i * elementSize);
+          if (i + 1 < end)
+            format::encode(stddev * odd, dtype, chunk.data() + (i + 1) * elementSize);
+        }
+      });
     });
   }
   }
@@ -76,9 +92,11 @@ Status copyVariable(Driver &driver, const format::Variable &source, BufferView f
     chunkRead.resize(count * sourceSize);
     if (status)
       status = driver.read({from.memory, from.offset + first * sourceSize, chunkRead.size()}, chunkRead);
-    for (std::size_t i = 0; i < count; ++i)
-      format::encode(format::decodeFloat(chunkRead.data() + i * sourceSize, source.dtype()), destination.dtype(),
-                     chunk.data() + i * size);
+    forParts(count, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i)
+        format::encode(format::decodeFloat(chunkRead.data() + i * sourceSize, source.dtype()), destination.dtype(),
+                       chunk.data() + i * size);
+    });
   });
   return status ? written : status;
 }

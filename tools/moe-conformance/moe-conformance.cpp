@@ -42,7 +42,10 @@ int main(int argc, char **argv) {
   MLIRContext context(registry);
   context.printOpOnDiagnostic(false);
   context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
-    llvm::WithColor::error(llvm::errs(), "moe-conformance") << diagnostic.getLocation() << ": " << diagnostic << "\n";
+    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    (isError ? llvm::WithColor::error(llvm::errs(), "moe-conformance")
+             : llvm::WithColor::warning(llvm::errs(), "moe-conformance"))
+        << diagnostic.getLocation() << ": " << diagnostic << "\n";
     for (Diagnostic &note : diagnostic.getNotes())
       llvm::WithColor::note(llvm::errs(), "moe-conformance") << note.getLocation() << ": " << note << "\n";
   });

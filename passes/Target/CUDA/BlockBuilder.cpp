@@ -149,6 +149,16 @@ SmallVector<Expr> BlockBuilder::loopWhile(ArrayRef<Expr> initial, function_ref<E
   return wrapAll(loop.getResults());
 }
 
+Expr BlockBuilder::valueIf(Expr condition, Expr otherwise, function_ref<Expr()> then) {
+  auto branch = scf::IfOp::create(builder, otherwise.getType(), condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(builder, Value(then()));
+  builder.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(builder, Value(otherwise));
+  return wrap(branch.getResult(0));
+}
+
 void BlockBuilder::ifThen(Expr condition, function_ref<void()> then) {
   if (!condition || (condition.getConstant() && *condition.getConstant()))
     return then();

@@ -60,9 +60,15 @@ Extents getExtents(MatmulOp op) {
   return extents;
 }
 
-/// What forms the products: tensor cores multiply bf16; float32 is exact on CUDA cores only.
+/// What forms the products: tensor cores multiply bf16; float32 is exact on CUDA cores only. Rows that are no multiple of
+/// 8 bytes have to be copied to shared memory in so small pieces that their addresses fill the registers.
 CUDAUnit chooseUnit(MatmulOp op, const Capabilities &) {
-  return op.getLhs().getType().getElementType().isBF16() ? CUDAUnit::mma : CUDAUnit::fma;
+  constexpr int64_t kGranule = 4;
+  auto isInGranules = [](Value operand) {
+    return cast<ShapedType>(operand.getType()).getShape().back() % kGranule == 0;
+  };
+  bool isBF16 = op.getLhs().getType().getElementType().isBF16();
+  return isBF16 && isInGranules(op.getLhs()) && isInGranules(op.getRhs()) ? CUDAUnit::mma : CUDAUnit::fma;
 }
 
 const Tile &chooseTile(ArrayRef<Tile> tiles, const Extents &extents, CUDAUnit unit, const Capabilities &capabilities) {

@@ -106,9 +106,13 @@ LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context) {
     Expr expert = select(exists, b.loadOrZero(indices, entry, exists), b.i32(-1));
     Expr peers = b.matchAny(expert), rank = b.lanesBelow(peers);
     Expr slot = counter(b.warp, select(exists, expert, b.i32(0)).toIndex());
-    Expr earlier = b.load(counters.memory, slot);
-    b.warpBarrier(); // All lanes have read their counters.
-    b.ifThen(both(exists, rank == 0), [&] { b.store(earlier + b.countBits(peers), counters.memory, slot); });
+    // The first of them counts for all.
+    Expr first = both(exists, rank == 0), counted = b.valueIf(first, b.i32(0), [&] {
+      Expr count = b.load(counters.memory, slot);
+      b.store(count + b.countBits(peers), counters.memory, slot);
+      return count;
+    });
+    Expr earlier = b.shuffle(counted, b.lowestBit(peers));
     b.ifThen(exists, [&] {
       Expr row = b.load(starts, expert.toIndex()) + earlier + rank;
       b.store(entry.toI32(), permutation, row.toIndex());
