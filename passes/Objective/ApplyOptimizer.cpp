@@ -112,7 +112,8 @@ void Optimizer::apply(const Update &update) {
 
 void Optimizer::guardSelectionBiases() {
   Operation *terminator = entry.getTerminator();
-  for (auto update : llvm::make_early_inc_range(entry.getFunc().front().getOps<UpdateSelectionBiasOp>())) {
+  // Collected before any moves: what went to the end would come up again.
+  for (UpdateSelectionBiasOp update : llvm::to_vector(entry.getFunc().front().getOps<UpdateSelectionBiasOp>())) {
     update.getGradNormMutable().assign(gradNorm);
     update->moveBefore(terminator);
     for (Operation *user : update->getUsers())
