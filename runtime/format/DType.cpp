@@ -101,7 +101,18 @@ static std::uint16_t encode16(double value, int mantissaBits, int minExponent, i
   return sign | static_cast<std::uint16_t>(biased + units);
 }
 
-std::uint16_t encodeBF16(double value) { return encode16(value, 7, -126, 127); }
+std::uint16_t encodeBF16(double value) {
+  // What is normal before and after: the same by integer arithmetic, an order of magnitude faster. Models have many
+  // parameters to initialise.
+  const double magnitude = std::fabs(value);
+  if (!(magnitude >= 0x1p-126 && magnitude < 0x1p127))
+    return encode16(value, 7, -126, 127);
+  constexpr int dropped = 52 - 7;
+  const auto bits = std::bit_cast<std::uint64_t>(magnitude);
+  const std::uint64_t half = (std::uint64_t{1} << (dropped - 1)) - 1 + (bits >> dropped & 1);
+  const std::uint64_t rounded = ((bits + half) >> dropped) - (std::uint64_t{1023 - 127} << 7);
+  return static_cast<std::uint16_t>((std::signbit(value) ? 0x8000 : 0) | rounded);
+}
 std::uint16_t encodeF16(double value) { return encode16(value, 10, -14, 15); }
 
 template <typename T> static T saturate(double value) {
@@ -162,7 +173,7 @@ double decodeFloat(const std::byte *source, DType dtype) {
   case DType::f32:
     return load<float>(source);
   case DType::bf16:
-    return decode16(load<std::uint16_t>(source), 7, -126, 127);
+    return std::bit_cast<float>(std::uint32_t{load<std::uint16_t>(source)} << 16);
   case DType::f16:
     return decode16(load<std::uint16_t>(source), 10, -14, 15);
   default:

@@ -181,6 +181,7 @@ Status CudaDriver::launch(LoadedKernel &kernel, std::span<const BufferView> buff
   parameters.clear();
   for (const BufferView &buffer : buffers)
     addresses.push_back(addressOf(buffer));
+  ContextScope scope(*device);
   for (const format::TensorMapT &map : cudaKernel.tensorMaps) {
     auto encoded = encodeTensorMap(cuda, map, addresses[map.buffer]);
     if (!encoded)
@@ -192,7 +193,6 @@ Status CudaDriver::launch(LoadedKernel &kernel, std::span<const BufferView> buff
   for (CuTensorMap &map : tensorMaps)
     parameters.push_back(&map);
 
-  ContextScope scope(*device);
   const format::Dim3 &grid = cudaKernel.grid, &block = cudaKernel.block;
   return cuda.check(cuda.launchKernel(cudaKernel.function, grid.x(), grid.y(), grid.z(), block.x(), block.y(),
                                       block.z(), cudaKernel.sharedBytes, device->stream(), parameters.data(), nullptr),

@@ -131,9 +131,11 @@ Result<std::unique_ptr<CudaKernel>> CudaKernel::create(const Device &device, std
   kernel->sharedBytes = table.shared_bytes();
   for (unsigned i = 0; table.tensor_maps() && i < table.tensor_maps()->size(); ++i)
     table.tensor_maps()->Get(i)->UnPackTo(&kernel->tensorMaps.emplace_back());
-  if (!kernel->tensorMaps.empty()) // Now rather than at the first launch.
+  if (!kernel->tensorMaps.empty()) { // Now rather than at the first launch.
+    ContextScope scope(device);
     if (auto encoded = encodeTensorMap(device.api(), kernel->tensorMaps.front(), kNominalAddress); !encoded)
       return encoded.status().withContext("kernel '" + name + "'");
+  }
   const std::size_t numBuffers = std::size_t{table.num_operands()} + table.num_results();
   if (Status status = kernel->checkParameters(device, name, numBuffers); !status)
     return status;
