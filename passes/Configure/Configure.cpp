@@ -21,7 +21,8 @@ struct ConfigurePass : impl::ConfigurePassBase<ConfigurePass> {
     target->splitKernels(getOperation());
     bool succeededForAll = true;
     for (auto kernel : getOperation().getOps<moe_kernel::KernelOp>())
-      succeededForAll &= succeeded(target->configure(kernel));
+      if (!kernel.getConfigAttr())
+        succeededForAll &= succeeded(target->configure(kernel));
     if (!succeededForAll)
       signalPassFailure();
   }

@@ -89,6 +89,7 @@ const Description descriptions[] = {
         }
       }
       moe.training (batch_size = 1, sequence_length = 5)
+    )"},
     {"FullCheckpointing", R"(
       moe.model @full (vocab_size = 11, hidden_size = 6) {
         moe.layers (count = 1) {

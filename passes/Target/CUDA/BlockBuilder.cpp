@@ -150,6 +150,8 @@ SmallVector<Expr> BlockBuilder::loopWhile(ArrayRef<Expr> initial, function_ref<E
 }
 
 Expr BlockBuilder::valueIf(Expr condition, Expr otherwise, function_ref<Expr()> then) {
+  if (!condition)
+    return then();
   auto branch = scf::IfOp::create(builder, otherwise.getType(), condition, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());

@@ -85,7 +85,7 @@ public:
   /// Carries `initial` while `condition` holds.
   SmallVector<Expr> loopWhile(ArrayRef<Expr> initial, function_ref<Expr(ArrayRef<Expr>)> condition,
                               function_ref<SmallVector<Expr>(ArrayRef<Expr>)> body);
-  /// What `then` gives if `condition` holds.
+  /// What `then` gives if `condition` is null or holds.
   Expr valueIf(Expr condition, Expr otherwise, function_ref<Expr()> then);
   /// If `condition` is null or known to hold, `then` alone.
   void ifThen(Expr condition, function_ref<void()> then);

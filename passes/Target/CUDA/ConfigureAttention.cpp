@@ -69,13 +69,16 @@ FailureOr<CUDAConfigAttr> configureFma(Operation *op, const Attention &attention
 CUDAConfigAttr configureMma(Operation *op, const Attention &attention, const Capabilities &capabilities) {
   bool isWide = attention.headDim > (attention.isBackward ? 64 : 128);
   int64_t owned = attention.isBackward && !isWide ? 128 : 64, streamed = isWide ? 32 : 64;
-  if (attention.isBackward && attention.isPacked && attention.headDim > 112)
-    streamed = 16; // Where documents begin takes the registers that are left.
   auto blocks = [&] {
     return attention.sequences * attention.heads * llvm::divideCeilSigned(attention.queries, owned);
   };
-  while (owned > 16 && (blocks() < capabilities.kEnoughBlocks / 2 || owned / 2 >= attention.queries))
+  // With wide heads the sums of the backward pass leave few registers: one warp alone could not hold the rest.
+  bool isTight = attention.isBackward && attention.headDim > 112;
+  while (owned > (isTight ? 32 : 16) && (blocks() < capabilities.kEnoughBlocks / 2 || owned / 2 >= attention.queries))
     owned /= 2;
+  // Where documents begin takes the registers that are left, and so do copies that few warps share.
+  if (isTight && (attention.isPacked || owned < 64))
+    streamed = 16;
   int64_t threads = owned / 16 * capabilities.kWarpSize;
   return CUDAConfigAttr::get(op->getContext(), threads, owned, std::min(streamed, threads), /*tileK=*/16, /*stages=*/2,
                              CUDAUnit::mma);

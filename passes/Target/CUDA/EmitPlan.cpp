@@ -90,7 +90,8 @@ LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context) {
   b.ifThen(b.warp == 0, [&] {
     Expr all = b.loop(b.index(0), b.index(experts), kWarpSize, {b.i32(0)}, [&](Expr first, ArrayRef<Expr> smaller) {
       Expr expert = first + b.lane, exists = experts % kWarpSize == 0 ? Expr() : expert < experts;
-      Expr count = b.loadOrZero(starts, expert, exists), end = smaller[0] + b.scanLanes(count);
+      Expr count = b.valueIf(exists, b.i32(0), [&] { return b.load(starts, expert); });
+      Expr end = smaller[0] + b.scanLanes(count);
       b.ifThen(exists, [&] {
         b.store(end - count + b.load(before, expert), starts, expert);
         b.ifThen(b.block == 0, [&] { b.store(end - count, offsets, expert); });

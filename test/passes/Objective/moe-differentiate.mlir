@@ -243,6 +243,7 @@ func.func @train_step()
 // -----
 
 // The routing of a layer is saved whatever the policy: its choices must be those that were made. Scores are computed again.
+// CHECK-LABEL: func.func private @router_forward
 // FULL-LABEL: func.func private @router_forward
 // FULL-SAME:    -> (tensor<2x2xf32>, tensor<2x2xi32>)
 // FULL:         %[[W:.*]], %[[I:.*]] = moe.topk_gate
@@ -253,6 +254,7 @@ func.func @train_step()
 // FULL:         %[[LOGITS:.*]] = moe.linear %[[X]], %[[G]]
 // FULL:         %[[SCORES:.*]] = moe.router_scores %[[LOGITS]]
 // FULL:         moe.topk_gate_backward %[[SCORES]], %[[INDICES]]
+// CHECK-LABEL: func.func @train_step
 moe.variable @g parameter normal 0.02 : tensor<4x3xf32>
 moe.variable @x parameter normal 0.02 : tensor<2x3xf32>
 func.func private @router(%x: tensor<2x3xf32>, %g: tensor<4x3xf32>) -> tensor<2x2xf32> {

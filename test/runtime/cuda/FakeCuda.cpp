@@ -451,7 +451,7 @@ CuResult cuFuncGetParamInfo(CuFunction function, std::size_t index, std::size_t 
 CuResult cuTensorMapEncodeTiled(CuTensorMap *map, int, unsigned rank, void *address, const std::uint64_t *,
                                 const std::uint64_t *, const std::uint32_t *, const std::uint32_t *, int, int, int,
                                 int) {
-  ENTER(false);
+  ENTER();
   REFUSE_IF(rank < 1 || rank > 5 || reinterpret_cast<std::uintptr_t>(address) % 16 != 0, kInvalidValue);
   std::memset(map, 0, sizeof(*map));
   std::memcpy(map, &address, sizeof(address));

@@ -61,7 +61,8 @@ moe_kernel.kernel @contraction(%a: tensor<1024x512xbf16>, %b: tensor<128x256xbf1
 // EVEN: cp.async.ca.shared.global [%{{.*}}], [%{{.*}}], 8
 // EVEN: cp.async.ca.shared.global [%{{.*}}], [%{{.*}}], 4
 // EVEN: mma.sync
-moe_kernel.kernel @even(%a: tensor<70x100xbf16>, %b: tensor<100x90xbf16>) -> tensor<70x90xf32> {
+moe_kernel.kernel @even(%a: tensor<70x100xbf16>, %b: tensor<100x90xbf16>) -> tensor<70x90xf32>
+    attributes {config = #moe_kernel.cuda_config<threads = 32, tile_m = 16, tile_n = 32, tile_k = 128, stages = 4, unit = mma>} {
   %r = moe_kernel.matmul dense (%a, %b) {result_extents = [#moe_kernel.extent<full>]}
       : (tensor<70x100xbf16>, tensor<100x90xbf16>) -> tensor<70x90xf32> {
     ^bb0(%x: f32):
@@ -73,7 +74,8 @@ moe_kernel.kernel @even(%a: tensor<70x100xbf16>, %b: tensor<100x90xbf16>) -> ten
 // Rows of 31 elements are not aligned to what can be copied in the background.
 // ODD-NOT: cp.async.c{{[ag]}}
 // ODD: mma.sync
-moe_kernel.kernel @odd(%a: tensor<67x31xbf16>, %b: tensor<83x31xbf16>) -> tensor<67x83xf32> {
+moe_kernel.kernel @odd(%a: tensor<67x31xbf16>, %b: tensor<83x31xbf16>) -> tensor<67x83xf32>
+    attributes {config = #moe_kernel.cuda_config<threads = 32, tile_m = 16, tile_n = 32, tile_k = 128, stages = 4, unit = mma>} {
   %r = moe_kernel.matmul dense (%a, %b) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
       : (tensor<67x31xbf16>, tensor<83x31xbf16>) -> tensor<67x83xf32> {
     ^bb0(%x: f32):
