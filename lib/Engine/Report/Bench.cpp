@@ -35,8 +35,9 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Random token ids, unit weights and corrections, zero for the rest (positions, the learning rate).
-Status setInputs(EntryPoint &entry, std::int64_t vocabulary) {
+/// Random token ids, unit weights and corrections; positions count up in each row, and those of single tokens are in
+/// the middle of the context. Zero for the rest (the learning rate, the row whose logits are wanted).
+Status setInputs(EntryPoint &entry, std::int64_t vocabulary, std::int64_t contextLength) {
   std::minstd_rand random(1);
   for (const format::Port *port : *entry.table().inputs()) {
     const std::string name = port->name()->str();
@@ -45,6 +46,11 @@ Status setInputs(EntryPoint &entry, std::int64_t vocabulary) {
       std::span values(reinterpret_cast<std::int32_t *>(bytes.data()), bytes.size() / sizeof(std::int32_t));
       for (std::int32_t &value : values)
         value = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(vocabulary));
+    } else if (name == "positions") {
+      std::span values(reinterpret_cast<std::int32_t *>(bytes.data()), bytes.size() / sizeof(std::int32_t));
+      const std::int64_t length = port->shape()->size() == 0 ? 1 : port->shape()->Get(port->shape()->size() - 1);
+      for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = static_cast<std::int32_t>(length == 1 ? contextLength / 2 : static_cast<std::int64_t>(i) % length);
     } else if (port->dtype() == format::DType::f32 && name != "learning_rate") {
       std::fill_n(reinterpret_cast<float *>(bytes.data()), bytes.size() / sizeof(float), 1.0f);
     }
@@ -121,7 +127,7 @@ Result<BenchResult> bench(Session &session, const std::string &entryPoint, int r
     return entry.status();
   if (Status status = session.initialize(/*seed=*/1); !status)
     return status;
-  if (Status status = setInputs(**entry, model->vocabSize); !status)
+  if (Status status = setInputs(**entry, model->vocabSize, model->serving ? model->serving->contextLength : 0); !status)
     return status;
 
   BenchResult result{entryPoint, session.driver().description(), repeats, 0, 0, {}};
