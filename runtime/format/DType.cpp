@@ -157,11 +157,11 @@ template <typename T> static T load(const std::byte *source) {
   return value;
 }
 
-/// The inverse of encode16: exact.
-static double decode16(std::uint16_t bits, int mantissaBits, int minExponent, int maxExponent) {
+static double decodeF16(std::uint16_t bits) {
+  constexpr int mantissaBits = 10, minExponent = -14, infinity = 31;
   const int field = (bits & 0x7fff) >> mantissaBits, units = bits & ((1 << mantissaBits) - 1);
   const double sign = bits & 0x8000 ? -1.0 : 1.0;
-  if (field == maxExponent - minExponent + 2)
+  if (field == infinity)
     return units ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
   // Denormals have the smallest exponent and no leading one.
   const int implied = field ? 1 << mantissaBits : 0;
@@ -175,7 +175,7 @@ double decodeFloat(const std::byte *source, DType dtype) {
   case DType::bf16:
     return std::bit_cast<float>(std::uint32_t{load<std::uint16_t>(source)} << 16);
   case DType::f16:
-    return decode16(load<std::uint16_t>(source), 10, -14, 15);
+    return decodeF16(load<std::uint16_t>(source));
   default:
     return load<double>(source);
   }

@@ -11,6 +11,7 @@
 #include "runtime/format/ArtifactWriter.h"
 #include "runtime/format/DType.h"
 #include "test/engine/EngineTest.h"
+#include "test/engine/SmallArtifact.h"
 
 namespace moe::engine {
 namespace {
@@ -23,13 +24,7 @@ constexpr const char *kWeight = "weight", *kMaster = "weight.master_weight";
 
 /// A bf16 parameter with its master and a moment, and no program.
 std::shared_ptr<const Artifact> artifactWithMaster() {
-  format::ArtifactT artifact;
-  artifact.producer = "engine tests";
-  artifact.target = std::make_unique<format::TargetT>();
-  artifact.target->name = "null";
-  artifact.target->arch = "none";
-  artifact.model = R"({"name": "small", "vocab_size": 4, "hidden_size": 4, "num_layers": 0, "sparse_layers": [],
-                       "parameters": 1001, "active_parameters": 1001})";
+  format::ArtifactT artifact = test::emptyArtifact(kElements);
   const auto add = [&](const char *name, VariableRole role, DType dtype, InitializerKind kind) {
     auto variable = std::make_unique<format::VariableT>();
     variable->name = name;

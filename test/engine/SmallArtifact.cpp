@@ -16,14 +16,21 @@ namespace moe::test {
 
 using format::BufferRef, format::Space;
 
-std::shared_ptr<const Artifact> smallArtifact() {
+format::ArtifactT emptyArtifact(std::int64_t parameters) {
   format::ArtifactT artifact;
   artifact.producer = "engine tests";
   artifact.target = std::make_unique<format::TargetT>();
   artifact.target->name = "null";
   artifact.target->arch = "none";
+  const std::string count = std::to_string(parameters);
   artifact.model = R"({"name": "small", "vocab_size": 4, "hidden_size": 4, "num_layers": 0, "sparse_layers": [],
-                       "parameters": 16, "active_parameters": 16})";
+                       "parameters": )" +
+                   count + R"(, "active_parameters": )" + count + "}";
+  return artifact;
+}
+
+std::shared_ptr<const Artifact> smallArtifact() {
+  format::ArtifactT artifact = emptyArtifact(16);
   auto variable = std::make_unique<format::VariableT>();
   variable->name = "weight";
   variable->shape = {4, 4};

@@ -8,10 +8,14 @@
 #define TEST_ENGINE_SMALLARTIFACT_H
 
 #include "moe/Session.h"
+#include "runtime/format/artifact_generated.h"
 
 #include <memory>
 
 namespace moe::test {
+
+/// Producer, target and model of an artifact for the driver `null` with so many parameters, and nothing else.
+format::ArtifactT emptyArtifact(std::int64_t parameters);
 
 /// For the driver `null`. "apply": y = matmul(x, weight) through a temporary, whose place is then filled with zeros.
 std::shared_ptr<const Artifact> smallArtifact();

@@ -14,6 +14,7 @@
 #include "lib/Compiler/Pipeline/Registration.h"
 
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Tools/Plugins/PassPlugin.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
@@ -29,6 +30,8 @@ static llvm::cl::list<std::string> targets("target", llvm::cl::value_desc("NAME[
 static llvm::cl::list<std::string> storageTypes("storage", llvm::cl::value_desc("type"), llvm::cl::CommaSeparated,
                                                 llvm::cl::cat(category),
                                                 llvm::cl::desc("Storage types, f32 and bf16 if not given"));
+static llvm::cl::list<std::string> plugins("load-pass-plugin", llvm::cl::value_desc("file"), llvm::cl::cat(category),
+                                           llvm::cl::desc("Load targets from this plug-in; may be repeated"));
 static llvm::cl::opt<std::string> output("o", llvm::cl::Required, llvm::cl::value_desc("folder"),
                                          llvm::cl::cat(category), llvm::cl::desc("The bundle"));
 
@@ -37,6 +40,14 @@ int main(int argc, char **argv) {
   llvm::cl::HideUnrelatedOptions(category);
   llvm::cl::ParseCommandLineOptions(argc, argv, "moe-conformance: compiles the cases that every target runs\n");
   moe::registerAllPasses();
+  for (const std::string &path : plugins) {
+    llvm::Expected<PassPlugin> plugin = PassPlugin::load(path);
+    if (!plugin) {
+      llvm::WithColor::error(llvm::errs(), "moe-conformance") << llvm::toString(plugin.takeError()) << "\n";
+      return 1;
+    }
+    plugin->registerPassRegistryCallbacks();
+  }
   DialectRegistry registry;
   moe::registerAllDialects(registry);
   MLIRContext context(registry);

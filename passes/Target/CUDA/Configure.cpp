@@ -82,8 +82,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
     return config;
   return TypeSwitch<Operation *, FailureOr<CUDAConfigAttr>>(structured)
       .Case([&](MatmulOp op) -> FailureOr<CUDAConfigAttr> {
-        std::string reason;
-        if (CUDAConfigAttr config = cuda::configureWarpgroupMatmul(op, capabilities, reason))
+        if (CUDAConfigAttr config = cuda::configureWarpgroupMatmul(op, capabilities))
           return config;
         return cuda::configureMatmul(op, capabilities);
       })

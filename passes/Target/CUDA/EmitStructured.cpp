@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitStructured.h"
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
-#include "passes/Target/CUDA/Hopper/EmitAttention.h"
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/Common/KernelInfo.h"
 

@@ -24,10 +24,6 @@ SharedTile::SharedTile(BlockBuilder &b, int64_t rows, int64_t columns, int64_t b
   assert(columns % kChunk == 0 && "rows are made of chunks");
 }
 
-static Expr exclusiveOr(BlockBuilder &b, Expr lhs, Expr rhs) {
-  return b.wrap(b.builder.createOrFold<arith::XOrIOp>(Value(lhs), Value(rhs)));
-}
-
 /// Banks hold 8 chunks at a time. With `group` the power of two in the chunks of a row, the starts of 8 / group
 /// consecutive rows meet different banks by themselves; after each such run, the chunks of a group trade places.
 Expr SharedTile::permutation(Expr row) const {
@@ -36,7 +32,7 @@ Expr SharedTile::permutation(Expr row) const {
 }
 
 Expr SharedTile::at(Expr row, Expr chunk) const {
-  return row * columns + exclusiveOr(b, chunk, permutation(row)) * kChunk;
+  return row * columns + (chunk ^ permutation(row)) * kChunk;
 }
 
 void forPieces(BlockBuilder &b, int64_t rows, int64_t columns, int64_t width,
@@ -109,7 +105,7 @@ FragmentReader::FragmentReader(const SharedTile &tile, bool depthIsContiguous, E
 Fragment FragmentReader::load(Expr buffer, int64_t outer, int64_t depth) const {
   BlockBuilder &b = tile.b;
   int64_t row = depthIsContiguous ? outer : depth, column = depthIsContiguous ? depth : outer;
-  Expr chunk = exclusiveOr(b, firstChunk + column / kChunk, permutation);
+  Expr chunk = (firstChunk + column / kChunk) ^ permutation;
   Expr offset = buffer + (rowOffset + chunk * kChunk) + row * tile.columns;
   auto type = VectorType::get({4, 2}, b.builder.getBF16Type());
   Value loaded = nvgpu::LdMatrixOp::create(b.builder, type, tile.memory, ValueRange{offset},

@@ -51,7 +51,7 @@ void AttentionBuilder::storeRows(Value accumulators, ArrayRef<Expr> factors, Val
   Expr piece = laneNumber / 16, rowAddress = address + row * kSwizzleBytes;
   for (int64_t column = 0; column < shape.headDim; column += 16) {
     int64_t block = column / kBlockColumns, first = column % kBlockColumns / 8;
-    Expr place = exclusiveOr(piece + first, laneNumber % 8);
+    Expr place = (piece + first) ^ (laneNumber % 8);
     storeMatrices(ArrayRef<Expr>(words).slice(column / 4, 4),
                   rowAddress + block * tileRows * kSwizzleBytes + place * 16);
   }

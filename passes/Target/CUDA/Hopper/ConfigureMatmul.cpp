@@ -37,30 +37,23 @@ static int64_t chooseTileColumns(const WarpgroupShape &shape) {
 // first; Mixtral's 112 column tiles 5580 µs, against 5033 µs and 92 µs). Beyond about 20 column tiles a kernel that
 // copies the rows first would be the better choice, and it is the stage fuse that would have to make it.
 
-CUDAConfigAttr configureWarpgroupMatmul(MatmulOp op, const Capabilities &capabilities, std::string &reason) {
-  reason = findWarpgroupObstacle(op, capabilities);
-  if (!reason.empty())
+CUDAConfigAttr configureWarpgroupMatmul(MatmulOp op, const Capabilities &capabilities) {
+  if (!findWarpgroupObstacle(op, capabilities).empty())
     return {};
-  // A tile has 128 rows whether they are used or not, and a block streams the weights of its tile alone.
+  // A tile has 128 rows whether they are used or not, and a block streams the weights of its tile alone. With fewer tiles
+  // most multiprocessors would be idle.
   constexpr int64_t kFewestTiles = kMultiprocessors / 4, kFewestRows = 16;
   WarpgroupShape shape(op);
-  if (int64_t tiles = expectRowTiles(shape) * shape.getColumnTiles(128); tiles < kFewestTiles) {
-    reason = "its " + std::to_string(tiles) + " tiles would leave most multiprocessors idle";
+  int64_t rowsTogether = shape.rows / (shape.isRaggedRows() ? shape.experts : 1);
+  if (expectRowTiles(shape) * shape.getColumnTiles(128) < kFewestTiles || rowsTogether < kFewestRows)
     return {};
-  }
-  if (int64_t rows = shape.rows / (shape.isRaggedRows() ? shape.experts : 1); rows < kFewestRows) {
-    reason = "its tiles of 128 rows would have " + std::to_string(rows);
-    return {};
-  }
   constexpr int64_t kFewestStages = 2, kMostStages = 4;
   int64_t columns = chooseTileColumns(shape);
   if (chooseStages(op, columns, capabilities.sharedBytes) < kFewestStages)
     columns = 128;
   int64_t stages = std::min(kMostStages, chooseStages(op, columns, capabilities.sharedBytes));
-  if (stages < kFewestStages) {
-    reason = "what its epilogue reads leaves too little shared memory";
+  if (stages < kFewestStages) // What the epilogue reads leaves too little shared memory.
     return {};
-  }
   return CUDAConfigAttr::get(op.getContext(), kMatmulThreads, kTileRows, columns, kStageDepth, stages, CUDAUnit::wgmma);
 }
 

@@ -19,7 +19,7 @@
 /// ```
 ///
 //===----------------------------------------------------------------------===//
-#include "passes/Target/CUDA/Hopper/EmitAttention.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/Hopper/QueryBlock.h"
 
 #include <numbers>

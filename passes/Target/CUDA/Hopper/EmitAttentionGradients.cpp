@@ -24,7 +24,7 @@
 /// clear the sums and one to round them.
 ///
 //===----------------------------------------------------------------------===//
-#include "passes/Target/CUDA/Hopper/EmitAttention.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/Hopper/KeyBlock.h"
 #include "passes/Target/CUDA/Hopper/QueryBlock.h"
 

@@ -15,9 +15,15 @@ namespace mlir::moe::cuda {
 /// `unit = wgmma`: a persistent grid of blocks with a producer and two consumers.
 FailureOr<LaunchShape> emitWarpgroupMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
 
-/// The configuration of `op` for wgmma, or null and the reason why there is none.
-moe_kernel::CUDAConfigAttr configureWarpgroupMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities,
-                                                    std::string &reason);
+/// The configuration of `op` for wgmma, or null where other kernels serve it better or alone.
+moe_kernel::CUDAConfigAttr configureWarpgroupMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities);
+
+/// A block has 128 queries of a head; it takes 128 keys at a time.
+LaunchShape emitWarpgroupAttention(moe_kernel::AttentionOp op, EmitterContext &context);
+
+/// A block has 128 keys of a key head, and takes 64 queries at a time, or 128 queries of a head, and takes 128 keys at
+/// a time.
+LaunchShape emitWarpgroupAttentionGradients(moe_kernel::AttentionGradientsOp op, EmitterContext &context);
 
 } // namespace mlir::moe::cuda
 

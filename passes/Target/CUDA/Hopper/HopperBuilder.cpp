@@ -346,10 +346,6 @@ Value HopperBuilder::matmul(Value accumulators, ArrayRef<Expr> lhs, Expr rhs, Ma
 // Elements
 //===----------------------------------------------------------------------===//
 
-Expr HopperBuilder::exclusiveOr(Expr lhs, Expr rhs) {
-  return wrap(arith::XOrIOp::create(builder, Value(lhs), Value(rhs)));
-}
-
 Expr HopperBuilder::packHalves(Expr low, Expr high) {
   auto floats = VectorType::get(2, builder.getF32Type()), halves = VectorType::get(2, builder.getBF16Type());
   Value pair = vector::FromElementsOp::create(builder, floats, ValueRange{low, high});

@@ -147,7 +147,6 @@ public:
   SmallVector<Value> waitForMatmuls(int64_t pending, ArrayRef<Value> accumulators);
 
   //===--- Elements -------------------------------------------------------===//
-  Expr exclusiveOr(Expr lhs, Expr rhs);
   /// Two floats rounded to bf16 in a word, `low` in its low half.
   Expr packHalves(Expr low, Expr high);
   /// Stores four 8 × 8 matrices of bf16 whose rows start at the addresses of lanes 0–7, 8–15, 16–23, 24–31.
