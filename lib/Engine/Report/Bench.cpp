@@ -8,7 +8,6 @@
 #include "lib/Engine/Report/Bench.h"
 
 #include "lib/Engine/Model/ModelInfo.h"
-#include "lib/Engine/Report/ProgramText.h"
 #include "lib/Engine/Report/Table.h"
 #include "lib/Engine/Support/Strings.h"
 #include "runtime/format/DType.h"
@@ -27,13 +26,6 @@ constexpr int kWarmUpRuns = 3;
 constexpr int kSchemaVersion = 1; ///< Of benchJson.
 
 double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-double median(std::vector<double> values) {
-  if (values.empty())
-    return 0;
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
 
 /// Random token ids, unit weights and corrections; positions count up in each row, and those of single tokens are in
 /// the middle of the context. Zero for the rest (the learning rate, the row whose logits are wanted).
@@ -69,48 +61,6 @@ Result<double> timedRun(Session &session, EntryPoint &entry) {
     return status;
   return seconds(Clock::now() - begin);
 }
-
-/// Sums up the times of one run by kernel; copies and fills go by those names.
-class KernelTimes {
-public:
-  explicit KernelTimes(const format::Artifact &artifact) : artifact(artifact) {}
-
-  void add(const InstructionTiming &timing) {
-    const format::Instruction &instruction = *timing.entryPoint.table().program()->Get(timing.instruction);
-    const format::Launch *launch = instruction.operation_as_Launch();
-    const format::Kernel *kernel = launch ? artifact.kernels()->Get(launch->kernel()) : nullptr;
-    KernelTime &entry = run[operationName(artifact, instruction)];
-    ++entry.launches;
-    entry.seconds += seconds(timing.end - timing.begin);
-    entry.flops += kernel ? kernel->flops() : 0;
-    entry.bytes += kernel ? kernel->bytes() : 0;
-  }
-
-  void endRun() {
-    for (auto &[name, time] : run) {
-      samples[name].push_back(time.seconds);
-      last[name] = time;
-    }
-    run.clear();
-  }
-
-  std::vector<KernelTime> medians() const {
-    std::vector<KernelTime> times;
-    for (const auto &[name, time] : last) {
-      times.push_back(time);
-      times.back().name = name;
-      times.back().seconds = median(samples.at(name));
-    }
-    std::sort(times.begin(), times.end(),
-                     [](const KernelTime &a, const KernelTime &b) { return a.seconds != b.seconds ? a.seconds > b.seconds : a.name < b.name; });
-    return times;
-  }
-
-private:
-  const format::Artifact &artifact;
-  std::map<std::string, KernelTime> run, last;
-  std::map<std::string, std::vector<double>> samples;
-};
 
 std::string rate(std::uint64_t amount, double time) {
   return amount && time > 0 ? format("%.1f", static_cast<double>(amount) / time * 1e-9) : "";

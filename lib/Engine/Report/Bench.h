@@ -7,6 +7,7 @@
 #ifndef LIB_ENGINE_REPORT_BENCH_H
 #define LIB_ENGINE_REPORT_BENCH_H
 
+#include "lib/Engine/Bench/KernelTimes.h"
 #include "lib/Engine/Support/Json.h"
 #include "moe/Session.h"
 
@@ -15,14 +16,6 @@
 #include <vector>
 
 namespace moe::engine {
-
-/// Launches of one kernel in one run of an entry point; times are medians over the runs.
-struct KernelTime {
-  std::string name;
-  std::size_t launches = 0;
-  double seconds = 0; ///< All launches together.
-  std::uint64_t flops = 0, bytes = 0; ///< All launches together, as the compiler counted them; 0 if it did not.
-};
 
 struct BenchResult {
   std::string entryPoint, device;
