@@ -38,7 +38,7 @@ Result<MeasuredTime> DeviceTimer::time(const std::function<Status()> &work, cons
   };
   while (!isDone()) {
     // Still running while the host asks for the work, so that asking takes no time of the device.
-    if (Status status = driver.fill({filler.get(), 0, filler->size()}, 0); !status)
+    if (Status status = flush(); !status)
       return status;
     auto elapsed = driver.time(work);
     if (!elapsed)
@@ -49,14 +49,14 @@ Result<MeasuredTime> DeviceTimer::time(const std::function<Status()> &work, cons
   return MeasuredTime{times[times.size() / 2], static_cast<int>(times.size())};
 }
 
-Result<MeasuredTime> timeCopy(Driver &driver, DeviceTimer &timer, std::size_t bytes) {
+Result<MeasuredTime> timeCopy(Driver &driver, DeviceTimer &timer, std::size_t bytes, const RepeatPolicy &policy) {
   const std::size_t half = std::max<std::size_t>(bytes / 2, 1);
   auto memory = driver.allocate(2 * half);
   if (!memory)
     return memory.status().withContext("memory to copy");
   if (Status status = driver.fill({memory->get(), 0, 2 * half}, 1); !status)
     return status;
-  return timer.time([&] { return driver.copy({memory->get(), 0, half}, {memory->get(), half, half}); });
+  return timer.time([&] { return driver.copy({memory->get(), 0, half}, {memory->get(), half, half}); }, policy);
 }
 
 Result<double> measureCopySpeed(Driver &driver) {

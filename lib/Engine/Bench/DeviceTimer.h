@@ -31,6 +31,8 @@ class DeviceTimer {
 public:
   static Result<DeviceTimer> create(Driver &driver);
 
+  /// Asks for the fill; what is timed next finds nothing in the cache.
+  Status flush() { return driver.fill({filler.get(), 0, filler->size()}, 0); }
   /// One run to warm up, then the median.
   Result<MeasuredTime> time(const std::function<Status()> &work, const RepeatPolicy &policy = {});
 
@@ -47,7 +49,8 @@ bool hasOwnMemory(Driver &driver);
 /// Copies much memory on the device: bytes read and written in a second.
 Result<double> measureCopySpeed(Driver &driver);
 /// The time to copy so that `bytes` are read and written in all, half of them each.
-Result<MeasuredTime> timeCopy(Driver &driver, DeviceTimer &timer, std::size_t bytes);
+Result<MeasuredTime> timeCopy(Driver &driver, DeviceTimer &timer, std::size_t bytes,
+                              const RepeatPolicy &policy = {});
 
 } // namespace moe::engine
 

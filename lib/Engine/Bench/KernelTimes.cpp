@@ -52,4 +52,29 @@ std::vector<KernelTime> KernelTimes::medians() const {
   return times;
 }
 
+Result<std::vector<KernelTime>> timeKernels(Session &session, EntryPoint &entry, DeviceTimer &timer, int runs,
+                                            const Observer &onInstruction) {
+  KernelTimes times(session.artifact().table());
+  Status flushed, ran;
+  auto flush = [&] {
+    if (flushed)
+      flushed = timer.flush();
+  };
+  session.setObserver([&](const InstructionTiming &timing) {
+    times.add(timing);
+    if (onInstruction)
+      onInstruction(timing);
+    flush();
+  });
+  for (int run = 0; run < runs && ran; ++run) {
+    flush();
+    ran = entry.run();
+    times.endRun();
+  }
+  session.setObserver({});
+  if (!ran || !flushed)
+    return ran ? flushed : ran;
+  return times.medians();
+}
+
 } // namespace moe::engine

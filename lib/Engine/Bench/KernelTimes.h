@@ -7,6 +7,7 @@
 #ifndef LIB_ENGINE_BENCH_KERNELTIMES_H
 #define LIB_ENGINE_BENCH_KERNELTIMES_H
 
+#include "lib/Engine/Bench/DeviceTimer.h"
 #include "moe/Session.h"
 
 #include <cstdint>
@@ -41,6 +42,11 @@ private:
   std::map<std::string, KernelTime> run, last;
   std::map<std::string, std::vector<double>> samples;
 };
+
+/// Runs `entry` `runs` times, instruction by instruction. What each reads comes from memory, not from the cache that the
+/// one before has left it in; `onInstruction`, if there is one, hears of each.
+Result<std::vector<KernelTime>> timeKernels(Session &session, EntryPoint &entry, DeviceTimer &timer, int runs,
+                                            const Observer &onInstruction = {});
 
 } // namespace moe::engine
 

@@ -27,25 +27,12 @@ public:
 
 private:
   Result<LayerTime> measureEntry(EntryPoint &entry, const std::string &kind, LayerPoint &point);
-  Result<std::vector<KernelTime>> timeKernels(EntryPoint &entry);
 
   LayerRun &run;
   DeviceTimer &timer;
   const Ceilings &ceilings;
   const LayerBenchOptions &options;
 };
-
-Result<std::vector<KernelTime>> LayerMeasurement::timeKernels(EntryPoint &entry) {
-  KernelTimes times(run.getLayer().artifact->table());
-  run.getSession().setObserver([&](const InstructionTiming &timing) { times.add(timing); });
-  Status status;
-  for (int repeat = 0; repeat < kKernelRuns && status; ++repeat) {
-    status = entry.run();
-    times.endRun();
-  }
-  run.getSession().setObserver({});
-  return status ? Result<std::vector<KernelTime>>(times.medians()) : status;
-}
 
 Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::string &kind, LayerPoint &point) {
   if (Status status = run.setInputs(entry, point.tokens); !status)
@@ -69,7 +56,7 @@ Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::s
                                                          : forwardBackwardWork(layer.sizes, point.tokens, elementBytes);
   LayerTime time{measured->seconds, floorSeconds(work, ceilings), totalFlops(work), measured->runs, {}};
   if (options.kernels) {
-    Result<std::vector<KernelTime>> kernels = timeKernels(entry);
+    Result<std::vector<KernelTime>> kernels = timeKernels(run.getSession(), entry, timer, kKernelRuns);
     if (!kernels)
       return kernels.status();
     time.kernels = std::move(*kernels);

@@ -23,10 +23,13 @@ struct BenchResult {
   double seconds = 0;              ///< One run, not observed.
   double observedSeconds = 0;      ///< One run, timed instruction by instruction.
   std::vector<KernelTime> kernels; ///< The slowest first.
+  /// For kernels that do so little with what they read that memory bounds them, by name: how long a copy takes that
+  /// reads and writes as many bytes in as many launches.
+  std::map<std::string, double> copySeconds;
 };
 
 /// Runs `entryPoint` on initial weights and random tokens: three runs to warm up, `repeats` measured as a whole and as
-/// many measured per instruction. A learning rate of zero keeps the weights what they are. `observer` sees the latter.
+/// many measured per instruction, each from memory and not from the cache. A learning rate of zero keeps the weights what they are. `observer` sees the latter.
 Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats, const Observer &observer = {});
 
 std::string benchText(const BenchResult &result);
