@@ -13,16 +13,35 @@ namespace moe::engine {
 // More than twice the level-2 cache of any GPU so far (126 MB on a B200, by datasheet); a host's is not flushed: its
 // caches are what its memory is.
 static constexpr std::size_t kFillerBytes = std::size_t{256} << 20;
+/// It is read by copies of so much, all to the same place behind it: little is left to be written back.
+static constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
 static constexpr std::size_t kCopiedBytes = std::size_t{1} << 30, kCopiedHostBytes = std::size_t{64} << 20;
 
 bool hasOwnMemory(Driver &driver) { return driver.availableMemory().has_value(); }
 
 Result<DeviceTimer> DeviceTimer::create(Driver &driver) {
-  auto filler = driver.allocate(hasOwnMemory(driver) ? kFillerBytes : 0);
+  auto filler = driver.allocate(hasOwnMemory(driver) ? kFillerBytes + kPieceBytes : 0);
   if (!filler)
     return filler.status().withContext("memory to flush the cache with");
-  return DeviceTimer(driver, std::move(*filler));
+  DeviceTimer timer(driver, std::move(*filler));
+  if (Status status = driver.fill({timer.filler.get(), 0, timer.filler->size()}, 0); !status)
+    return status;
+  auto recording = driver.record([&] { return timer.readFiller(); });
+  if (!recording)
+    return recording.status();
+  timer.flushing = std::move(*recording);
+  return timer;
 }
+
+Status DeviceTimer::readFiller() {
+  for (std::size_t offset = 0; offset + kPieceBytes < filler->size(); offset += kPieceBytes)
+    if (Status status = driver.copy({filler.get(), offset, kPieceBytes}, {filler.get(), kFillerBytes, kPieceBytes});
+        !status)
+      return status;
+  return {};
+}
+
+Status DeviceTimer::flush() { return flushing ? driver.replay(*flushing) : readFiller(); }
 
 Result<MeasuredTime> DeviceTimer::time(const std::function<Status()> &work, const RepeatPolicy &policy) {
   if (Status status = work(); !status)

@@ -26,21 +26,24 @@ struct RepeatPolicy {
 };
 
 /// Times work on a device by Driver::time, whose clock on a GPU is the device's own. Before each run, and not part of it,
-/// a memory larger than the device's cache is filled: what the work reads comes from memory.
+/// a memory larger than the device's cache is read: what the work reads comes from memory. (Written, it would leave the
+/// cache full of what has to be written back while the work runs.)
 class DeviceTimer {
 public:
   static Result<DeviceTimer> create(Driver &driver);
 
-  /// Asks for the fill; what is timed next finds nothing in the cache.
-  Status flush() { return driver.fill({filler.get(), 0, filler->size()}, 0); }
+  /// Asks for the reading; what is timed next finds nothing in the cache.
+  Status flush();
   /// One run to warm up, then the median.
   Result<MeasuredTime> time(const std::function<Status()> &work, const RepeatPolicy &policy = {});
 
 private:
   DeviceTimer(Driver &driver, std::unique_ptr<DeviceMemory> filler) : driver(driver), filler(std::move(filler)) {}
+  Status readFiller();
 
   Driver &driver;
-  std::unique_ptr<DeviceMemory> filler;
+  std::unique_ptr<DeviceMemory> filler;    ///< Empty if there is nothing to flush.
+  std::unique_ptr<Recording> flushing;     ///< Of readFiller, if the driver records.
 };
 
 /// A device with memory of its own, as opposed to the host's.
