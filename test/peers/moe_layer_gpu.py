@@ -9,9 +9,9 @@
 
 `run` needs PyTorch and DIR/moe-run, which `compile` puts there. PyTorch's side is what a user writes: router, softmax and
 top-k, sort, index_select, torch._grouped_mm, silu and multiply, and a sum of weighted rows by index_add, under
-torch.compile; a CUDA graph for at most 1024 tokens, forward only. Weights and inputs are moe-run's, and so is the routing.
-The two take turns by point, in random order; both flush the level-2 cache before each run. The ratio is PyTorch's time
-over ours.
+torch.compile; a CUDA graph for at most 1024 tokens, forward only. Weights, inputs and routing are drawn in the same way.
+For each shape, moe-run measures before and after PyTorch: its figure is the mean of the two, and how far they are apart
+is printed. Both sides flush the level-2 cache before each run. The ratio is PyTorch's time over ours.
 """
 import json
 import os
@@ -219,29 +219,41 @@ def measure_peer(point):
         if kind in point:
             torch._dynamo.reset()
             times[kind] = peer.time(getattr(peer, kind)())
+    del peer
+    torch.cuda.empty_cache()
     return times
+
+
+def split_shapes(folder, options):
+    """The shapes to run, and the other options."""
+    if "--shape" in options:
+        place = options.index("--shape")
+        return options[place + 1].split(","), options[:place] + options[place + 2:]
+    names = sorted(name[:-len("-bf16.moe")] for name in os.listdir(folder) if name.endswith("-bf16.moe"))
+    return [name for name in names if name != "ceilings"], options
 
 
 def run(folder, options):
     import torch
-    turns = ["ours", "peer"]
-    random.shuffle(turns)
-    # moe-run measures the whole grid in one process, as its ceilings and weights are made once; the points of the other
-    # side are those that it reports, so it goes first, and again at the end if chance has it second.
-    ours = bench(folder, options)
-    peers = [measure_peer(point) for point in ours["points"]]
-    if turns[0] == "peer":
-        ours = bench(folder, options)
+    shapes, options = split_shapes(folder, options)
+    options = [*options, "--dtype", "bf16"]
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
-    for ceiling in ours["ceilings"]:
-        print(f"{ceiling['dtype']}: {ceiling['flops_per_second'] * 1e-12:.0f} TFLOP/s,"
-              f" {ceiling['copy_bytes_per_second'] * 1e-9:.0f} GB/s")
-    for point, peer in zip(ours["points"], peers):
-        for kind, its in peer.items():
-            mine = point[kind]["seconds"]
-            print(f"{point['shape']:22s} {point['tokens']:6d} {point['routing']:8s} {kind:17s} {mine * 1e6:10.1f} µs"
-                  f" {point[kind]['share_of_floor'] * 100:6.1f} % of floor   PyTorch {its * 1e6:10.1f} µs"
-                  f"   {its / mine:6.2f}", flush=True)
+    random.shuffle(shapes)
+    for shape in shapes:
+        before = bench(folder, ["--shape", shape, *options])
+        peers = [measure_peer(point) for point in before["points"]]
+        after = bench(folder, ["--shape", shape, *options])
+        for ceiling in (before["ceilings"][0], after["ceilings"][0]):
+            print(f"{shape}: ceilings {ceiling['flops_per_second'] * 1e-12:.0f} TFLOP/s,"
+                  f" {ceiling['copy_bytes_per_second'] * 1e-9:.0f} GB/s")
+        for first, last, peer in zip(before["points"], after["points"], peers):
+            for kind, its in peer.items():
+                times = [first[kind]["seconds"], last[kind]["seconds"]]
+                mine = statistics.mean(times)
+                reached = statistics.mean([first[kind]["share_of_floor"], last[kind]["share_of_floor"]])
+                print(f"{shape:22s} {first['tokens']:6d} {first['routing']:8s} {kind:17s} {mine * 1e6:10.1f} µs"
+                      f" (±{abs(times[0] - times[1]) / mine * 50:4.1f} %) {reached * 100:6.1f} % of floor"
+                      f"   PyTorch {its * 1e6:10.1f} µs   {its / mine:6.2f}", flush=True)
 
 
 def compile_layers(folder, options):

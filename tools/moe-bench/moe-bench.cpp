@@ -35,8 +35,9 @@ static cl::list<std::string> dtypes("dtype", cl::value_desc("type"), cl::CommaSe
                                     cl::desc("Storage types: bf16 (if not given), f32"));
 static cl::opt<std::string> target("target", cl::Required, cl::value_desc("NAME[:ARCH]"), cl::cat(category),
                                    cl::desc("Compile for this target"));
-static cl::opt<int64_t> ceilingSize("ceiling-size", cl::init(8192), cl::value_desc("number"), cl::cat(category),
-                                    cl::desc("Size of the matrices whose product is the ceiling"));
+static cl::opt<int64_t> ceilingSize("ceiling-size", cl::init(0), cl::value_desc("number"), cl::cat(category),
+                                    cl::desc("Size of the matrices whose product is the ceiling, 8192 if not given, or "
+                                             "1024 for cpu"));
 static cl::list<std::string> plugins("load-pass-plugin", cl::value_desc("file"), cl::cat(category),
                                      cl::desc("Load targets from this plug-in; may be repeated"));
 static cl::opt<std::string> output("o", cl::Required, cl::value_desc("folder"), cl::cat(category),
@@ -67,7 +68,10 @@ int main(int argc, char **argv) {
     plugin->registerPassRegistryCallbacks();
   }
 
-  FolderOptions options{{}, dtypes, {}, {}, target, output, ceilingSize};
+  bool isHost = llvm::StringRef(target).split(':').first == "cpu";
+  FolderOptions options{{}, dtypes, {}, {}, target, output, isHost ? 1024 : 8192};
+  if (ceilingSize.getNumOccurrences())
+    options.ceilingSize = ceilingSize;
   for (const std::string &text : shapes) {
     std::string error;
     FailureOr<LayerShape> shape = parseShape(text, error);
@@ -84,7 +88,7 @@ int main(int argc, char **argv) {
       return fail("there is no storage type '" + dtype + "'; there are: bf16, f32");
   FailureOr<SmallVector<int64_t>> numbers = positive(tokens, {1, 8, 64, 512, 1024, 2048, 8192, 32768});
   FailureOr<SmallVector<int64_t>> ofBackward = positive(backward, {8192, 32768});
-  if (failed(numbers) || failed(ofBackward) || ceilingSize <= 0)
+  if (failed(numbers) || failed(ofBackward) || options.ceilingSize <= 0)
     return fail("numbers of tokens and sizes are at least 1");
   options.tokens = *numbers;
   options.tokensOfBackward = *ofBackward;

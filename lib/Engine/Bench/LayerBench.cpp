@@ -68,6 +68,7 @@ Result<LayerPoint> LayerMeasurement::measure(std::int64_t tokens, Routing routin
   LayerPoint point;
   point.shape = run.getLayer().shape;
   point.dtype = run.getLayer().dtype;
+  point.sizes = run.getLayer().sizes;
   point.tokens = tokens;
   point.routing = routing;
   for (const char *kind : {"forward", "forward_backward"}) {

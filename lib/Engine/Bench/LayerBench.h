@@ -35,6 +35,7 @@ struct LayerTime {
 /// One layer, number of tokens and routing.
 struct LayerPoint {
   std::string shape, dtype;
+  LayerSizes sizes;
   std::int64_t tokens = 0;
   Routing routing = Routing::uniform;
   LayerLoad load;

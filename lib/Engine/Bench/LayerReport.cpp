@@ -121,6 +121,11 @@ Json layerBenchJson(const LayerBenchResult &result) {
     const Ceilings compared = found ? *found : Ceilings();
     Json json = {{"shape", point.shape},
                  {"dtype", point.dtype},
+                 {"sizes",
+                  {{"hidden_size", point.sizes.hiddenSize},
+                   {"moe_intermediate_size", point.sizes.intermediateSize},
+                   {"num_experts", point.sizes.numExperts},
+                   {"top_k", point.sizes.topK}}},
                  {"tokens", point.tokens},
                  {"routing", toString(point.routing)},
                  {"load", {{"max", point.load.maximum}, {"mean", point.load.mean}}},

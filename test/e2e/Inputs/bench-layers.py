@@ -11,6 +11,7 @@ def check_report(path):
     (point,), (ceiling,) = report["points"], report["ceilings"]
     assert report["schema_version"] == 1 and report["target"].startswith("cpu:"), report
     assert (point["shape"], point["dtype"], point["tokens"], point["routing"]) == ("tall", "f32", 64, "skewed")
+    assert point["sizes"] == {"hidden_size": 96, "moe_intermediate_size": 48, "num_experts": 16, "top_k": 4}
     assert point["load"] == {"max": 64, "mean": 16.0}, point["load"]
     products = 64 * 4 * 96 * 48
     for kind, factor in (("forward", 6), ("forward_backward", 18)):
