@@ -22,7 +22,8 @@ LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, b
 /// results, which they also work in. Fails with an error on `op`.
 LogicalResult checkStructuredOp(Operation *op);
 
-/// Bytes that a launch has to move at least: every buffer once, those computed in place twice.
+/// Bytes that a launch has to move at least: every buffer once, those computed in place twice. What is only overwritten is
+/// not read, and of what is gathered no more is read than is gathered.
 int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel);
 
 } // namespace mlir::moe::target
