@@ -101,9 +101,16 @@ def expected(tensors, top_k):
 def check(paths):
     import torch
     torch.backends.cuda.matmul.allow_tf32 = False
-    right = True
-    for path in paths:
+    right, weights, name = True, {}, None
+    for path in sorted(paths):
+        if path.endswith("-weights.safetensors"):
+            continue
         tensors, metadata = read(path)
+        if metadata["weights"] != name:
+            weights.clear()
+            name = metadata["weights"]
+            weights.update(read(os.path.join(os.path.dirname(path), name))[0])
+        tensors.update(weights)
         results, load = expected(tensors, int(metadata["top_k"]))
         words = []
         for name, value in results.items():

@@ -42,9 +42,10 @@ Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::s
     return load.status();
   point.load = *load;
   if (!options.save.empty()) {
-    const std::string name = point.shape + "-" + point.dtype + "-" + std::to_string(point.tokens) + "-" +
+    const std::string name = point.shape + "-" + point.dtype, weights = name + "-weights.safetensors";
+    const std::string path = options.save + "/" + name + "-" + std::to_string(point.tokens) + "-" +
                              toString(point.routing) + "-" + kind + ".safetensors";
-    if (Status status = saveRun(run, entry, options.save + "/" + name); !status)
+    if (Status status = saveRun(run, entry, path, weights); !status)
       return status;
   }
   Result<MeasuredTime> measured = timer.time([&] { return entry.run(); }, options.repeat);
@@ -147,6 +148,11 @@ Result<LayerBenchResult> benchLayers(const LayerFolder &folder, const LayerBench
     Result<DeviceTimer> timer = DeviceTimer::create(run->getSession().driver());
     if (!timer)
       return timer.status();
+    if (!options.save.empty())
+      if (Status status = saveWeights(
+              *run, options.save + "/" + layer.shape + "-" + layer.dtype + "-weights.safetensors");
+          !status)
+        return status;
     LayerMeasurement measurement(*run, *timer, ceilings, options);
     for (Routing routing : options.routings) {
       if (Status status = run->setRouting(routing); !status)

@@ -66,8 +66,11 @@ std::string pointText(const LayerPoint &point);
 std::string layerBenchText(const LayerBenchResult &result);
 Json layerBenchJson(const LayerBenchResult &result);
 
-/// Writes what an entry point took and gave: `x`, `gradient.y`, the variables, and the outputs.
-Status saveRun(LayerRun &run, EntryPoint &entry, const std::string &path);
+/// Writes the experts' weights.
+Status saveWeights(LayerRun &run, const std::string &path);
+/// Writes what an entry point took and gave: `x`, `gradient.y`, the router's weights, and the outputs. `weights` is the
+/// name of the file with the others.
+Status saveRun(LayerRun &run, EntryPoint &entry, const std::string &path, const std::string &weights);
 
 } // namespace moe::engine
 

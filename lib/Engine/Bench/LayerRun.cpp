@@ -17,7 +17,6 @@
 namespace moe::engine {
 namespace {
 
-constexpr const char *kRouter = "mlp.gate.weight";
 constexpr std::size_t kHotExpert = 0;
 
 const format::Variable *findVariable(const Artifact &artifact, std::string_view name) {
@@ -43,15 +42,15 @@ Result<LayerRun> LayerRun::create(const CompiledLayer &layer, const DriverOption
   Result<std::unique_ptr<Session>> session = Session::create(layer.artifact, options);
   if (!session)
     return session.status();
-  const format::Variable *variable = findVariable(*layer.artifact, kRouter);
+  const format::Variable *variable = findVariable(*layer.artifact, kRouterName);
   if (!variable)
-    return Status(ErrorCode::corruptFile, layer.artifact->path() + " has no variable '" + kRouter + "'");
+    return Status(ErrorCode::corruptFile, layer.artifact->path() + " has no variable '" + std::string(kRouterName) + "'");
   if (Status status = (*session)->initialize(/*seed=*/1); !status)
     return status;
   LayerRun run(layer, std::move(*session));
   run.elementBytes = format::byteSize(variable->dtype());
   run.router.resize(format::byteSize(*variable));
-  if (Status status = run.session->readVariable(kRouter, run.router); !status)
+  if (Status status = run.session->readVariable(kRouterName, run.router); !status)
     return status;
   const std::size_t elements = static_cast<std::size_t>(
       *std::max_element(layer.tokens.begin(), layer.tokens.end()) * layer.sizes.hiddenSize);
@@ -110,7 +109,7 @@ Status LayerRun::writeRouter(double bias) {
   std::vector<std::byte> biased = router;
   const std::size_t offset = kHotExpert * static_cast<std::size_t>(layer.sizes.hiddenSize) * elementBytes;
   format::encode(bias, elementBytes == 2 ? format::DType::bf16 : format::DType::f32, biased.data() + offset);
-  return session->writeVariable(kRouter, biased);
+  return session->writeVariable(kRouterName, biased);
 }
 
 /// By bisection on the load that the layer itself reports. The share of tokens does not depend on their number, so some
@@ -150,7 +149,7 @@ Status LayerRun::findSkewedBias() {
 
 Status LayerRun::setRouting(Routing routing) {
   if (routing == Routing::uniform)
-    return session->writeVariable(kRouter, router);
+    return session->writeVariable(kRouterName, router);
   if (skewedBias < 0)
     if (Status status = findSkewedBias(); !status)
       return status;

@@ -17,6 +17,7 @@
 #include "lib/Engine/Bench/LayerFolder.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace moe::engine {
@@ -25,6 +26,8 @@ namespace moe::engine {
 /// less.
 enum class Routing { uniform, skewed };
 inline constexpr double kSkew = 4;
+/// The variable that decides on it.
+inline constexpr std::string_view kRouterName = "mlp.gate.weight";
 std::string toString(Routing routing);
 
 /// Tokens per expert of one run.

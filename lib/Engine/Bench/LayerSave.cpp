@@ -26,23 +26,41 @@ static TensorSource source(const Typed &typed, std::function<Status(std::span<st
   return {typed.name()->str(), safetensorsType(typed.dtype()), {shape.begin(), shape.end()}, std::move(read)};
 }
 
-Status saveRun(LayerRun &run, EntryPoint &entry, const std::string &path) {
+static TensorSource variableSource(Session &session, const format::Variable &variable) {
+  return source(variable, [&session, &variable](std::span<std::byte> bytes) {
+    return session.readVariable(variable.name()->string_view(), bytes);
+  });
+}
+
+static Status write(const std::string &path, const std::vector<TensorSource> &tensors,
+                    const std::map<std::string, std::string> &metadata) {
+  Result<WrittenFile> written = writeSafetensors(path, tensors, metadata);
+  return written ? Status() : written.status();
+}
+
+Status saveWeights(LayerRun &run, const std::string &path) {
+  std::vector<TensorSource> tensors;
+  for (const format::Variable *variable : *run.getSession().artifact().table().variables())
+    if (variable->name()->string_view() != kRouterName)
+      tensors.push_back(variableSource(run.getSession(), *variable));
+  return write(path, tensors, {});
+}
+
+Status saveRun(LayerRun &run, EntryPoint &entry, const std::string &path, const std::string &weights) {
   std::vector<TensorSource> tensors;
   for (const format::Port *port : *entry.table().inputs())
     tensors.push_back(source(*port, [&run, port](std::span<std::byte> bytes) {
       return run.readInput(port->name()->string_view(), bytes);
     }));
   for (const format::Variable *variable : *run.getSession().artifact().table().variables())
-    tensors.push_back(source(*variable, [&run, variable](std::span<std::byte> bytes) {
-      return run.getSession().readVariable(variable->name()->string_view(), bytes);
-    }));
+    if (variable->name()->string_view() == kRouterName)
+      tensors.push_back(variableSource(run.getSession(), *variable));
   for (const format::Port *port : *entry.table().outputs())
     tensors.push_back(source(*port, [&entry, port](std::span<std::byte> bytes) {
       return entry.getOutput(port->name()->string_view(), bytes);
     }));
-  Result<WrittenFile> written =
-      writeSafetensors(path, tensors, {{"top_k", std::to_string(run.getLayer().sizes.topK)}});
-  return written ? Status() : written.status();
+  return write(path, tensors,
+               {{"top_k", std::to_string(run.getLayer().sizes.topK)}, {"weights", weights}});
 }
 
 } // namespace moe::engine

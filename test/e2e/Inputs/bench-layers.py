@@ -2,6 +2,7 @@
 bench-layers.py FILE.safetensors...: outputs agree with a layer in float64, in plain Python."""
 import json
 import math
+import os
 import struct
 import sys
 
@@ -30,14 +31,14 @@ def read(path):
     data = open(path, "rb").read()
     size = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8:8 + size])
-    top_k = int(header.pop("__metadata__")["top_k"])
+    metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, entry in header.items():
         begin, end = (8 + size + offset for offset in entry["data_offsets"])
         values = struct.unpack("<%d%s" % ((end - begin) // 4, {"F32": "f", "I32": "i"}[entry["dtype"]]), data[begin:end])
         width = entry["shape"][-1]
         tensors[name] = [values[start:start + width] for start in range(0, len(values), width)]
-    return tensors, top_k
+    return tensors, metadata
 
 
 def dot(a, b):
@@ -45,7 +46,9 @@ def dot(a, b):
 
 
 def check_layer(path):
-    tensors, top_k = read(path)
+    tensors, metadata = read(path)
+    tensors.update(read(os.path.join(os.path.dirname(path), metadata["weights"]))[0])
+    top_k = int(metadata["top_k"])
     router, gate_up, down = (tensors[name] for name in
                              ("mlp.gate.weight", "mlp.experts.gate_up_proj", "mlp.experts.down_proj"))
     hidden, experts, width = len(router[0]), len(router), len(down[0])
@@ -70,6 +73,7 @@ def check_layer(path):
 if sys.argv[1].endswith(".json"):
     check_report(sys.argv[1])
 else:
-    assert len(sys.argv) == 7, sys.argv  # two routings; forward of 1, and of 64 with backward
-    for path in sys.argv[1:]:
+    points = [path for path in sys.argv[1:] if not path.endswith("-weights.safetensors")]
+    assert len(points) == 6, points  # two routings; forward of 1, and of 64 with backward
+    for path in points:
         check_layer(path)
