@@ -127,12 +127,12 @@ def cases():
     ]
 
 
-def compile_kernels(folder, kernels, build, arch):
+def compile_kernels(folder, kernels, build, arch, aliases=""):
     """Writes the PTX of `kernels` (their text) into `folder`, and launches.json, which says how to launch them."""
     os.makedirs(folder, exist_ok=True)
     source = os.path.join(folder, "kernels.mlir")
     with open(source, "w") as file:
-        file.write(f'module attributes {{moe.target = "cuda:{arch}"}} {{\n{kernels}}}\n')
+        file.write(f'{aliases}module attributes {{moe.target = "cuda:{arch}"}} {{\n{kernels}}}\n')
     module = subprocess.run([os.path.join(build, "bin", "moe-opt"), source, "--moe-configure",
                              f"--moe-cuda-codegen=dump-to={folder}"], check=True, capture_output=True, text=True).stdout
     launches = {}
