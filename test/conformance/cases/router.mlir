@@ -1,5 +1,6 @@
 // Routers from tokens to choices, which a target may compute in one launch: cases of the conformance suite, see
-// docs/conformance.md. Rows of the tokens are multiples of 16 bytes here, as they are in models.
+// docs/conformance.md. Where there are many choices some are close, and change with the step of finite differences: these
+// are not smooth.
 
 !storage = f32
 !stat = f32
@@ -82,7 +83,7 @@ func.func @router.several_row_tiles(%x: tensor<70x96x!storage>, %w: tensor<64x96
 // More entries than one block sorts.
 func.func @router.many_tokens(%x: tensor<301x48x!storage>, %w: tensor<64x48x!storage> {moe.draw = "normal(0.125)"})
     -> (tensor<301x8x!stat>, tensor<301x8xi32> {moe.no_gradient}, tensor<65xi32> {moe.no_gradient},
-        tensor<2408xi32> {moe.no_gradient}, tensor<301x8xi32> {moe.no_gradient}) {
+        tensor<2408xi32> {moe.no_gradient}, tensor<301x8xi32> {moe.no_gradient}) attributes {moe.not_smooth} {
   %logits = moe.linear %x, %w : (tensor<301x48x!storage>, tensor<64x48x!storage>) -> tensor<301x64x!stat>
   %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<softmax>}
       : (tensor<301x64x!stat>) -> tensor<301x64x!stat>
@@ -168,7 +169,7 @@ func.func @router.all_experts(%x: tensor<21x40x!storage>, %w: tensor<4x40x!stora
 func.func @router.more_choices_than_lanes(%x: tensor<3x16x!storage>,
     %w: tensor<48x16x!storage> {moe.draw = "normal(0.125)"})
     -> (tensor<3x40x!stat>, tensor<3x40xi32> {moe.no_gradient}, tensor<49xi32> {moe.no_gradient},
-        tensor<120xi32> {moe.no_gradient}, tensor<3x40xi32> {moe.no_gradient}) {
+        tensor<120xi32> {moe.no_gradient}, tensor<3x40xi32> {moe.no_gradient}) attributes {moe.not_smooth} {
   %logits = moe.linear %x, %w : (tensor<3x16x!storage>, tensor<48x16x!storage>) -> tensor<3x48x!stat>
   %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>}
       : (tensor<3x48x!stat>) -> tensor<3x48x!stat>
@@ -194,7 +195,7 @@ func.func @router.scores_needed(%x: tensor<37x64x!storage>, %w: tensor<16x64x!st
 
 func.func @router.scores_with_plan(%x: tensor<130x64x!storage>, %w: tensor<48x64x!storage> {moe.draw = "normal(0.125)"})
     -> (tensor<130x48x!stat>, tensor<130x8x!stat>, tensor<130x8xi32> {moe.no_gradient},
-        tensor<49xi32> {moe.no_gradient}, tensor<1040xi32> {moe.no_gradient}, tensor<130x8xi32> {moe.no_gradient}) {
+        tensor<49xi32> {moe.no_gradient}, tensor<1040xi32> {moe.no_gradient}, tensor<130x8xi32> {moe.no_gradient}) attributes {moe.not_smooth} {
   %logits = moe.linear %x, %w : (tensor<130x64x!storage>, tensor<48x64x!storage>) -> tensor<130x48x!stat>
   %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>}
       : (tensor<130x48x!stat>) -> tensor<130x48x!stat>

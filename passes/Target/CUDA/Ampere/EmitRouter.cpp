@@ -183,7 +183,7 @@ Expr RouterEmitter::loadLogit(Expr row, Expr expert) {
 void RouterEmitter::routeTokens() {
   // As many tokens of a warp side by side as leave their scores in registers.
   int64_t count = choice.lanes.getCount(), perWarp = llvm::divideCeil(std::min(shape.rows, tokens), b.warps);
-  int64_t atOnce = std::clamp<int64_t>(8 / count, 1, std::min<int64_t>(perWarp, 4));
+  int64_t atOnce = std::clamp<int64_t>(16 / count, 1, std::min<int64_t>(perWarp, 4));
   b.loop(b.warp, b.index(std::min(shape.rows, tokens)), b.warps * atOnce, [&](Expr first) {
     SmallVector<TokenChoice::Token> group;
     for (int64_t i = 0; i < atOnce; ++i) {
