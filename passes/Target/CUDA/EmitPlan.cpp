@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Each block places a slice of the entries (PlanSlice.h). Blocks do not wait for one another: what the other slices have
-/// per expert it learns from `counts`, which the router wrote, or else counts itself: all entries are in the L2 cache.
+/// Each block places a slice of the entries (PlanSlice.h). Blocks do not wait for one another: what the other slices
+/// have per expert it learns from `counts`, which the router wrote, or else counts itself: all entries are in the L2
+/// cache.
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitStructured.h"
@@ -20,13 +21,13 @@ LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context) {
   Value indices = b.operand(op.getIndices());
   int64_t entries = op.getIndices().getType().getNumElements();
   int64_t size = std::min(context.config.getTileM(), entries), slices = llvm::divideCeil(entries, size);
-  PlanSlice slice(b, indices, b.result(op.getOffsets()), b.result(op.getPermutation()), b.result(op.getInverse()), size);
+  PlanSlice slice(b, indices, b.result(op.getOffsets()), b.result(op.getPermutation()), b.result(op.getInverse()),
+                  size);
   Expr begin = b.block * size, end = min(begin + size, b.index(entries));
 
   auto countEntries = [&](Value counts, Expr first, Expr last) {
-    b.loop(first + b.thread, last, b.threads, [&](Expr entry) {
-      b.atomicAdd(b.i32(1), counts, b.load(indices, entry).toIndex());
-    });
+    b.loop(first + b.thread, last, b.threads,
+           [&](Expr entry) { b.atomicAdd(b.i32(1), counts, b.load(indices, entry).toIndex()); });
   };
   auto countAll = [&](Value before, Value behind) {
     countEntries(before, b.index(0), begin);

@@ -65,7 +65,8 @@ bool storesAccumulator(MatmulOp op) {
 bool isRouter(MatmulOp op) {
   return op.getKind() == MatmulKind::dense && op.getTransposeRhs() && !op.getTransposeLhs() && !op.getPaired() &&
          !op.getRowIndex() && op.getExtras().empty() && storesAccumulator(op) &&
-         getElementTypeOrSelf(op.getResult(0)).isF32() && ampere::canRoute(op.getLhs().getType(), op.getRhs().getType());
+         getElementTypeOrSelf(op.getResult(0)).isF32() &&
+         ampere::canRoute(op.getLhs().getType(), op.getRhs().getType());
 }
 
 } // namespace
@@ -135,14 +136,16 @@ KernelOp RouterFusion::createRouter(Chain &chain, bool hasScores, const ampere::
     auto typeIf = [](bool exists, Type type) { return exists ? type : Type(); };
     auto chunks = RankedTensorType::get({static_cast<int64_t>(llvm::divideCeil(tokens, shape.rows)), experts},
                                         builder.getI32Type());
-    auto planType = [&](unsigned number) { return typeIf(makesPlan, makesPlan ? chain.planOp->getResult(number).getType() : Type()); };
+    auto planType = [&](unsigned number) {
+      return typeIf(makesPlan, makesPlan ? chain.planOp->getResult(number).getType() : Type());
+    };
     auto arguments = kernel.getArguments();
-    auto router = RouterOp::create(
-        builder, route.getLoc(), typeIf(hasScores, route.getScores().getType()), route.getWeights().getType(),
-        route.getIndices().getType(), typeIf(counts, chunks), planType(0), planType(1), planType(2), arguments[0],
-        arguments[1], arguments.size() > 2 ? Value(arguments[2]) : Value(), route.getTopK(), route.getScoring(),
-        route.getNormTopkProb(), route.getRoutedScalingFactor(),
-        counts ? builder.getI64IntegerAttr(shape.rows) : IntegerAttr());
+    auto router = RouterOp::create(builder, route.getLoc(), typeIf(hasScores, route.getScores().getType()),
+                                   route.getWeights().getType(), route.getIndices().getType(), typeIf(counts, chunks),
+                                   planType(0), planType(1), planType(2), arguments[0], arguments[1],
+                                   arguments.size() > 2 ? Value(arguments[2]) : Value(), route.getTopK(),
+                                   route.getScoring(), route.getNormTopkProb(), route.getRoutedScalingFactor(),
+                                   counts ? builder.getI64IntegerAttr(shape.rows) : IntegerAttr());
     finish(kernel, router);
     return kernel;
   });
@@ -156,8 +159,8 @@ KernelOp RouterFusion::createPlan(Chain &chain, const ampere::RouterShape &shape
     int64_t experts = plan.getOffsets().getType().getNumElements() - 1;
     auto counts = RankedTensorType::get({static_cast<int64_t>(llvm::divideCeil(tokens, shape.rows)), experts},
                                         builder.getI32Type());
-    KernelOp kernel = createKernel(symbols.lookup<KernelOp>(chain.plan.getKernel()), name,
-                                   {plan.getIndices().getType(), counts});
+    KernelOp kernel =
+        createKernel(symbols.lookup<KernelOp>(chain.plan.getKernel()), name, {plan.getIndices().getType(), counts});
     auto copy = PlanOp::create(builder, plan.getLoc(), plan.getResultTypes(), kernel.getArgument(0),
                                kernel.getArgument(1), builder.getI64IntegerAttr(shape.rows));
     finish(kernel, copy);

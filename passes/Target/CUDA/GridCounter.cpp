@@ -39,12 +39,14 @@ void GridCounter::ifLast(Expr group, function_ref<void()> body) {
     LLVM::FenceOp::create(builder, LLVM::AtomicOrdering::acq_rel, kDevice);
     Expr start = b.wrap(memref::ExtractAlignedPointerAsIndexOp::create(builder, counters));
     Value address = arith::IndexCastOp::create(builder, builder.getI64Type(), Value(start + group * 4));
-    address = LLVM::IntToPtrOp::create(builder, LLVM::LLVMPointerType::get(builder.getContext(), /*addressSpace=*/1), address);
+    address = LLVM::IntToPtrOp::create(builder, LLVM::LLVMPointerType::get(builder.getContext(), /*addressSpace=*/1),
+                                       address);
     // Begins again at zero after the last one.
-    Expr count = b.wrap(LLVM::AtomicRMWOp::create(builder, LLVM::AtomicBinOp::uinc_wrap, address, Value(b.i32(size - 1)),
-                                                  LLVM::AtomicOrdering::monotonic, kDevice));
+    Expr count = b.wrap(LLVM::AtomicRMWOp::create(builder, LLVM::AtomicBinOp::uinc_wrap, address,
+                                                  Value(b.i32(size - 1)), LLVM::AtomicOrdering::monotonic, kDevice));
     LLVM::FenceOp::create(builder, LLVM::AtomicOrdering::acq_rel, kDevice);
-    b.store(b.wrap(arith::ExtUIOp::create(builder, builder.getI32Type(), Value(count == size - 1))), isLast, b.index(0));
+    b.store(b.wrap(arith::ExtUIOp::create(builder, builder.getI32Type(), Value(count == size - 1))), isLast,
+            b.index(0));
   });
   b.barrier();
   b.ifThen(b.load(isLast, b.index(0)) == 1, body);

@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// No block of a launch waits for another: a block that waits may hold the place of the one it waits for. But of several,
-/// the one that is done last can go on with what all of them have written. Which one that is changes from run to run; what
-/// it computes does not.
+/// No block of a launch waits for another: a block that waits may hold the place of the one it waits for. But of
+/// several, the one that is done last can go on with what all of them have written. Which one that is changes from run
+/// to run; what it computes does not.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_GRIDCOUNTER_H
@@ -20,8 +20,8 @@ namespace mlir::moe::cuda {
 
 class GridCounter {
 public:
-  /// `groups` groups of `size` blocks. Their counters are a global of the kernel: zero when it is loaded, and again after
-  /// every launch. (Launches of a kernel do not overlap: they are in one stream.)
+  /// `groups` groups of `size` blocks. Their counters are a global of the kernel: zero when it is loaded, and again
+  /// after every launch. (Launches of a kernel do not overlap: they are in one stream.)
   GridCounter(BlockBuilder &b, EmitterContext &context, StringRef name, int64_t groups, int64_t size);
 
   /// To be asked once, by all threads of a block: runs `body` in the block of `group` that asks last. It sees what all

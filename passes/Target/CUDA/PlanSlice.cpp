@@ -39,9 +39,8 @@ void PlanSlice::forEntries(Expr begin, function_ref<void(Expr, Expr)> body) {
 
 void PlanSlice::countParts(Expr begin) {
   forEntries(begin, [&](Expr entry, Expr exists) {
-    b.ifThen(exists, [&] {
-      b.atomicAdd(b.i32(1), counters.memory, counter(b.warp, b.load(indices, entry).toIndex()));
-    });
+    b.ifThen(exists,
+             [&] { b.atomicAdd(b.i32(1), counters.memory, counter(b.warp, b.load(indices, entry).toIndex())); });
   });
 }
 

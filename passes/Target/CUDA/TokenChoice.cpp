@@ -86,8 +86,8 @@ Expr TokenChoice::toKey(Expr value) {
 Expr TokenChoice::fromKey(Expr key) {
   ImplicitLocOpBuilder &builder = b.builder;
   Value isPositive = arith::ShRSIOp::create(builder, Value(key), b.i32(31));
-  Expr flipped = b.wrap(arith::OrIOp::create(builder, b.wrap(isPositive) ^ b.i32(-1),
-                                             Value(b.i32(std::numeric_limits<int32_t>::min()))));
+  Expr flipped = b.wrap(
+      arith::OrIOp::create(builder, b.wrap(isPositive) ^ b.i32(-1), Value(b.i32(std::numeric_limits<int32_t>::min()))));
   return b.wrap(arith::BitcastOp::create(builder, builder.getF32Type(), Value(key ^ flipped)));
 }
 

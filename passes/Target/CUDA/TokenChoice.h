@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A warp takes a token; lane l holds the experts l, l + 32, … in registers. To choose, scores become integers of the same
-/// order, whose maximum over a warp is one instruction (`redux.sync`), and so is the lowest expert that has it.
+/// A warp takes a token; lane l holds the experts l, l + 32, … in registers. To choose, scores become integers of the
+/// same order, whose maximum over a warp is one instruction (`redux.sync`), and so is the lowest expert that has it.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_TOKENCHOICE_H

@@ -1,6 +1,6 @@
 // Routers from tokens to choices, which a target may compute in one launch: cases of the conformance suite, see
-// docs/conformance.md. Where there are many choices some are close, and change with the step of finite differences: these
-// are not smooth.
+// docs/conformance.md. Of many choices some are close and change within the step of finite differences: these cases are
+// not smooth.
 
 !storage = f32
 !stat = f32
@@ -195,7 +195,8 @@ func.func @router.scores_needed(%x: tensor<37x64x!storage>, %w: tensor<16x64x!st
 
 func.func @router.scores_with_plan(%x: tensor<130x64x!storage>, %w: tensor<48x64x!storage> {moe.draw = "normal(0.125)"})
     -> (tensor<130x48x!stat>, tensor<130x8x!stat>, tensor<130x8xi32> {moe.no_gradient},
-        tensor<49xi32> {moe.no_gradient}, tensor<1040xi32> {moe.no_gradient}, tensor<130x8xi32> {moe.no_gradient}) attributes {moe.not_smooth} {
+        tensor<49xi32> {moe.no_gradient}, tensor<1040xi32> {moe.no_gradient}, tensor<130x8xi32> {moe.no_gradient})
+    attributes {moe.not_smooth} {
   %logits = moe.linear %x, %w : (tensor<130x64x!storage>, tensor<48x64x!storage>) -> tensor<130x48x!stat>
   %scores = moe.router_scores %logits {scoring_func = #moe.scoring_func<sigmoid>}
       : (tensor<130x48x!stat>) -> tensor<130x48x!stat>

@@ -164,8 +164,8 @@ void RouterEmitter::computeLogits() {
     for (int64_t strip = 0; strip < warp.getStrips(); ++strip)
       for (int64_t part = 0; part < 4; ++part)
         b.store(warp.strip(accumulators, i, strip)[part], sums,
-                firstSum + (warpRow + warp.row(i, part / 2)) * shape.getSumStride() + warpExpert +
-                    warp.column(strip) + part % 2);
+                firstSum + (warpRow + warp.row(i, part / 2)) * shape.getSumStride() + warpExpert + warp.column(strip) +
+                    part % 2);
   b.barrier();
 }
 
@@ -212,9 +212,8 @@ void RouterEmitter::routeTokens() {
 void RouterEmitter::writeCounts() {
   b.barrier();
   Value counts = b.result(op.getCounts());
-  b.forThreads(experts, [&](Expr expert) {
-    b.store(b.load(choice.counts, expert), counts, rowTile * experts + expert);
-  });
+  b.forThreads(experts,
+               [&](Expr expert) { b.store(b.load(choice.counts, expert), counts, rowTile * experts + expert); });
 }
 
 void RouterEmitter::makePlan() {

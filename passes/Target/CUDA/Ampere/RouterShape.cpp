@@ -50,8 +50,8 @@ static bool fill(RouterShape &shape, int64_t width, const Capabilities &capabili
 }
 
 RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, const Capabilities &capabilities) {
-  // In clocks of a multiprocessor: it reads about 60 bytes in each; what one block passes to another takes 1.5 µs; and the
-  // tokens of a block are routed a few at a time.
+  // In clocks of a multiprocessor: it reads about 60 bytes in each; what one block passes to another takes 1.5 µs; and
+  // the tokens of a block are routed a few at a time.
   constexpr int64_t kBytesPerClock = 60, kHandover = 2500, kRouting = 200;
   int64_t padded = llvm::alignTo(experts, kFragment);
   std::optional<RouterShape> best;
@@ -95,7 +95,8 @@ std::optional<RouterShape> RouterShape::get(moe_kernel::CUDAConfigAttr config) {
 }
 
 moe_kernel::CUDAConfigAttr RouterShape::toConfig(MLIRContext *context) const {
-  return moe_kernel::CUDAConfigAttr::get(context, getThreads(), rows, experts, depth, stages, moe_kernel::CUDAUnit::mma);
+  return moe_kernel::CUDAConfigAttr::get(context, getThreads(), rows, experts, depth, stages,
+                                         moe_kernel::CUDAUnit::mma);
 }
 
 } // namespace mlir::moe::cuda::ampere

@@ -38,8 +38,8 @@ struct RouterShape {
 
   /// From what configure wrote; nothing if it cannot be emitted.
   static std::optional<RouterShape> get(moe_kernel::CUDAConfigAttr config);
-  /// For `tokens` tokens of `width` elements and `experts` experts: the blocks that read least, with a multiprocessor for
-  /// each if possible.
+  /// For `tokens` tokens of `width` elements and `experts` experts: the blocks that read least, with a multiprocessor
+  /// for each if possible.
   static RouterShape choose(int64_t tokens, int64_t width, int64_t experts, const Capabilities &capabilities);
   moe_kernel::CUDAConfigAttr toConfig(MLIRContext *context) const;
 
