@@ -39,6 +39,10 @@ public:
   /// Before kernels are configured: replaces kernels by several, where the target runs these faster. Nothing by default.
   virtual void splitKernels(ModuleOp module) const {}
 
+  /// After that, the other way round: replaces several kernels by one, where the target runs that faster. Nothing by
+  /// default.
+  virtual void fuseKernels(ModuleOp module) const {}
+
   /// Sets `config` on `kernel`, or emits an error that says, with the numbers, why it cannot run on this target and the
   /// nearest thing that can.
   virtual LogicalResult configure(moe_kernel::KernelOp kernel) const = 0;

@@ -382,23 +382,77 @@ LogicalResult CacheAppendOp::verify() {
 // Routing
 //===----------------------------------------------------------------------===//
 
-LogicalResult RouteOp::verify() {
-  if (failed(verifyRank(*this, "logits", getLogits(), 2)) || failed(verifyFloat32(*this, "logits", getLogits())) ||
-      failed(verifyFloat32(*this, "scores", getScores())) || failed(verifyFloat32(*this, "weights", getWeights())) ||
-      (getSelectionBias() && failed(verifyFloat32(*this, "selection bias", getSelectionBias()))))
+/// What route and router have in common, for `tokens` tokens and `experts` experts.
+template <typename OpT> static LogicalResult verifyChoice(OpT op, int64_t tokens, int64_t experts) {
+  Value bias = op.getSelectionBias(), scores = op.getScores();
+  int64_t topK = op.getTopK();
+  if ((scores && failed(verifyFloat32(op, "scores", scores))) || failed(verifyFloat32(op, "weights", op.getWeights())) ||
+      (bias && failed(verifyFloat32(op, "selection bias", bias))))
     return failure();
-  int64_t tokens = shapeOf(getLogits())[0], experts = shapeOf(getLogits())[1], topK = getTopK();
   if (topK < 1 || topK > experts)
-    return emitOpError() << "top_k is " << topK << " but there are " << experts << " experts";
-  if (Value bias = getSelectionBias();
-      bias && failed(verifyShape(*this, "selection bias", bias, {experts}, Twine(experts) + " experts")))
+    return op.emitOpError() << "top_k is " << topK << " but there are " << experts << " experts";
+  if (bias && failed(verifyShape(op, "selection bias", bias, {experts}, Twine(experts) + " experts")))
     return failure();
   std::string who = (Twine(tokens) + " tokens with " + Twine(topK) + " experts each").str();
-  if (failed(verifyShape(*this, "scores", getScores(), {tokens, experts}, "logits of that shape")) ||
-      failed(verifyShape(*this, "weights", getWeights(), {tokens, topK}, who)) ||
-      failed(verifyShape(*this, "indices", getIndices(), {tokens, topK}, who)))
+  if ((scores && failed(verifyShape(op, "scores", scores, {tokens, experts}, "logits of that shape"))) ||
+      failed(verifyShape(op, "weights", op.getWeights(), {tokens, topK}, who)) ||
+      failed(verifyShape(op, "indices", op.getIndices(), {tokens, topK}, who)))
     return failure();
-  return verifyInt32(*this, "indices", getIndices());
+  return verifyInt32(op, "indices", op.getIndices());
+}
+
+/// The counts of plan and router, for `experts` experts.
+template <typename OpT> static LogicalResult verifyCounts(OpT op, int64_t experts) {
+  Value counts = op.getCounts();
+  if (!counts)
+    return success();
+  if (!op.getChunk() || *op.getChunk() < 1)
+    return op.emitOpError() << "has counts but does not say of how many tokens each: chunk is missing or below 1";
+  int64_t tokens = shapeOf(op.getIndices())[0], chunk = *op.getChunk();
+  if (failed(verifyInt32(op, "counts", counts)))
+    return failure();
+  return verifyShape(op, "counts", counts, {static_cast<int64_t>(llvm::divideCeil(tokens, chunk)), experts},
+                     Twine(tokens) + " tokens in chunks of " + Twine(chunk) + " and " + Twine(experts) + " experts");
+}
+
+/// What plan and router have in common.
+template <typename OpT> static LogicalResult verifyPlan(OpT op) {
+  if (failed(verifyRank(op, "indices", op.getIndices(), 2)) || failed(verifyInt32(op, "indices", op.getIndices())) ||
+      failed(verifyRank(op, "offsets", op.getOffsets(), 1)) || failed(verifyInt32(op, "offsets", op.getOffsets())) ||
+      failed(verifyInt32(op, "permutation", op.getPermutation())) ||
+      failed(verifyInt32(op, "inverse", op.getInverse())))
+    return failure();
+  ArrayRef<int64_t> indices = shapeOf(op.getIndices());
+  std::string who = (Twine(indices[0]) + " tokens with " + Twine(indices[1]) + " experts each").str();
+  if (failed(verifyShape(op, "permutation", op.getPermutation(), {indices[0] * indices[1]}, who)))
+    return failure();
+  return verifyShape(op, "inverse", op.getInverse(), indices, who);
+}
+
+LogicalResult RouteOp::verify() {
+  if (failed(verifyRank(*this, "logits", getLogits(), 2)) || failed(verifyFloat32(*this, "logits", getLogits())))
+    return failure();
+  return verifyChoice(*this, shapeOf(getLogits())[0], shapeOf(getLogits())[1]);
+}
+
+LogicalResult RouterOp::verify() {
+  if (failed(verifyRank(*this, "input", getInput(), 2)) || failed(verifyRank(*this, "weight", getWeight(), 2)) ||
+      failed(verifyFloat(*this, "input", getInput())) ||
+      failed(verifySameElement(*this, "weight", getWeight(), "input", getInput())))
+    return failure();
+  int64_t tokens = shapeOf(getInput())[0], depth = shapeOf(getInput())[1], experts = shapeOf(getWeight())[0];
+  if (failed(verifyShape(*this, "weight", getWeight(), {experts, depth}, "input rows of that length")) ||
+      failed(verifyChoice(*this, tokens, experts)))
+    return failure();
+  if (failed(verifyCounts(*this, experts)))
+    return failure();
+  if (!getOffsets() != !getPermutation() || !getOffsets() != !getInverse())
+    return emitOpError() << "has a part of a plan only; offsets, permutation and inverse come together";
+  if (!getOffsets())
+    return success();
+  if (failed(verifyPlan(*this)))
+    return failure();
+  return verifyShape(*this, "offsets", getOffsets(), {experts + 1}, Twine(experts) + " experts");
 }
 
 LogicalResult RouteBackwardOp::verify() {
@@ -423,16 +477,7 @@ LogicalResult RouteBackwardOp::verify() {
 }
 
 LogicalResult PlanOp::verify() {
-  if (failed(verifyRank(*this, "indices", getIndices(), 2)) || failed(verifyInt32(*this, "indices", getIndices())) ||
-      failed(verifyRank(*this, "offsets", getOffsets(), 1)) || failed(verifyInt32(*this, "offsets", getOffsets())) ||
-      failed(verifyInt32(*this, "permutation", getPermutation())) ||
-      failed(verifyInt32(*this, "inverse", getInverse())))
-    return failure();
-  ArrayRef<int64_t> indices = shapeOf(getIndices());
-  std::string who = (Twine(indices[0]) + " tokens with " + Twine(indices[1]) + " experts each").str();
-  if (failed(verifyShape(*this, "permutation", getPermutation(), {indices[0] * indices[1]}, who)))
-    return failure();
-  return verifyShape(*this, "inverse", getInverse(), indices, who);
+  return failure(failed(verifyPlan(*this)) || failed(verifyCounts(*this, shapeOf(getOffsets())[0] - 1)));
 }
 
 //===----------------------------------------------------------------------===//

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/FuseRouter.h"
 #include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
@@ -27,6 +28,7 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
 }
 
 void CUDATarget::splitKernels(ModuleOp module) const { cuda::splitAttentionBackward(module, capabilities); }
+void CUDATarget::fuseKernels(ModuleOp module) const { cuda::fuseRouters(module, capabilities); }
 
 void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {
   buildCUDACodegenPipeline(passes, dumpTo.empty() ? "" : (dumpTo + "/kernels").str());

@@ -21,6 +21,7 @@ public:
   StringRef getArch() const override { return capabilities.arch; }
   void getDependentDialects(DialectRegistry &registry) const override;
   void splitKernels(ModuleOp module) const override;
+  void fuseKernels(ModuleOp module) const override;
   LogicalResult configure(moe_kernel::KernelOp kernel) const override;
   void addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const override;
 

@@ -35,6 +35,7 @@ static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) 
           return refuse();
         return ampere::emitAttentionBackward(op, context);
       })
+      .Case([&](RouterOp op) { return ampere::emitRouter(op, context); })
       .Default([&](Operation *) { return refuse(); });
 }
 

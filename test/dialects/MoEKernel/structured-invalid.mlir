@@ -250,6 +250,55 @@ func.func @plan(%i: tensor<8x2xi32>) {
 
 // -----
 
+func.func @plan_counts(%i: tensor<8x2xi32>, %c: tensor<3x4xi32>) {
+  // expected-error @+1 {{counts has shape [3, 4] but 8 tokens in chunks of 4 and 4 experts need [2, 4]}}
+  %0:3 = moe_kernel.plan %i, %c {chunk = 4 : i64}
+      : (tensor<8x2xi32>, tensor<3x4xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @plan_chunk(%i: tensor<8x2xi32>, %c: tensor<2x4xi32>) {
+  // expected-error @+1 {{has counts but does not say of how many tokens each: chunk is missing or below 1}}
+  %0:3 = moe_kernel.plan %i, %c
+      : (tensor<8x2xi32>, tensor<2x4xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @router_weight(%x: tensor<8x16xbf16>, %w: tensor<4x24xbf16>) {
+  // expected-error @+1 {{weight has shape [4, 24] but input rows of that length need [4, 16]}}
+  %0:2 = moe_kernel.router %x, %w {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64,
+      resultSegmentSizes = array<i32: 0, 1, 1, 0, 0, 0, 0>}
+      : (tensor<8x16xbf16>, tensor<4x24xbf16>) -> (tensor<8x2xf32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @router_part_of_plan(%x: tensor<8x16xbf16>, %w: tensor<4x16xbf16>) {
+  // expected-error @+1 {{has a part of a plan only; offsets, permutation and inverse come together}}
+  %0:3 = moe_kernel.router %x, %w {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64,
+      resultSegmentSizes = array<i32: 0, 1, 1, 0, 1, 0, 0>}
+      : (tensor<8x16xbf16>, tensor<4x16xbf16>) -> (tensor<8x2xf32>, tensor<8x2xi32>, tensor<5xi32>)
+  return
+}
+
+// -----
+
+func.func @router_offsets(%x: tensor<8x16xbf16>, %w: tensor<4x16xbf16>) {
+  // expected-error @+1 {{offsets has shape [6] but 4 experts need [5]}}
+  %0:5 = moe_kernel.router %x, %w {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64,
+      resultSegmentSizes = array<i32: 0, 1, 1, 0, 1, 1, 1>}
+      : (tensor<8x16xbf16>, tensor<4x16xbf16>)
+      -> (tensor<8x2xf32>, tensor<8x2xi32>, tensor<6xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
 func.func @scatter(%i: tensor<2x3xi32>, %r: tensor<8x16xf32>) {
   // expected-error @+1 {{there are 6 indices but 8 rows}}
   %0 = moe_kernel.scatter_add %i, %r : (tensor<2x3xi32>, tensor<8x16xf32>) -> tensor<32x16xf32>
