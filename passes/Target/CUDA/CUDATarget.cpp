@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
@@ -24,6 +25,11 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
   registry.insert<arith::ArithDialect, cf::ControlFlowDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
                   memref::MemRefDialect, moe_exec::MoEExecDialect, moe_kernel::MoEKernelDialect, nvgpu::NVGPUDialect,
                   NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
+}
+
+// A row of a warpgroup's accumulators lies in four neighbouring lanes; elsewhere threads would have to meet.
+bool CUDATarget::sumsRows(moe_kernel::MatmulOp matmul) const {
+  return static_cast<bool>(cuda::configureWarpgroupMatmul(matmul, capabilities));
 }
 
 void CUDATarget::splitKernels(ModuleOp module) const { cuda::splitAttentionBackward(module, capabilities); }

@@ -43,6 +43,13 @@ LogicalResult checkStructuredOp(Operation *op) {
   return success();
 }
 
+LogicalResult checkSumsNoRows(Operation *op) {
+  if (auto matmul = dyn_cast<moe_kernel::MatmulOp>(op); matmul && matmul.sumsRows())
+    return op->emitError("sums rows in its epilogue, which only matmuls with unit = wgmma do here; store what is summed, "
+                         "and sum it in a kernel of rows");
+  return success();
+}
+
 static int64_t getBytes(Type type) {
   auto shaped = cast<ShapedType>(type);
   return shaped.getNumElements() * llvm::divideCeil(shaped.getElementTypeBitWidth(), 8);

@@ -22,6 +22,7 @@ static constexpr int64_t kBufferBytes = kWarpgroupRows * kSwizzleBytes;
 static constexpr int64_t kBuffers = 2;
 static constexpr int64_t kGroupColumns = 8; // Of a group of accumulators.
 static constexpr int64_t kStepColumns = 64; // That are evaluated at once.
+static_assert(kStepColumns == kRowSumColumns);
 
 WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, MatmulOp op,
                                      const WarpgroupShape &shape)
@@ -36,6 +37,11 @@ WarpgroupEpilogue::WarpgroupEpilogue(HopperBuilder &b, EmitterContext &context, 
     result.element = cast<ShapedType>(value.getType()).getElementType();
     result.halves = extent.getValue() == TileExtent::pair ? 2 : 1;
     result.memory = b.result(value);
+    isRowSum.append(result.halves, extent.getValue() == TileExtent::row_sum);
+    if (isRowSum.back()) {
+      results.push_back(result);
+      continue;
+    }
     isFast &= result.element.isBF16();
     Value memory = context.results[cast<OpResult>(value).getResultNumber()];
     result.map = mapResult(context, shape, memory, result.halves, result.columns());
@@ -94,9 +100,28 @@ Value WarpgroupEpilogue::loadPair(Value memory, Expr offset) {
   return LLVM::LoadOp::create(b.builder, VectorType::get(2, element), b.globalPointer(memory, offset), bytes);
 }
 
-/// What the region sees of the extras at (row, column) and (row, column + 1), which exist; `ofTiles` are those that
-/// come in tiles.
-SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, Expr column, ArrayRef<Value> ofTiles) {
+/// What is outside is evaluated too, but nothing is loaded from there, and nothing is stored.
+static Expr inside(HopperBuilder &b, Expr at, int64_t end) { return min(at, b.i32(end)); }
+
+/// What the region sees of a row whatever the column.
+void WarpgroupEpilogue::loadRowExtras(const Place &place) {
+  Expr firstRow = place.firstRow + warp * 16 + lane / 4;
+  auto extents = op.getExtraExtents().getAsRange<TileExtentAttr>();
+  for (int64_t second = 0; second < 2; ++second) {
+    rows[second] = inside(b, firstRow + 8 * second, shape.rows - 1);
+    rowExtras[second].clear();
+    for (auto [extra, extent] : llvm::zip_equal(extras, extents))
+      if (extent.getValue() == TileExtent::row)
+        rowExtras[second].push_back(b.loadElement(extra, rows[second].toIndex()));
+  }
+}
+
+/// What the region sees of the extras in the first or second row at `column` and the next, which exist; `ofTiles` are
+/// those that come in tiles.
+SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, int64_t second, Expr column,
+                                                 ArrayRef<Value> ofTiles) {
+  Expr row = rows[second];
+  ArrayRef<Value> ofRow = rowExtras[second];
   Expr resultRow = (shape.isContraction() ? place.expert * shape.rows + row : row).toIndex();
   SmallVector<Value> values;
   auto extents = op.getExtraExtents().getAsRange<TileExtentAttr>();
@@ -112,7 +137,7 @@ SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, E
       values.push_back(b.loadElement(extra, b.index(0)));
       break;
     case TileExtent::row:
-      values.push_back(b.loadElement(extra, row.toIndex()));
+      values.push_back(ofRow.consume_front());
       break;
     case TileExtent::column:
       values.push_back(loadPair(extra, column.toIndex()));
@@ -124,6 +149,8 @@ SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, E
       for (int64_t half = 0; half < 2; ++half)
         values.push_back(loadPair(extra, resultRow * (2 * shape.outputs) + half * shape.outputs + column.toIndex()));
       break;
+    case TileExtent::row_sum:
+      llvm_unreachable("for results only");
     }
   }
   return values;
@@ -131,10 +158,6 @@ SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, Expr row, E
 
 SmallVector<WarpgroupEpilogue::Chunk> WarpgroupEpilogue::evaluate(const Place &place, ArrayRef<Expr> accumulators,
                                                                   int64_t firstColumn) {
-  // What is outside is evaluated too, but nothing is loaded from there, and nothing is stored.
-  auto inside = [&](Expr at, int64_t end) { return min(at, b.i32(end)); };
-  Expr firstRow = place.firstRow + warp * 16 + lane / 4;
-  Expr rows[] = {inside(firstRow, shape.rows - 1), inside(firstRow + 8, shape.rows - 1)};
   auto pairType = VectorType::get(2, b.builder.getF32Type());
   SmallVector<Chunk> chunks;
   int64_t numTiles = countExtraTiles(op);
@@ -143,8 +166,10 @@ SmallVector<WarpgroupEpilogue::Chunk> WarpgroupEpilogue::evaluate(const Place &p
     for (int64_t tile = 0; j % 2 == 0 && tile < numTiles; ++tile)
       tileElements[tile] = tiles.load(tile, j / 2);
     Expr column = place.output + (firstColumn + kGroupColumns * j) + lane % 4 * 2;
+    // Outputs are a multiple of 8: both columns exist or none.
+    Expr exists = shape.outputs % kStepColumns ? column < shape.outputs : Expr();
     if (!extras.empty())
-      column = inside(column, shape.outputs - 2);
+      column = inside(b, column, shape.outputs - 2);
     for (int64_t second = 0; second < 2; ++second) {
       SmallVector<Value> arguments;
       for (int64_t half = 0; half < shape.halves(); ++half) {
@@ -155,14 +180,19 @@ SmallVector<WarpgroupEpilogue::Chunk> WarpgroupEpilogue::evaluate(const Place &p
       SmallVector<Value> ofTiles;
       for (const auto &elements : tileElements)
         ofTiles.push_back(elements[j % 2][second]);
-      llvm::append_range(arguments, loadExtras(place, rows[second], column, ofTiles));
+      llvm::append_range(arguments, loadExtras(place, second, column, ofTiles));
       SmallVector<Value> yielded = cloneEpilogue(b, op.getEpilogue(), arguments, isFast);
       chunks.resize(yielded.size());
-      for (auto [chunk, value] : llvm::zip_equal(chunks, yielded)) {
+      for (auto [chunk, value, isSum] : llvm::zip_equal(chunks, yielded, isRowSum)) {
         // What does not depend on the accumulators is the same in both columns.
         if (!isa<VectorType>(value.getType()))
           value = vector::BroadcastOp::create(b.builder, pairType.clone(value.getType()), value);
-        chunk[j][second] = value;
+        if (!isSum) {
+          chunk[j][second] = value;
+          continue;
+        }
+        Expr term = exists ? select(exists, b.wrap(value), b.real(0.0).splat(2)) : b.wrap(value);
+        chunk[0][second] = j == 0 ? term : b.wrap(chunk[0][second]) + term;
       }
     }
   }
@@ -238,15 +268,31 @@ void WarpgroupEpilogue::store(const Result &result, const Place &place, int64_t 
   });
 }
 
+/// Stores the sums of the 64 columns from `column` on.
+void WarpgroupEpilogue::storeRowSums(const Result &result, const Place &place, const Chunk &chunk, Expr column) {
+  for (int64_t second = 0; second < 2; ++second) {
+    Expr pair = b.wrap(chunk[0][second]), sum = b.sumLanes(pair.extract(0) + pair.extract(1), 4);
+    Expr row = warp * 16 + lane / 4 + 8 * second;
+    Expr exists = place.rowsLeft ? row < place.rowsLeft : place.firstRow + row < shape.rows;
+    b.ifThen(both(both(lane % 4 == 0, exists), column < shape.outputs), [&] {
+      int64_t sums = llvm::divideCeil(shape.outputs, kRowSumColumns);
+      b.store(sum, result.memory, (place.firstRow + row).toIndex() * sums + (column / kRowSumColumns).toIndex());
+    });
+  }
+}
+
 void WarpgroupEpilogue::begin(const Place &place) {
   if (!tiles.isEmpty())
     b.ifThen(isFirst, [&] { tiles.request(place.expert, place.firstRow, place.output); });
+  loadRowExtras(place);
 }
 
 Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity) {
   SmallVector<Expr> elements = b.unpack(accumulators);
   int64_t columns = 2 * elements.size() / shape.halves();
   int64_t numStores = 0;
+  if (tiles.isEmpty())
+    loadRowExtras(place);
   auto sync = [&] { b.syncNamed(b.warpgroup, kWarpgroupSize); };
   for (int64_t firstColumn = 0; firstColumn < columns; firstColumn += kStepColumns) {
     if (!tiles.isEmpty()) {
@@ -256,7 +302,11 @@ Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity
     bool areTilesRead = tiles.isEmpty() || firstColumn + kStepColumns >= columns;
     SmallVector<Chunk> chunks = evaluate(place, elements, firstColumn);
     const Chunk *chunk = chunks.begin();
-    for (const Result &result : results)
+    for (const Result &result : results) {
+      if (!result.map) {
+        storeRowSums(result, place, *chunk++, place.output + firstColumn);
+        continue;
+      }
       for (int64_t half = 0; half < result.halves; ++half, ++chunk)
         for (int64_t part = 0; part < kStepColumns; part += result.columns()) {
           buffer = staging + numStores++ % kBuffers * kBufferBytes;
@@ -270,6 +320,7 @@ Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity
           sync();
           store(result, place, half, place.output + (firstColumn + part));
         }
+    }
   }
   // The next tile starts with the first buffer again.
   if (numStores % kBuffers != 0)
