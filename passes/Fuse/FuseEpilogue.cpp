@@ -214,14 +214,14 @@ private:
                                  Float32Type::get(op.getContext()));
   }
 
-  /// The sums of a row, in order, for each of a token's rows.
+  /// The sums of each row added up, in the order of the tokens.
   static Value buildWeightsGradient(WeightedGatedActivationBackwardOp op, Value sums, PatternRewriter &rewriter) {
-    RowsBuilder b(op.getLoc(), rewriter, "weights_gradient");
-    ArrayRef<int64_t> entries = shapeOf(op.getInverse());
-    return b.compute({entries[0], entries[1], shapeOf(sums)[1]}, {{op.getInverse(), {0, 1}}},
-                     {getElementTypeOrSelf(sums), {0, 1}}, [&](ValueRange v) {
-                       return b.add(v[1], b.extract(sums, {b.toIndex(v[0]), b.loop(2)}));
-                     });
+    RowsBuilder b(op.getLoc(), rewriter, "sum");
+    RowsBuilder::Output total{getElementTypeOrSelf(sums), {0}};
+    Value dots = b.compute(shapeOf(sums), {{sums, {0, 1}}}, total, [&](ValueRange v) { return b.add(v[1], v[0]); });
+    b.setLabel("weights_gradient");
+    return b.compute(shapeOf(op.getInverse()), {{op.getInverse(), {0, 1}}}, {getElementTypeOrSelf(sums), {0, 1}},
+                     [&](ValueRange v) { return b.extract(dots, b.toIndex(v[0])); });
   }
 
   const Target &target;

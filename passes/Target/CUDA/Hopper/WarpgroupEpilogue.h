@@ -53,12 +53,23 @@ private:
   /// Two neighbouring columns in each of 8 groups of 8, in the first and the second row of the thread.
   using Chunk = std::array<std::array<Value, 2>, 8>;
 
-  /// One chunk per value that the region yields; of sums of rows, the first group of a chunk holds the sum of all.
-  SmallVector<Chunk> evaluate(const Place &place, ArrayRef<Expr> accumulators, int64_t firstColumn);
+  /// What of a chunk fills the rows of a buffer.
+  struct Part {
+    const Result *result;
+    int64_t half, chunk;
+    int64_t firstGroup, endGroup;
+    bool has(int64_t group) const { return firstGroup <= group && group < endGroup; }
+  };
+  SmallVector<Part> getParts() const;
+
+  /// Four groups of each chunk; there is one per value that the region yields. Of sums of rows, the first group of a chunk
+  /// becomes the sum of all.
+  void evaluate(const Place &place, ArrayRef<Expr> accumulators, int64_t firstColumn, int64_t firstGroup,
+                MutableArrayRef<Chunk> chunks);
   SmallVector<Value> loadExtras(const Place &place, int64_t second, Expr column, ArrayRef<Value> ofTiles);
   void loadRowExtras(const Place &place);
   Value loadPair(Value memory, Expr offset);
-  void stage(const Result &result, const Chunk &chunk, int64_t firstGroup);
+  void stage(const Part &part, const Chunk &chunk, int64_t firstGroup);
   void store(const Result &result, const Place &place, int64_t half, Expr column);
   void storeRowSums(const Result &result, const Place &place, const Chunk &chunk, Expr column);
   void storeRows(const Result &result, const Place &place, int64_t half, Expr column);
@@ -71,7 +82,9 @@ private:
   SmallVector<Result> results;
   SmallVector<bool> isRowSum; ///< Of the values that the region yields.
   bool isFast;
-  Expr group, warp, lane, isFirst; ///< Of the consumers: group 0 or 1; warp of the group; its thread 0.
+  void setThread(Expr number);
+  Expr group, isFirst;      ///< Of the consumers: group 0 or 1; its thread 0.
+  Expr thread, warp, lane;  ///< Of the group; of the group; of the warp.
   Expr staging, buffer;            ///< Of this group; the one in use.
   Expr rows[2];                    ///< The first and the second row of the thread in the tile at hand, or the last row.
   SmallVector<Value> rowExtras[2]; ///< Extras of these, in order.
