@@ -236,18 +236,18 @@ func.func @experts.several_tiles(%x: tensor<80x40x!storage>, %indices: tensor<80
 
 // As many rows and columns as warpgroups take, and no multiple of their tiles.
 func.func @experts.wide(%x: tensor<320x40x!storage>, %indices: tensor<320x2xi32> {moe.draw = "skewed(4)"},
-    %w: tensor<320x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<4x1040x40x!storage> {moe.draw = "normal(0.2)"},
-    %down: tensor<4x40x520x!storage> {moe.draw = "normal(0.1)"}) -> tensor<320x40x!storage>
+    %w: tensor<320x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<4x1152x40x!storage> {moe.draw = "normal(0.2)"},
+    %down: tensor<4x40x576x!storage> {moe.draw = "normal(0.1)"}) -> tensor<320x40x!storage>
     attributes {moe.not_smooth} {
   %offsets, %permutation, %inverse = moe.plan_routing %indices
       : (tensor<320x2xi32>) -> (tensor<5xi32>, tensor<640xi32>, tensor<320x2xi32>)
   %rows = moe.dispatch %x plan(%permutation, %inverse)
       : (tensor<320x40x!storage>, tensor<640xi32>, tensor<320x2xi32>) -> tensor<640x40x!storage>
   %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<640x40x!storage>, tensor<4x1040x40x!storage>, tensor<5xi32>) -> tensor<640x1040x!storage>
-  %hidden = moe.gated_activation %gates : (tensor<640x1040x!storage>) -> tensor<640x520x!storage>
+      : (tensor<640x40x!storage>, tensor<4x1152x40x!storage>, tensor<5xi32>) -> tensor<640x1152x!storage>
+  %hidden = moe.gated_activation %gates : (tensor<640x1152x!storage>) -> tensor<640x576x!storage>
   %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<640x520x!storage>, tensor<4x40x520x!storage>, tensor<5xi32>) -> tensor<640x40x!storage>
+      : (tensor<640x576x!storage>, tensor<4x40x576x!storage>, tensor<5xi32>) -> tensor<640x40x!storage>
   %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
       : (tensor<640x40x!storage>, tensor<640xi32>, tensor<320x2xi32>, tensor<320x2x!stat>) -> tensor<320x40x!storage>
   return %y : tensor<320x40x!storage>

@@ -174,8 +174,6 @@ void WarpgroupEpilogue::evaluate(const Place &place, ArrayRef<Expr> accumulators
     for (int64_t tile = 0; j % 2 == 0 && tile < numTiles; ++tile)
       tileElements[tile] = tiles.load(tile, j / 2, thread);
     Expr column = place.output + (firstColumn + kGroupColumns * j) + lane % 4 * 2;
-    // Outputs are a multiple of 8: both columns exist or none.
-    Expr exists = shape.outputs % kStepColumns ? column < shape.outputs : Expr();
     if (!extras.empty())
       column = inside(b, column, shape.outputs - 2);
     for (int64_t second = 0; second < 2; ++second) {
@@ -199,8 +197,6 @@ void WarpgroupEpilogue::evaluate(const Place &place, ArrayRef<Expr> accumulators
           continue;
         }
         Expr term = b.wrap(value).extract(0) + b.wrap(value).extract(1);
-        if (exists)
-          term = select(exists, term, b.real(0.0));
         chunk[0][second] = j == 0 ? term : b.wrap(chunk[0][second]) + term;
       }
     }
