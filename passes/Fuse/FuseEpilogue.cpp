@@ -166,8 +166,8 @@ static LogicalResult fuseGatedActivationBackward(GatedActivationBackwardOp backw
 }
 
 namespace {
-/// weighted_gated_activation_backward(input, matmul) → a matmul that reads the activation's input in pairs and the weights of
-/// rows, and stores all three results: the gradients of the weights as sums that a kernel of tokens adds up.
+/// weighted_gated_activation_backward(input, matmul) → a matmul that reads the activation's input in pairs and the
+/// weights of rows, and stores all three results: the gradients of the weights as sums that a kernel of tokens adds up.
 struct FuseWeightedGatedActivationBackward : OpRewritePattern<WeightedGatedActivationBackwardOp> {
   FuseWeightedGatedActivationBackward(MLIRContext *context, const Target &target)
       : OpRewritePattern(context), target(target) {}
@@ -179,20 +179,20 @@ struct FuseWeightedGatedActivationBackward : OpRewritePattern<WeightedGatedActiv
     if (!target.sumsRows(matmul))
       return rewriter.notifyMatchFailure(backward, "the target does not sum rows in the epilogue of that matmul");
 
-    Extension extension{.label = "weighted_swiglu_backward",
-                        .extras = {{backward.getInput(), TileExtent::pair},
-                                   {buildRowWeights(backward, rewriter), TileExtent::row}},
-                        .results = {{backward.getResult().getType(), TileExtent::full},
-                                    {backward.getInputGradient().getType(), TileExtent::pair},
-                                    {getSumsType(backward), TileExtent::row_sum}}};
-    auto fused = extendEpilogue(matmul, extension, rewriter,
-                                [](ScalarBuilder &b, ValueRange gradient, ValueRange extras) -> SmallVector<Value> {
-                                  Value gate = extras[0], up = extras[1], weight = extras[2];
-                                  Value activation = b.swiglu(gate, up), weighted = b.mul(weight, gradient[0]);
-                                  auto [gateGradient, upGradient] = b.swigluBackward(gate, up, weighted);
-                                  return {b.mul(weight, activation), gateGradient, upGradient,
-                                          b.mul(gradient[0], activation)};
-                                });
+    Extension extension{
+        .label = "weighted_swiglu_backward",
+        .extras = {{backward.getInput(), TileExtent::pair}, {buildRowWeights(backward, rewriter), TileExtent::row}},
+        .results = {{backward.getResult().getType(), TileExtent::full},
+                    {backward.getInputGradient().getType(), TileExtent::pair},
+                    {getSumsType(backward), TileExtent::row_sum}}};
+    auto fused =
+        extendEpilogue(matmul, extension, rewriter,
+                       [](ScalarBuilder &b, ValueRange gradient, ValueRange extras) -> SmallVector<Value> {
+                         Value gate = extras[0], up = extras[1], weight = extras[2];
+                         Value activation = b.swiglu(gate, up), weighted = b.mul(weight, gradient[0]);
+                         auto [gateGradient, upGradient] = b.swigluBackward(gate, up, weighted);
+                         return {b.mul(weight, activation), gateGradient, upGradient, b.mul(gradient[0], activation)};
+                       });
     Value weightsGradient = buildWeightsGradient(backward, fused.getResult(2), rewriter);
     rewriter.replaceOp(backward, {fused.getResult(0), fused.getResult(1), weightsGradient});
     rewriter.eraseOp(matmul);

@@ -40,8 +40,7 @@ static RoutedDotOp findWeightsGradient(DispatchOp rows, GroupedMatmulOp activati
       continue;
     auto product = dot.getRows().getDefiningOp<GroupedMatmulOp>();
     if (product && product.getRagged() == RaggedDim::rows && product.getRhs() == activation.getRhs() &&
-        product.getOffsets() == activation.getOffsets() &&
-        product.getTransposeRhs() != activation.getTransposeRhs())
+        product.getOffsets() == activation.getOffsets() && product.getTransposeRhs() != activation.getTransposeRhs())
       return dot;
   }
   return {};

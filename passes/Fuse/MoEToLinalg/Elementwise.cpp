@@ -137,16 +137,15 @@ static SmallVector<Value> lowerWeightedGatedActivationBackward(WeightedGatedActi
     return rows;
   };
 
-  Value dots = inOneKernel(
-      b.compute(shapeOf(result), {{op.getResultGradient(), {0, 1}}}, {weightType, {0}}, [&](ValueRange v) {
+  Value dots =
+      inOneKernel(b.compute(shapeOf(result), {{op.getResultGradient(), {0, 1}}}, {weightType, {0}}, [&](ValueRange v) {
         auto [gate, up] = gateAndUp(b.loop(1));
         return b.add(v[1], b.mul(v[0], b.swiglu(gate, up)));
       }));
-  Value weighted =
-      inOneKernel(b.compute(shapeOf(result), {permutation}, {type, {0, 1}}, [&](ValueRange v) {
-        auto [gate, up] = gateAndUp(b.loop(1));
-        return b.mul(extractRowWeight(weights, v[0], b), b.swiglu(gate, up));
-      }));
+  Value weighted = inOneKernel(b.compute(shapeOf(result), {permutation}, {type, {0, 1}}, [&](ValueRange v) {
+    auto [gate, up] = gateAndUp(b.loop(1));
+    return b.mul(extractRowWeight(weights, v[0], b), b.swiglu(gate, up));
+  }));
   Value gradient = inOneKernel(b.compute(
       shapeOf(halves), {permutation, {op.getResultGradient(), {0, 2}}}, {type, {0, 1, 2}}, [&](ValueRange v) -> Value {
         auto [gate, up] = gateAndUp(b.loop(2));

@@ -27,8 +27,8 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
                   NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
 }
 
-// A row of a warpgroup's accumulators lies in four neighbouring lanes; elsewhere threads would have to meet. What is outside
-// of the last columns would have to be left out of the sums, for which there are too few registers.
+// A row of a warpgroup's accumulators lies in four neighbouring lanes; elsewhere threads would have to meet. What is
+// outside of the last columns would have to be left out of the sums, for which there are too few registers.
 bool CUDATarget::sumsRows(moe_kernel::MatmulOp matmul) const {
   int64_t columns = cast<ShapedType>(matmul.getResult(0).getType()).getShape().back();
   return columns % moe_kernel::kRowSumColumns == 0 && cuda::configureWarpgroupMatmul(matmul, capabilities);

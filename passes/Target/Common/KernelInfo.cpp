@@ -45,8 +45,9 @@ LogicalResult checkStructuredOp(Operation *op) {
 
 LogicalResult checkSumsNoRows(Operation *op) {
   if (auto matmul = dyn_cast<moe_kernel::MatmulOp>(op); matmul && matmul.sumsRows())
-    return op->emitError("sums rows in its epilogue, which only CUDA matmuls with unit = wgmma do; store what is summed, "
-                         "and sum it in a kernel of rows");
+    return op->emitError(
+        "sums rows in its epilogue, which only CUDA matmuls with unit = wgmma do; store what is summed, "
+        "and sum it in a kernel of rows");
   return success();
 }
 

@@ -207,7 +207,7 @@ void WarpgroupEpilogue::evaluate(const Place &place, ArrayRef<Expr> accumulators
 // Stores
 //===----------------------------------------------------------------------===//
 
-/// Writes groups `firstGroup` to `firstGroup` + 3 of `chunk` to its buffer, which is swizzled as TMA wants it.
+/// Writes groups `firstGroup` and `firstGroup` + 1 of `chunk` to the buffer, which is swizzled as TMA wants it.
 void WarpgroupEpilogue::stage(const Part &part, const Chunk &chunk, int64_t firstGroup) {
   constexpr int64_t kPieceBytes = 16;
   if (part.result->element.isBF16()) {
@@ -290,8 +290,8 @@ void WarpgroupEpilogue::begin(const Place &place) {
   loadRowExtras(place);
 }
 
-// Half of the columns of a step is evaluated before the buffers are free, and the other half once the first is staged: what
-// waits in registers is short-lived, as accumulators leave few of them.
+// A quarter of a step's columns is evaluated before the buffers are free, and each of the others when the one before is
+// staged: accumulators leave few registers for what waits. Parts beyond the buffers have to.
 Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity) {
   SmallVector<Expr> elements = b.unpack(accumulators);
   int64_t columns = 2 * elements.size() / shape.halves();
@@ -317,7 +317,9 @@ Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity
       parity = parity ^ 1;
     }
     Expr firstBuffer = b.opaque(staging);
-    auto useBuffer = [&](int64_t number) { buffer = firstBuffer + (alternates ? step : number) % kBuffers * kBufferBytes; };
+    auto useBuffer = [&](int64_t number) {
+      buffer = firstBuffer + (alternates ? step : number) % kBuffers * kBufferBytes;
+    };
     auto storePart = [&](const Part &part) {
       store(*part.result, place, part.half, place.output + (firstColumn + part.firstGroup * kGroupColumns));
     };
@@ -371,8 +373,7 @@ SmallVector<WarpgroupEpilogue::Part> WarpgroupEpilogue::getParts() const {
   for (const Result &result : results)
     for (int64_t half = 0; half < result.halves; ++half, ++chunk)
       for (int64_t column = 0; result.map && column < kStepColumns; column += result.columns())
-        parts.push_back(
-            {&result, half, chunk, column / kGroupColumns, (column + result.columns()) / kGroupColumns});
+        parts.push_back({&result, half, chunk, column / kGroupColumns, (column + result.columns()) / kGroupColumns});
   return parts;
 }
 

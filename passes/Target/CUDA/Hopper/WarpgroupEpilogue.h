@@ -10,8 +10,8 @@
 /// chunks of 64 rows of 128 bytes, staged in shared memory and stored by TMA, which does not write outside of the
 /// tensor. Where other experts' rows follow, threads store the rows that exist in pieces of 16 bytes instead.
 ///
-/// A row of accumulators lies in four neighbouring lanes, which add up their sums of rows (`row_sum`) in a fixed tree; one
-/// of them stores them.
+/// A row of accumulators lies in four neighbouring lanes, which add up their sums of rows (`row_sum`) in a fixed tree;
+/// one of them stores them.
 ///
 /// Results of bf16 need no more than their precision: exp and divisions are those of the special function unit.
 ///
@@ -61,9 +61,10 @@ private:
     bool has(int64_t group) const { return firstGroup <= group && group < endGroup; }
   };
   SmallVector<Part> getParts() const;
+  void setThread(Expr number);
 
-  /// Four groups of each chunk; there is one per value that the region yields. Of sums of rows, the first group of a chunk
-  /// becomes the sum of all.
+  /// Two groups of each chunk; there is one per value that the region yields. Of sums of rows, the first group of a
+  /// chunk becomes the sum of all.
   void evaluate(const Place &place, ArrayRef<Expr> accumulators, int64_t firstColumn, int64_t firstGroup,
                 MutableArrayRef<Chunk> chunks);
   SmallVector<Value> loadExtras(const Place &place, int64_t second, Expr column, ArrayRef<Value> ofTiles);
@@ -82,9 +83,8 @@ private:
   SmallVector<Result> results;
   SmallVector<bool> isRowSum; ///< Of the values that the region yields.
   bool isFast;
-  void setThread(Expr number);
-  Expr group, isFirst;      ///< Of the consumers: group 0 or 1; its thread 0.
-  Expr thread, warp, lane;  ///< Of the group; of the group; of the warp.
+  Expr group, isFirst;             ///< Of the consumers: group 0 or 1; its thread 0.
+  Expr thread, warp, lane;         ///< Numbers in the group, in the group, in the warp.
   Expr staging, buffer;            ///< Of this group; the one in use.
   Expr rows[2];                    ///< The first and the second row of the thread in the tile at hand, or the last row.
   SmallVector<Value> rowExtras[2]; ///< Extras of these, in order.
