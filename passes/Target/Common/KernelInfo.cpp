@@ -46,6 +46,14 @@ LogicalResult checkStructuredOp(Operation *op) {
   return success();
 }
 
+LogicalResult checkSumsNoRows(Operation *op) {
+  if (auto matmul = dyn_cast<moe_kernel::MatmulOp>(op); matmul && matmul.sumsRows())
+    return op->emitError(
+        "sums rows in its epilogue, which only CUDA matmuls with unit = wgmma do; store what is summed, "
+        "and sum it in a kernel of rows");
+  return success();
+}
+
 static int64_t getBytes(Type type) {
   auto shaped = cast<ShapedType>(type);
   return shaped.getNumElements() * llvm::divideCeil(shaped.getElementTypeBitWidth(), 8);
