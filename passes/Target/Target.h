@@ -36,6 +36,9 @@ public:
 
   virtual void getDependentDialects(DialectRegistry &registry) const = 0;
 
+  /// Whether an epilogue of `matmul` may have results of extent `row_sum`. The stage fuse asks; no by default.
+  virtual bool sumsRows(moe_kernel::MatmulOp matmul) const { return false; }
+
   /// Before kernels are configured: replaces kernels by several, where the target runs these faster. Nothing by default.
   virtual void splitKernels(ModuleOp module) const {}
 

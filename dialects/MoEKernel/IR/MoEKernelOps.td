@@ -141,6 +141,10 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     f32 and truncates last. An extra's extent says how it is indexed: `scalar` [], `row` [M], `column` [N or n],
     `full` [M, n'], `pair` [M, 2n'] (columns j and j + n'), where n' is n if paired and N if not. For
     `ragged_contraction`, `full` is [E, M, N] and the only extent beside `scalar`. The yield gives, for each result, one value (`full`) or two (`pair`), see `result_extents`.
+
+    A float32 result of extent `row_sum` [M, ⌈n' / 64⌉] holds, for each row and each 64 columns, the sum of the values
+    that the epilogue yields for it, in an order that the target fixes. Another kernel adds these up. Not every target can
+    do that (`Target::sumsRows`), nor has it a meaning for `ragged_contraction`.
   }];
   let arguments = (ins AnyStaticShapeTensor:$lhs, AnyStaticShapeTensor:$rhs, Optional<AnyStaticShapeTensor>:$offsets,
     Optional<AnyStaticShapeTensor>:$row_index, Variadic<AnyStaticShapeTensor>:$extras,
@@ -150,6 +154,13 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     MoEKernel_TileExtentArrayAttr:$result_extents);
   let results = (outs Variadic<AnyStaticShapeTensor>:$results);
   let regions = (region SizedRegion<1>:$epilogue);
+  let extraClassDeclaration = [{
+    /// Whether a result has the extent `row_sum`.
+    bool sumsRows() {
+      return ::llvm::any_of(getResultExtents().getAsRange<TileExtentAttr>(),
+                            [](TileExtentAttr extent) { return extent.getValue() == TileExtent::row_sum; });
+    }
+  }];
   let assemblyFormat = [{
     custom<Keyword>($kind) `(` $lhs `,` $rhs `)` (`offsets` `(` $offsets^ `)`)? (`rows` `(` $row_index^ `)`)? (`extras` `(` $extras^ `)`)?
     attr-dict `:` functional-type(operands, $results) $epilogue}];

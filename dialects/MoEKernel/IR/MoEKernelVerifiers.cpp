@@ -100,6 +100,8 @@ struct MatmulSizes {
       return contraction ? SmallVector<int64_t>{experts, m, n} : SmallVector<int64_t>{m, columns};
     case TileExtent::pair:
       return {m, 2 * columns};
+    case TileExtent::row_sum:
+      return {m, llvm::divideCeilSigned(columns, kRowSumColumns)};
     }
     llvm_unreachable("unknown extent");
   }
@@ -186,9 +188,10 @@ static LogicalResult verifyTileOperands(MatmulOp op, StringRef what, ValueRange 
   for (auto [index, value] : llvm::enumerate(values)) {
     TileExtent extent = extentAt(extents, index);
     bool isPair = extent == TileExtent::pair, isResult = isa<OpResult>(value) && value.getDefiningOp() == op;
-    if (isResult && extent != TileExtent::full && !isPair)
+    bool isSum = extent == TileExtent::row_sum;
+    if (isResult ? extent != TileExtent::full && !isPair && !isSum : isSum)
       return op.emitOpError() << what << " " << index << " has extent " << stringifyTileExtent(extent)
-                              << " but must be full or pair";
+                              << (isResult ? " but must be full, pair or row_sum" : ", which is for results");
     if (sizes.contraction && extent != TileExtent::full && extent != TileExtent::scalar)
       return op.emitOpError() << what << " " << index << " has extent " << stringifyTileExtent(extent)
                               << ", which does not apply to kind ragged_contraction";
@@ -197,6 +200,8 @@ static LogicalResult verifyTileOperands(MatmulOp op, StringRef what, ValueRange 
                                " x " + Twine(sizes.n))))
       return failure();
     if (failed(verifyFloat(op, (what + " " + Twine(index)).str(), value)))
+      return failure();
+    if (isSum && failed(verifyFloat32(op, (what + " " + Twine(index)).str(), value)))
       return failure();
     scalars.append(isPair ? 2 : 1, getElementTypeOrSelf(value));
   }

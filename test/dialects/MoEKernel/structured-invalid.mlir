@@ -122,9 +122,59 @@ func.func @yields(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
 // -----
 
 func.func @row_result(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
-  // expected-error @+1 {{result 0 has extent row but must be full or pair}}
+  // expected-error @+1 {{result 0 has extent row but must be full, pair or row_sum}}
   %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<row>]}
       : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_extra(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>, %s: tensor<8x1xf32>) {
+  // expected-error @+1 {{extra 0 has extent row_sum, which is for results}}
+  %0 = moe_kernel.matmul dense(%a, %b) extras(%s)
+      {extra_extents = [#moe_kernel.extent<row_sum>], result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>, tensor<8x1xf32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32, %sum: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_columns(%a: tensor<8x4xf32>, %b: tensor<4x130xf32>) {
+  // expected-error @+1 {{result 0 has shape [8, 2] but extent row_sum and an accumulator of 8 x 130 need [8, 3]}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<8x4xf32>, tensor<4x130xf32>) -> tensor<8x2xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_type(%a: tensor<8x4xbf16>, %b: tensor<4x6xbf16>) {
+  // expected-error @+1 {{result 0 has element type 'bf16' but must be f32}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<8x4xbf16>, tensor<4x6xbf16>) -> tensor<8x1xbf16> {
+  ^bb0(%acc: f32):
+    %rounded = arith.truncf %acc : f32 to bf16
+    moe_kernel.yield %rounded : bf16
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_of_contraction(%a: tensor<8x4xf32>, %b: tensor<8x6xf32>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{result 0 has extent row_sum, which does not apply to kind ragged_contraction}}
+  %0 = moe_kernel.matmul ragged_contraction(%a, %b) offsets(%o) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<8x4xf32>, tensor<8x6xf32>, tensor<3xi32>) -> tensor<4x1xf32> {
   ^bb0(%acc: f32):
     moe_kernel.yield %acc : f32
   }
