@@ -46,6 +46,7 @@ static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &con
       .Case([&](MatmulOp op) { return emitWarpgroupMatmul(op, context); })
       .Case([&](AttentionOp op) { return emitWarpgroupAttention(op, context); })
       .Case([&](AttentionGradientsOp op) { return emitWarpgroupAttentionGradients(op, context); })
+      .Case([&](RouterOp op) { return emitWarpgroupRouter(op, context); })
       .Default([](Operation *op) { return op->emitError("has no form on warpgroup matmuls"); });
 }
 
