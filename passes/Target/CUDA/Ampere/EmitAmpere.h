@@ -11,6 +11,7 @@
 /// | op | block |
 /// |---|---|
 /// | matmul | a tile of tile_m × tile_n accumulators, tile_k steps of the contraction at a time, `stages` in flight |
+/// | matmul, `unit = stream` | the same with few rows; each warp has a part of the contraction |
 /// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
 /// | attention_backward | the gradients of tile_m keys of a key head or of tile_m queries of a head, tile_n of the others at a time |
 ///
@@ -23,12 +24,16 @@
 namespace mlir::moe::cuda::ampere {
 
 LaunchShape emitMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
+FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
 LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);
 LaunchShape emitAttentionBackward(moe_kernel::AttentionBackwardOp op, EmitterContext &context);
 
 /// Whether the warps of `config` can share its tile.
 bool canEmitMatmul(moe_kernel::CUDAConfigAttr config, bool paired);
 bool canEmitAttention(moe_kernel::CUDAConfigAttr config, int64_t headDim);
+
+/// Why the rhs of `op` cannot be streamed, as the end of a sentence; empty if it can.
+std::string findStreamObstacle(moe_kernel::MatmulOp op);
 
 } // namespace mlir::moe::cuda::ampere
 
