@@ -107,7 +107,8 @@ CUDAConfigAttr configureStream(MatmulOp op, const Capabilities &capabilities) {
   int64_t pieces = std::clamp<int64_t>(depth / (warps * 32), 1, 2);
   int64_t tileK = warps * 32 * pieces;
   int64_t steps = llvm::divideCeilSigned(depth, tileK);
-  int64_t stages = std::clamp<int64_t>(steps + 1, 2, 4);
+  int64_t stageBytes = 2 * tileK * (columns + tileM), sumBytes = 4 * warps * tileM * (columns + 4);
+  int64_t stages = std::clamp<int64_t>(std::min(steps + 1, (capabilities.sharedBytes - sumBytes) / stageBytes), 2, 4);
   return CUDAConfigAttr::get(op.getContext(), threads, tileM, columns, tileK, stages, CUDAUnit::stream);
 }
 
