@@ -7,6 +7,7 @@
 #include "passes/Objective/Activity.h"
 #include "passes/Objective/Backward.h"
 #include "passes/Objective/EntryPoint.h"
+#include "passes/Objective/ExpertGradients.h"
 #include "passes/Objective/Passes.h"
 #include "passes/Objective/Residuals.h"
 
@@ -169,6 +170,7 @@ LogicalResult Differentiator::buildBackward(FunctionPair &pair, const Activity &
     gradients.push_back(backward.getGradient(forward.getArgument(index)));
   func::ReturnOp::create(builder, pair.backward.getLoc(), gradients);
   eraseDeadOps(body);
+  rewriteExpertGradients(body);
   recomputeResiduals(forward, body, checkpointing);
   return success();
 }
@@ -237,6 +239,7 @@ LogicalResult Differentiator::buildEntryBackward(EntryPoint entry, ArrayRef<Valu
     isComplete = false;
   }
   eraseDeadOps(entry.getFunc().front());
+  rewriteExpertGradients(entry.getFunc().front());
   return success(isComplete);
 }
 

@@ -35,6 +35,7 @@ static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) 
           return refuse();
         return ampere::emitAttentionBackward(op, context);
       })
+      .Case([&](RouterOp op) { return ampere::emitRouter(op, context); })
       .Default([&](Operation *) { return refuse(); });
 }
 
@@ -55,6 +56,8 @@ FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) 
   int64_t threads = context.config.getThreads();
   if (context.config.getUnit() == CUDAUnit::wgmma)
     return emitWarpgroupOp(op, context);
+  if (failed(target::checkSumsNoRows(op)))
+    return failure();
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)
     return op->emitError() << "is configured for " << threads
                            << " threads per block; it takes a power of two from 32 to 1024";

@@ -13,6 +13,7 @@
 /// | matmul | a tile of tile_m × tile_n accumulators, tile_k steps of the contraction at a time, `stages` in flight |
 /// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
 /// | attention_backward | the gradients of tile_m keys of a key head or of tile_m queries of a head, tile_n of the others at a time |
+/// | router | the logits of tile_m tokens for tile_n experts, see RouterShape.h; the last block of the tokens goes on |
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_AMPERE_EMITAMPERE_H
@@ -25,6 +26,7 @@ namespace mlir::moe::cuda::ampere {
 LaunchShape emitMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
 LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);
 LaunchShape emitAttentionBackward(moe_kernel::AttentionBackwardOp op, EmitterContext &context);
+FailureOr<LaunchShape> emitRouter(moe_kernel::RouterOp op, EmitterContext &context);
 
 /// Whether the warps of `config` can share its tile.
 bool canEmitMatmul(moe_kernel::CUDAConfigAttr config, bool paired);
