@@ -1,6 +1,5 @@
-// RUN: moe-opt %s --split-input-file --moe-cuda-emit-kernels | FileCheck %s
+// RUN: moe-opt %s --split-input-file --moe-configure --moe-cuda-emit-kernels | FileCheck %s
 
-#config = #moe_kernel.cuda_config<threads = 256>
 #row = affine_map<(d0, d1) -> (d0, d1)>
 
 // Everything that touches global memory comes after the wait, and the next kernel is let in after it too.
@@ -13,7 +12,7 @@
 // CHECK-NEXT: llvm.inline_asm has_side_effects asm_dialect = att "griddepcontrol.launch_dependents;", "~{memory}"
 // CHECK: load
 module attributes {moe.target = "cuda:sm_90a"} {
-  moe_kernel.kernel @double(%x: tensor<64x128xf32>) -> tensor<64x128xf32> attributes {config = #config} {
+  moe_kernel.kernel @double(%x: tensor<64x128xf32>) -> tensor<64x128xf32> {
     %empty = tensor.empty() : tensor<64x128xf32>
     %0 = linalg.generic {indexing_maps = [#row, #row], iterator_types = ["parallel", "parallel"]}
         ins(%x : tensor<64x128xf32>) outs(%empty : tensor<64x128xf32>) {
@@ -27,7 +26,6 @@ module attributes {moe.target = "cuda:sm_90a"} {
 
 // -----
 
-#config = #moe_kernel.cuda_config<threads = 256>
 #row = affine_map<(d0, d1) -> (d0, d1)>
 
 // Older GPUs do not know it.
@@ -35,7 +33,7 @@ module attributes {moe.target = "cuda:sm_90a"} {
 // CHECK-NOT: dependent_launch
 // CHECK-NOT: griddepcontrol
 module attributes {moe.target = "cuda:sm_80"} {
-  moe_kernel.kernel @double(%x: tensor<64x128xf32>) -> tensor<64x128xf32> attributes {config = #config} {
+  moe_kernel.kernel @double(%x: tensor<64x128xf32>) -> tensor<64x128xf32> {
     %empty = tensor.empty() : tensor<64x128xf32>
     %0 = linalg.generic {indexing_maps = [#row, #row], iterator_types = ["parallel", "parallel"]}
         ins(%x : tensor<64x128xf32>) outs(%empty : tensor<64x128xf32>) {
