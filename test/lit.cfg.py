@@ -1,6 +1,6 @@
 # Tests are .mlir and .test files with RUN lines. Substitutions and features:
 #
-#   %moe-opt  %moe-run  %moe-conformance      the tools of this build
+#   %moe-opt  %moe-run  %moe-conformance  %moe-bench      the tools of this build
 #   %kjv-text               writes the King James text: %kjv-text DIRECTORY [FIRST LAST]
 #   %models                 docs/models, the descriptions that users see
 #   %source  %build         the top of the source and of the build tree
@@ -34,6 +34,7 @@ tools = os.path.join(config.moe_build, "bin")
 config.environment["PATH"] = os.pathsep.join([tools, "/usr/lib/llvm-22/bin", config.environment.get("PATH", "")])
 
 config.substitutions += [
+    ("%moe-bench", os.path.join(tools, "moe-bench")),
     ("%moe-conformance", os.path.join(tools, "moe-conformance")),
     ("%moe-opt", os.path.join(tools, "moe-opt")),
     ("%moe-run", os.path.join(tools, "moe-run")),

@@ -19,6 +19,7 @@ struct ConfigurePass : impl::ConfigurePassBase<ConfigurePass> {
     if (!target)
       return signalPassFailure();
     target->splitKernels(getOperation());
+    target->fuseKernels(getOperation());
     bool succeededForAll = true;
     for (auto kernel : getOperation().getOps<moe_kernel::KernelOp>())
       if (!kernel.getConfigAttr())

@@ -9,6 +9,7 @@
 #include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/RowsBuilder.h"
+#include "passes/Target/Target.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/PatternMatch.h"
@@ -164,6 +165,69 @@ static LogicalResult fuseGatedActivationBackward(GatedActivationBackwardOp backw
   return success();
 }
 
+namespace {
+/// weighted_gated_activation_backward(input, matmul) → a matmul that reads the activation's input in pairs and the
+/// weights of rows, and stores all three results: the gradients of the weights as sums that a kernel of tokens adds up.
+struct FuseWeightedGatedActivationBackward : OpRewritePattern<WeightedGatedActivationBackwardOp> {
+  FuseWeightedGatedActivationBackward(MLIRContext *context, const Target &target)
+      : OpRewritePattern(context), target(target) {}
+
+  LogicalResult matchAndRewrite(WeightedGatedActivationBackwardOp backward, PatternRewriter &rewriter) const override {
+    moe_kernel::MatmulOp matmul = getMatmulOnlyFor(backward.getResultGradient());
+    if (!matmul || matmul.getPaired() || matmul.getKind() == MatmulKind::ragged_contraction)
+      return rewriter.notifyMatchFailure(backward, "the gradient is not computed by a matmul over rows for it alone");
+    if (!target.sumsRows(matmul))
+      return rewriter.notifyMatchFailure(backward, "the target does not sum rows in the epilogue of that matmul");
+
+    Extension extension{
+        .label = "weighted_swiglu_backward",
+        .extras = {{backward.getInput(), TileExtent::pair}, {buildRowWeights(backward, rewriter), TileExtent::row}},
+        .results = {{backward.getResult().getType(), TileExtent::full},
+                    {backward.getInputGradient().getType(), TileExtent::pair},
+                    {getSumsType(backward), TileExtent::row_sum}}};
+    auto fused =
+        extendEpilogue(matmul, extension, rewriter,
+                       [](ScalarBuilder &b, ValueRange gradient, ValueRange extras) -> SmallVector<Value> {
+                         Value gate = extras[0], up = extras[1], weight = extras[2];
+                         Value activation = b.swiglu(gate, up), weighted = b.mul(weight, gradient[0]);
+                         auto [gateGradient, upGradient] = b.swigluBackward(gate, up, weighted);
+                         return {b.mul(weight, activation), gateGradient, upGradient, b.mul(gradient[0], activation)};
+                       });
+    Value weightsGradient = buildWeightsGradient(backward, fused.getResult(2), rewriter);
+    rewriter.replaceOp(backward, {fused.getResult(0), fused.getResult(1), weightsGradient});
+    rewriter.eraseOp(matmul);
+    return success();
+  }
+
+private:
+  /// [R] float32.
+  static Value buildRowWeights(WeightedGatedActivationBackwardOp op, PatternRewriter &rewriter) {
+    RowsBuilder b(op.getLoc(), rewriter, "row_weights");
+    Value weights = b.reshape(op.getWeights(), {numElements(op.getWeights())});
+    return b.compute(shapeOf(op.getPermutation()), {{op.getPermutation(), {0}}}, {getElementTypeOrSelf(weights), {0}},
+                     [&](ValueRange v) { return b.extract(weights, b.toIndex(v[0])); });
+  }
+
+  static RankedTensorType getSumsType(WeightedGatedActivationBackwardOp op) {
+    ArrayRef<int64_t> shape = shapeOf(op.getResult());
+    return RankedTensorType::get({shape[0], llvm::divideCeilSigned(shape[1], moe_kernel::kRowSumColumns)},
+                                 Float32Type::get(op.getContext()));
+  }
+
+  /// The sums of each row added up, in the order of the tokens.
+  static Value buildWeightsGradient(WeightedGatedActivationBackwardOp op, Value sums, PatternRewriter &rewriter) {
+    RowsBuilder b(op.getLoc(), rewriter, "sum");
+    RowsBuilder::Output total{getElementTypeOrSelf(sums), {0}};
+    Value dots = b.compute(shapeOf(sums), {{sums, {0, 1}}}, total, [&](ValueRange v) { return b.add(v[1], v[0]); });
+    b.setLabel("weights_gradient");
+    return b.compute(shapeOf(op.getInverse()), {{op.getInverse(), {0, 1}}}, {getElementTypeOrSelf(sums), {0, 1}},
+                     [&](ValueRange v) { return b.extract(dots, b.toIndex(v[0])); });
+  }
+
+  const Target &target;
+};
+} // namespace
+
 /// The scalar op for the elementwise op `op`.
 static Value buildElementwise(Operation *op, ScalarBuilder &b, ValueRange operands) {
   return llvm::TypeSwitch<Operation *, Value>(op)
@@ -215,6 +279,13 @@ struct FuseEpiloguePass : impl::FuseEpiloguePassBase<FuseEpiloguePass> {
         .add(fuseElementwise<DivideOp>)
         .add(fuseElementwise<NegateOp>)
         .add(fuseElementwise<CastOp>);
+    // Without a target (in tests of this pass alone) nothing is fused that not every target can do.
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    std::unique_ptr<Target> target;
+    if (module && module->hasAttr(kTargetAttrName) && !(target = getTarget(module)))
+      return signalPassFailure();
+    if (target)
+      patterns.add<FuseWeightedGatedActivationBackward>(&getContext(), *target);
     // Scalar constants stay where they are used.
     GreedyRewriteConfig config;
     config.enableConstantCSE(false);

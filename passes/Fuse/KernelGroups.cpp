@@ -118,6 +118,7 @@ private:
   Block &block;
   SmallVector<KernelGroup> groups; ///< Merged ones stay as empty groups.
   DenseMap<Operation *, unsigned> groupOf;
+  DenseMap<Attribute, Operation *> together; ///< The last op that has this attribute.
   DenseMap<Attribute, unsigned> batches; ///< The group that the next op on operands of these types joins.
 };
 } // namespace
@@ -132,6 +133,9 @@ void Grouping::addGeneric(linalg::GenericOp op) {
     if (producer && producer->getBlock() == &block && hasRows(producer))
       candidates.insert(groupOf.lookup(producer));
   });
+  if (Attribute kernel = op->getAttr(kKernelAttrName))
+    if (Operation *previous = std::exchange(together[kernel], op))
+      candidates.insert(groupOf.lookup(previous));
   for (unsigned candidate : candidates)
     if (canMerge(candidate, group))
       merge(candidate, group);

@@ -91,7 +91,8 @@ static LogicalResult convertCacheAppend(CacheAppendOp op, PatternRewriter &rewri
 }
 
 static LogicalResult convertPlanRouting(PlanRoutingOp op, PatternRewriter &rewriter) {
-  rewriter.replaceOpWithNewOp<moe_kernel::PlanOp>(op, op.getResultTypes(), op.getIndices());
+  rewriter.replaceOpWithNewOp<moe_kernel::PlanOp>(op, op.getResultTypes(), op.getIndices(), /*counts=*/Value(),
+                                                  /*chunk=*/IntegerAttr());
   return success();
 }
 

@@ -196,6 +196,7 @@ void Outliner::cloneMembers() {
     clone->removeDiscardableAttr(kLabelsAttrName);
     clone->removeDiscardableAttr(kInPlaceAttrName);
     clone->removeDiscardableAttr(kBatchAttrName);
+    clone->removeDiscardableAttr(kKernelAttrName);
   }
 }
 

@@ -61,14 +61,17 @@ def FuseEpiloguePass : Pass<"moe-fuse-epilogue", "::mlir::func::FuncOp"> {
       kernel stores both.
     * `gated_activation_backward` for the gradient that a matmul computes: the epilogue reads the columns of the
       activation's input in pairs and stores its gradient in pairs.
+    * `weighted_gated_activation_backward` for the gradient that a matmul computes, where the target sums rows of an epilogue
+      (`Target::sumsRows`): the epilogue also reads the weights of rows, and stores the weighted activation and, for the
+      gradients of the weights, sums of 64 columns of each row, which another kernel adds up for each token.
     * `add`, `multiply`, `divide`, `negate`, `cast` with a matmul's result that is used nowhere else; the other operand
       becomes an extra. Sums of several matmuls become a chain, each adding to the one before.
 
     An epilogue computes in float32 to its end: what is fused reads the value before it was rounded to bf16, also where
     the rounded one is stored beside it.
   }];
-  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::math::MathDialect"];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
 def MoEToLinalgPass : Pass<"moe-to-linalg", "::mlir::func::FuncOp"> {

@@ -34,6 +34,9 @@ inline constexpr llvm::StringLiteral kInPlaceAttrName = "moe_kernel.in_place";
 /// On a linalg.generic until it is outlined: nothing but writes to variables reads its results, and so many of its kind
 /// may share a kernel.
 inline constexpr llvm::StringLiteral kBatchAttrName = "moe_kernel.batch";
+/// On linalg.generic ops until they are outlined: those with the same attribute share a kernel if their rows allow it,
+/// also where none reads what another one computes.
+inline constexpr llvm::StringLiteral kKernelAttrName = "moe_kernel.kernel";
 /// On a reshape of a kernel's result until it is outlined: gives it the shape that the model knows it by.
 inline constexpr llvm::StringLiteral kModelShapeAttrName = "moe_kernel.model_shape";
 

@@ -168,7 +168,7 @@ LogicalResult Differentiator::buildBackward(FunctionPair &pair, const Activity &
   for (unsigned index : pair.activeArguments)
     gradients.push_back(backward.getGradient(forward.getArgument(index)));
   func::ReturnOp::create(builder, pair.backward.getLoc(), gradients);
-  eraseDeadOps(body);
+  finishGradients(body);
   recomputeResiduals(forward, body, checkpointing);
   return success();
 }
@@ -236,7 +236,7 @@ LogicalResult Differentiator::buildEntryBackward(EntryPoint entry, ArrayRef<Valu
                          << entry.getFunc().getName() << "' does not depend on it";
     isComplete = false;
   }
-  eraseDeadOps(entry.getFunc().front());
+  finishGradients(entry.getFunc().front());
   return success(isComplete);
 }
 

@@ -51,6 +51,9 @@ def DifferentiatePass : Pass<"moe-differentiate", "::mlir::ModuleOp"> {
     `activation_checkpointing` of `moe.training`: see Residuals.h.
     Other callers of @f keep calling @f; if there are none, it is erased.
 
+    Before residuals are chosen, gradients of experts whose outputs are weighted are rewritten so that neither those outputs nor
+    weighted rows as wide as a token are needed: see ExpertGradients.h.
+
     It is an error if an op between a parameter and the loss has no gradient, or if a parameter has none because the loss
     does not depend on it.
   }];

@@ -22,7 +22,8 @@ bool mlir::moe::mayRecompute(Operation *op, ActivationCheckpointing policy) {
     return false;
   case ActivationCheckpointing::selective:
     return isa<AddOp, MultiplyOp, DivideOp, NegateOp, CastOp, BroadcastOp, RMSNormOp, RopeOp, RopeTableOp,
-               SequencePositionsOp, GatedActivationOp, RouterScoresOp, DispatchOp, ExpertLoadOp>(op);
+               SequencePositionsOp, GatedActivationOp, WeightedGatedActivationOp, RouterScoresOp, DispatchOp,
+               ExpertLoadOp>(op);
   case ActivationCheckpointing::full:
     return isPure(op) && !isa<TopKGateOp, PlanRoutingOp>(op);
   }

@@ -127,12 +127,12 @@ def cases():
     ]
 
 
-def compile_kernels(folder, kernels, build, arch):
+def compile_kernels(folder, kernels, build, arch, aliases=""):
     """Writes the PTX of `kernels` (their text) into `folder`, and launches.json, which says how to launch them."""
     os.makedirs(folder, exist_ok=True)
     source = os.path.join(folder, "kernels.mlir")
     with open(source, "w") as file:
-        file.write(f'module attributes {{moe.target = "cuda:{arch}"}} {{\n{kernels}}}\n')
+        file.write(f'{aliases}module attributes {{moe.target = "cuda:{arch}"}} {{\n{kernels}}}\n')
     module = subprocess.run([os.path.join(build, "bin", "moe-opt"), source, "--moe-configure",
                              f"--moe-cuda-codegen=dump-to={folder}"], check=True, capture_output=True, text=True).stdout
     launches = {}
@@ -140,9 +140,9 @@ def compile_kernels(folder, kernels, build, arch):
         if not (kernel := re.search(r"moe_exec\.kernel @(\w+) in", line)):
             continue
         numbers = {key: json.loads(f"[{value}]") for key, value in re.findall(r"(\w+) = array<i64: ([^>]*)>", line)}
-        maps = [{"buffer": int(buffer), **{key: json.loads(value) for key, value in re.findall(r"(\w+)(\[[^\]]*\])", rest)},
+        maps = [{"buffer": int(buffer), "type": element, **{key: json.loads(value) for key, value in re.findall(r"(\w+)(\[[^\]]*\])", rest)},
                  "swizzle": int(swizzle)}
-                for buffer, rest, swizzle in re.findall(r"tensor_map<buffer (\d+) : bf16, (.*?), swizzle (\d+)>", line)]
+                for buffer, element, rest, swizzle in re.findall(r"tensor_map<buffer (\d+) : (\w+), (.*?), swizzle (\d+)>", line)]
         shared = int(re.search(r"shared_bytes = (\d+)", line).group(1))
         launches[kernel.group(1)] = {"grid": numbers["grid"], "block": numbers["block"], "shared": shared, "maps": maps}
     with open(os.path.join(folder, "launches.json"), "w") as file:
@@ -166,13 +166,13 @@ class Kernel:
             sys.exit(f"CUDA error {result}")
 
     def encode(self, tensor_map, address):
-        """An aligned CUtensorMap of bf16, with zeros outside."""
+        """An aligned CUtensorMap, with zeros outside."""
         dims, strides, box = tensor_map["dims"], tensor_map.get("strides") or [0], tensor_map["box"]
         swizzle = {0: 0, 32: 1, 64: 2, 128: 3}[tensor_map["swizzle"]]
         memory = ctypes.create_string_buffer(256)
         start = -ctypes.addressof(memory) % 128
         self.check(self.cuda.cuTensorMapEncodeTiled(
-            ctypes.byref(memory, start), 9, len(dims), ctypes.c_void_p(address), (ctypes.c_uint64 * len(dims))(*dims),
+            ctypes.byref(memory, start), {"f32": 7, "bf16": 9}[tensor_map["type"]], len(dims), ctypes.c_void_p(address), (ctypes.c_uint64 * len(dims))(*dims),
             (ctypes.c_uint64 * len(strides))(*strides), (ctypes.c_uint32 * len(box))(*box),
             (ctypes.c_uint32 * len(box))(*[1] * len(box)), 0, swizzle, 3, 0))
         return (ctypes.c_char * 128).from_buffer(memory, start)

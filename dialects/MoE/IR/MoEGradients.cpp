@@ -211,6 +211,16 @@ LogicalResult GroupedMatmulOp::buildGradient(OpBuilder &builder, ValueRange resu
   return success();
 }
 
+LogicalResult WeightedGatedActivationOp::buildGradient(OpBuilder &builder, ValueRange resultGradients,
+                                                       Gradients operandGradients) {
+  auto backward = WeightedGatedActivationBackwardOp::create(
+      builder, getLoc(), getResult().getType(), getInput().getType(), getWeights().getType(), getInput(),
+      resultGradients[0], getPermutation(), getInverse(), getWeights());
+  operandGradients[0] = backward.getInputGradient();
+  operandGradients[3] = backward.getWeightsGradient();
+  return success();
+}
+
 LogicalResult BalanceLossOp::buildGradient(OpBuilder &builder, ValueRange resultGradients, Gradients operandGradients) {
   operandGradients[0] = BalanceLossBackwardOp::create(builder, getLoc(), getScores().getType(), getScores(), getLoad(),
                                                       resultGradients[0], getAlphaAttr());

@@ -332,6 +332,37 @@ def MoE_GroupedMatmulOp : MoE_DifferentiableOp<"grouped_matmul"> {
   let results = (outs MoE_FloatTensor:$result);
 }
 
+def MoE_WeightedGatedActivationOp : MoE_DifferentiableOp<"weighted_gated_activation"> {
+  let summary = "gated_activation of routed rows, times the weight of each row";
+  let description = [{
+    `result[row, :] = weights[f] · gated_activation(input)[row, :]` with f = permutation[row]; see `plan_routing`. `input`
+    [T·K, 2·n], `weights` [T, K], `result` [T·K, n]. What is linear in the rows of an expert may be weighted before as well
+    as after: `combine` with weights of a `grouped_matmul` of `gated_activation` is `combine` without weights of a
+    `grouped_matmul` of this.
+  }];
+  let arguments = (ins MoE_Matrix:$input, MoE_IndexTensor:$permutation, MoE_IndexTensor:$inverse,
+    MoE_StatTensor:$weights);
+  let results = (outs MoE_Matrix:$result);
+  let assemblyFormat = [{
+    $input `plan` `(` $permutation `,` $inverse `)` `weights` `(` $weights `)` attr-dict
+    `:` functional-type(operands, results)}];
+}
+def MoE_WeightedGatedActivationBackwardOp : MoE_TensorOp<"weighted_gated_activation_backward"> {
+  let summary = "gradients of weighted_gated_activation for its input and weights, and its result on the way";
+  let description = [{
+    With a = gated_activation(input) and f = permutation[row]: `input_gradient` is that of `gated_activation` for
+    weights[f] · result_gradient[row, :], `weights_gradient[f]` = ⟨result_gradient[row, :], a[row, :]⟩, and `result` =
+    weights[f] · a[row, :], which the gradient of the matrix that it is multiplied with needs. One pass over the rows gives
+    all three.
+  }];
+  let arguments = (ins MoE_Matrix:$input, MoE_Matrix:$result_gradient, MoE_IndexTensor:$permutation,
+    MoE_IndexTensor:$inverse, MoE_StatTensor:$weights);
+  let results = (outs MoE_Matrix:$result, MoE_Matrix:$input_gradient, MoE_StatTensor:$weights_gradient);
+  let assemblyFormat = [{
+    $input `,` $result_gradient `plan` `(` $permutation `,` $inverse `)` `weights` `(` $weights `)` attr-dict
+    `:` functional-type(operands, results)}];
+}
+
 def MoE_ExpertLoadOp : MoE_TensorOp<"expert_load"> {
   let summary = "rows per expert, from offsets";
   let arguments = (ins MoE_IndexTensor:$offsets);

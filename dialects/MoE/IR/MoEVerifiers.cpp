@@ -552,6 +552,32 @@ LogicalResult GroupedMatmulOp::verify() {
   return checks.productType({"lhs", lhs}, {"rhs", rhs}, {"result", result});
 }
 
+/// Rows `input` [T·K, 2·n] of a plan, `output` [T·K, n], and their weights.
+static Checks &checkWeightedGate(Checks &checks, Value input, Named output, Value permutation, Value inverse,
+                                 Value weights) {
+  checkPlan(checks, permutation, inverse, rowsOf(inverse))
+      .shape({"input", input}, {countOf(inverse), columnsOf(input)}, "[T·K, 2·n]")
+      .shape({"weights", weights}, typeOf(inverse).getShape(), "[T, K]")
+      .statistics(input, {{"weights", weights}});
+  return checkGate(checks, input, output);
+}
+
+LogicalResult WeightedGatedActivationOp::verify() {
+  Checks checks(*this);
+  return checkWeightedGate(checks, getInput(), {"result", getResult()}, getPermutation(), getInverse(), getWeights());
+}
+
+LogicalResult WeightedGatedActivationBackwardOp::verify() {
+  Checks checks(*this);
+  return checkWeightedGate(checks, getInput(), {"result_gradient", getResultGradient()}, getPermutation(), getInverse(),
+                           getWeights())
+      .shape({"result", getResult()}, typeOf(getResultGradient()).getShape(), "result_gradient")
+      .shape({"input_gradient", getInputGradient()}, typeOf(getInput()).getShape(), "input")
+      .shape({"weights_gradient", getWeightsGradient()}, typeOf(getWeights()).getShape(), "weights")
+      .sameElementType({{"input", getInput()}, {"result", getResult()}, {"input_gradient", getInputGradient()}})
+      .sameElementType({{"weights", getWeights()}, {"weights_gradient", getWeightsGradient()}});
+}
+
 LogicalResult ExpertLoadOp::verify() {
   return Checks(*this).rank({"load", getLoad()}, 1, "[E]").offsets(getOffsets(), rowsOf(getLoad()));
 }

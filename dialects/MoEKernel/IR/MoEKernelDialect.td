@@ -44,7 +44,7 @@ def MoEKernel_MatmulKindAttr : MoEKernel_EnumAttr<MoEKernel_MatmulKind, "matmul_
 
 def MoEKernel_TileExtent : MoEKernel_Enum<"TileExtent", "how a tensor meets the accumulator tile", [
   I32EnumCase<"scalar", 0>, I32EnumCase<"row", 1>, I32EnumCase<"column", 2>, I32EnumCase<"full", 3>,
-  I32EnumCase<"pair", 4>]>;
+  I32EnumCase<"pair", 4>, I32EnumCase<"row_sum", 5>]>;
 def MoEKernel_TileExtentAttr : MoEKernel_EnumAttr<MoEKernel_TileExtent, "extent">;
 def MoEKernel_TileExtentArrayAttr : TypedArrayAttrBase<MoEKernel_TileExtentAttr, "array of tile extents">;
 

@@ -33,6 +33,9 @@ inline constexpr llvm::StringLiteral kTiedAttrName = "moe_kernel.tied";
 /// What buffers are aligned to, and so what a part of one must start at a multiple of, in bytes.
 inline constexpr int64_t kBufferAlignment = 256;
 
+/// Columns of the epilogue that a matmul's result of extent `row_sum` adds up.
+inline constexpr int64_t kRowSumColumns = 64;
+
 /// On ops that can be the only computing op of a kernel.
 template <typename ConcreteType>
 class StructuredKernelOp : public OpTrait::TraitBase<ConcreteType, StructuredKernelOp> {};

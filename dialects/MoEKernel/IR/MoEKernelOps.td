@@ -141,6 +141,10 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     f32 and truncates last. An extra's extent says how it is indexed: `scalar` [], `row` [M], `column` [N or n],
     `full` [M, n'], `pair` [M, 2n'] (columns j and j + n'), where n' is n if paired and N if not. For
     `ragged_contraction`, `full` is [E, M, N] and the only extent beside `scalar`. The yield gives, for each result, one value (`full`) or two (`pair`), see `result_extents`.
+
+    A float32 result of extent `row_sum` [M, ⌈n' / 64⌉] holds, for each row and each 64 columns, the sum of the values
+    that the epilogue yields for it, in an order that the target fixes. Another kernel adds these up. Not every target can
+    do that (`Target::sumsRows`), nor has it a meaning for `ragged_contraction`.
   }];
   let arguments = (ins AnyStaticShapeTensor:$lhs, AnyStaticShapeTensor:$rhs, Optional<AnyStaticShapeTensor>:$offsets,
     Optional<AnyStaticShapeTensor>:$row_index, Variadic<AnyStaticShapeTensor>:$extras,
@@ -150,6 +154,13 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     MoEKernel_TileExtentArrayAttr:$result_extents);
   let results = (outs Variadic<AnyStaticShapeTensor>:$results);
   let regions = (region SizedRegion<1>:$epilogue);
+  let extraClassDeclaration = [{
+    /// Whether a result has the extent `row_sum`.
+    bool sumsRows() {
+      return ::llvm::any_of(getResultExtents().getAsRange<TileExtentAttr>(),
+                            [](TileExtentAttr extent) { return extent.getValue() == TileExtent::row_sum; });
+    }
+  }];
   let assemblyFormat = [{
     custom<Keyword>($kind) `(` $lhs `,` $rhs `)` (`offsets` `(` $offsets^ `)`)? (`rows` `(` $row_index^ `)`)? (`extras` `(` $extras^ `)`)?
     attr-dict `:` functional-type(operands, $results) $epilogue}];
@@ -207,6 +218,29 @@ def MoEKernel_RouteOp : MoEKernel_StructuredOp<"route"> {
   let results = (outs AnyStaticShapeTensor:$scores, AnyStaticShapeTensor:$weights, AnyStaticShapeTensor:$indices);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
+def MoEKernel_RouterOp : MoEKernel_StructuredOp<"router", [AttrSizedResultSegments]> {
+  let summary = "a router from tokens to its choice: the logits, what route makes of them, and the plan";
+  let description = [{
+    The logits input · weightᵀ of `input` [T, d] and `weight` [E, d], accumulated in float32, and then as `route`.
+    `scores` [T, E] are a result only where something reads them, or where blocks pass logits to one another through
+    their memory. Two more results are optional: the plan of the indices (`offsets`, `permutation` and `inverse`), or
+    what a `plan` of its own is quicker with: `counts` [⌈T / chunk⌉, E], how many of the tokens from c · chunk on chose
+    expert e.
+    ```mlir
+    %weights, %indices, %counts = moe_kernel.router %x, %w {top_k = 8 : i64, chunk = 64 : i64, ...,
+        resultSegmentSizes = array<i32: 0, 1, 1, 1, 0, 0, 0>} : (tensor<8192x2048xbf16>, tensor<128x2048xbf16>)
+        -> (tensor<8192x8xf32>, tensor<8192x8xi32>, tensor<128x128xi32>)
+    ```
+    A target whose launches are dear makes it of the launches of a matmul, a route and a plan.
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input, AnyStaticShapeTensor:$weight,
+    Optional<AnyStaticShapeTensor>:$selection_bias, I64Attr:$top_k, MoEKernel_ScoringFuncAttr:$scoring,
+    BoolAttr:$norm_topk_prob, F64Attr:$routed_scaling_factor, OptionalAttr<I64Attr>:$chunk);
+  let results = (outs Optional<AnyStaticShapeTensor>:$scores, AnyStaticShapeTensor:$weights,
+    AnyStaticShapeTensor:$indices, Optional<AnyStaticShapeTensor>:$counts, Optional<AnyStaticShapeTensor>:$offsets,
+    Optional<AnyStaticShapeTensor>:$permutation, Optional<AnyStaticShapeTensor>:$inverse);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
 def MoEKernel_RouteBackwardOp : MoEKernel_StructuredOp<"route_backward"> {
   let summary = "gradient of route for the logits, from those of the weights and (balance loss) of the scores";
   let description = [{Fuses topk_gate_backward, the sum with `scores_gradient` if given, and router_scores_backward.}];
@@ -218,7 +252,9 @@ def MoEKernel_RouteBackwardOp : MoEKernel_StructuredOp<"route_backward"> {
 }
 def MoEKernel_PlanOp : MoEKernel_StructuredOp<"plan"> {
   let summary = "offsets, permutation and its inverse; see moe.plan_routing";
-  let arguments = (ins AnyStaticShapeTensor:$indices);
+  let description = [{`counts` with `chunk`: what `router` says of the same indices.}];
+  let arguments = (ins AnyStaticShapeTensor:$indices, Optional<AnyStaticShapeTensor>:$counts,
+    OptionalAttr<I64Attr>:$chunk);
   let results = (outs AnyStaticShapeTensor:$offsets, AnyStaticShapeTensor:$permutation, AnyStaticShapeTensor:$inverse);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }

@@ -100,6 +100,8 @@ struct MatmulSizes {
       return contraction ? SmallVector<int64_t>{experts, m, n} : SmallVector<int64_t>{m, columns};
     case TileExtent::pair:
       return {m, 2 * columns};
+    case TileExtent::row_sum:
+      return {m, llvm::divideCeilSigned(columns, kRowSumColumns)};
     }
     llvm_unreachable("unknown extent");
   }
@@ -186,9 +188,10 @@ static LogicalResult verifyTileOperands(MatmulOp op, StringRef what, ValueRange 
   for (auto [index, value] : llvm::enumerate(values)) {
     TileExtent extent = extentAt(extents, index);
     bool isPair = extent == TileExtent::pair, isResult = isa<OpResult>(value) && value.getDefiningOp() == op;
-    if (isResult && extent != TileExtent::full && !isPair)
+    bool isSum = extent == TileExtent::row_sum;
+    if (isResult ? extent != TileExtent::full && !isPair && !isSum : isSum)
       return op.emitOpError() << what << " " << index << " has extent " << stringifyTileExtent(extent)
-                              << " but must be full or pair";
+                              << (isResult ? " but must be full, pair or row_sum" : ", which is for results");
     if (sizes.contraction && extent != TileExtent::full && extent != TileExtent::scalar)
       return op.emitOpError() << what << " " << index << " has extent " << stringifyTileExtent(extent)
                               << ", which does not apply to kind ragged_contraction";
@@ -197,6 +200,8 @@ static LogicalResult verifyTileOperands(MatmulOp op, StringRef what, ValueRange 
                                " x " + Twine(sizes.n))))
       return failure();
     if (failed(verifyFloat(op, (what + " " + Twine(index)).str(), value)))
+      return failure();
+    if (isSum && failed(verifyFloat32(op, (what + " " + Twine(index)).str(), value)))
       return failure();
     scalars.append(isPair ? 2 : 1, getElementTypeOrSelf(value));
   }
@@ -382,23 +387,77 @@ LogicalResult CacheAppendOp::verify() {
 // Routing
 //===----------------------------------------------------------------------===//
 
-LogicalResult RouteOp::verify() {
-  if (failed(verifyRank(*this, "logits", getLogits(), 2)) || failed(verifyFloat32(*this, "logits", getLogits())) ||
-      failed(verifyFloat32(*this, "scores", getScores())) || failed(verifyFloat32(*this, "weights", getWeights())) ||
-      (getSelectionBias() && failed(verifyFloat32(*this, "selection bias", getSelectionBias()))))
+/// What route and router have in common, for `tokens` tokens and `experts` experts.
+template <typename OpT> static LogicalResult verifyChoice(OpT op, int64_t tokens, int64_t experts) {
+  Value bias = op.getSelectionBias(), scores = op.getScores();
+  int64_t topK = op.getTopK();
+  if ((scores && failed(verifyFloat32(op, "scores", scores))) || failed(verifyFloat32(op, "weights", op.getWeights())) ||
+      (bias && failed(verifyFloat32(op, "selection bias", bias))))
     return failure();
-  int64_t tokens = shapeOf(getLogits())[0], experts = shapeOf(getLogits())[1], topK = getTopK();
   if (topK < 1 || topK > experts)
-    return emitOpError() << "top_k is " << topK << " but there are " << experts << " experts";
-  if (Value bias = getSelectionBias();
-      bias && failed(verifyShape(*this, "selection bias", bias, {experts}, Twine(experts) + " experts")))
+    return op.emitOpError() << "top_k is " << topK << " but there are " << experts << " experts";
+  if (bias && failed(verifyShape(op, "selection bias", bias, {experts}, Twine(experts) + " experts")))
     return failure();
   std::string who = (Twine(tokens) + " tokens with " + Twine(topK) + " experts each").str();
-  if (failed(verifyShape(*this, "scores", getScores(), {tokens, experts}, "logits of that shape")) ||
-      failed(verifyShape(*this, "weights", getWeights(), {tokens, topK}, who)) ||
-      failed(verifyShape(*this, "indices", getIndices(), {tokens, topK}, who)))
+  if ((scores && failed(verifyShape(op, "scores", scores, {tokens, experts}, "logits of that shape"))) ||
+      failed(verifyShape(op, "weights", op.getWeights(), {tokens, topK}, who)) ||
+      failed(verifyShape(op, "indices", op.getIndices(), {tokens, topK}, who)))
     return failure();
-  return verifyInt32(*this, "indices", getIndices());
+  return verifyInt32(op, "indices", op.getIndices());
+}
+
+/// The counts of plan and router, for `experts` experts.
+template <typename OpT> static LogicalResult verifyCounts(OpT op, int64_t experts) {
+  Value counts = op.getCounts();
+  if (!counts)
+    return success();
+  if (!op.getChunk() || *op.getChunk() < 1)
+    return op.emitOpError() << "has counts but does not say of how many tokens each: chunk is missing or below 1";
+  int64_t tokens = shapeOf(op.getIndices())[0], chunk = *op.getChunk();
+  if (failed(verifyInt32(op, "counts", counts)))
+    return failure();
+  return verifyShape(op, "counts", counts, {static_cast<int64_t>(llvm::divideCeil(tokens, chunk)), experts},
+                     Twine(tokens) + " tokens in chunks of " + Twine(chunk) + " and " + Twine(experts) + " experts");
+}
+
+/// What plan and router have in common.
+template <typename OpT> static LogicalResult verifyPlan(OpT op) {
+  if (failed(verifyRank(op, "indices", op.getIndices(), 2)) || failed(verifyInt32(op, "indices", op.getIndices())) ||
+      failed(verifyRank(op, "offsets", op.getOffsets(), 1)) || failed(verifyInt32(op, "offsets", op.getOffsets())) ||
+      failed(verifyInt32(op, "permutation", op.getPermutation())) ||
+      failed(verifyInt32(op, "inverse", op.getInverse())))
+    return failure();
+  ArrayRef<int64_t> indices = shapeOf(op.getIndices());
+  std::string who = (Twine(indices[0]) + " tokens with " + Twine(indices[1]) + " experts each").str();
+  if (failed(verifyShape(op, "permutation", op.getPermutation(), {indices[0] * indices[1]}, who)))
+    return failure();
+  return verifyShape(op, "inverse", op.getInverse(), indices, who);
+}
+
+LogicalResult RouteOp::verify() {
+  if (failed(verifyRank(*this, "logits", getLogits(), 2)) || failed(verifyFloat32(*this, "logits", getLogits())))
+    return failure();
+  return verifyChoice(*this, shapeOf(getLogits())[0], shapeOf(getLogits())[1]);
+}
+
+LogicalResult RouterOp::verify() {
+  if (failed(verifyRank(*this, "input", getInput(), 2)) || failed(verifyRank(*this, "weight", getWeight(), 2)) ||
+      failed(verifyFloat(*this, "input", getInput())) ||
+      failed(verifySameElement(*this, "weight", getWeight(), "input", getInput())))
+    return failure();
+  int64_t tokens = shapeOf(getInput())[0], depth = shapeOf(getInput())[1], experts = shapeOf(getWeight())[0];
+  if (failed(verifyShape(*this, "weight", getWeight(), {experts, depth}, "input rows of that length")) ||
+      failed(verifyChoice(*this, tokens, experts)))
+    return failure();
+  if (failed(verifyCounts(*this, experts)))
+    return failure();
+  if (!getOffsets() != !getPermutation() || !getOffsets() != !getInverse())
+    return emitOpError() << "has a part of a plan only; offsets, permutation and inverse come together";
+  if (!getOffsets())
+    return success();
+  if (failed(verifyPlan(*this)))
+    return failure();
+  return verifyShape(*this, "offsets", getOffsets(), {experts + 1}, Twine(experts) + " experts");
 }
 
 LogicalResult RouteBackwardOp::verify() {
@@ -423,16 +482,7 @@ LogicalResult RouteBackwardOp::verify() {
 }
 
 LogicalResult PlanOp::verify() {
-  if (failed(verifyRank(*this, "indices", getIndices(), 2)) || failed(verifyInt32(*this, "indices", getIndices())) ||
-      failed(verifyRank(*this, "offsets", getOffsets(), 1)) || failed(verifyInt32(*this, "offsets", getOffsets())) ||
-      failed(verifyInt32(*this, "permutation", getPermutation())) ||
-      failed(verifyInt32(*this, "inverse", getInverse())))
-    return failure();
-  ArrayRef<int64_t> indices = shapeOf(getIndices());
-  std::string who = (Twine(indices[0]) + " tokens with " + Twine(indices[1]) + " experts each").str();
-  if (failed(verifyShape(*this, "permutation", getPermutation(), {indices[0] * indices[1]}, who)))
-    return failure();
-  return verifyShape(*this, "inverse", getInverse(), indices, who);
+  return failure(failed(verifyPlan(*this)) || failed(verifyCounts(*this, shapeOf(getOffsets())[0] - 1)));
 }
 
 //===----------------------------------------------------------------------===//

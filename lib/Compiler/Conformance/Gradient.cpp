@@ -85,7 +85,7 @@ FailureOr<func::FuncOp> conformance::buildGradient(func::FuncOp original) {
   terminator->setOperands(gradients);
   func.setFunctionType(FunctionType::get(context, body.getArgumentTypes(), terminator->getOperandTypes()));
   func.setResAttrsAttr(ArrayAttr::get(context, names));
-  eraseDeadOps(body);
+  finishGradients(body);
   if (failed(verify(func)))
     return failure();
   return func;

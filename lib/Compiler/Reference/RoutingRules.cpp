@@ -139,6 +139,37 @@ static void groupedMatmul(GroupedMatmulOp op, Operands<Number> operands, Results
     }
 }
 
+template <typename Number>
+static void weightedGatedActivation(WeightedGatedActivationOp op, Operands<Number> operands, Results<Number> results) {
+  const TensorOf<Number> &input = operands[0], &permutation = operands[1], &weights = operands[3];
+  int64_t n = results[0].columns();
+  for (int64_t row : seq(input.rows()))
+    for (int64_t j : seq(n)) {
+      Number gate = input.row(row)[j], up = input.row(row)[n + j];
+      results[0].row(row)[j] = weights[permutation[row]] * (gate * sigmoid(gate) * up);
+    }
+}
+
+// For p = w·a with a = gate·σ(gate)·up and its gradient g: ∂a = w·g and ∂w = Σ g·a.
+template <typename Number>
+static void weightedGatedActivationBackward(WeightedGatedActivationBackwardOp op, Operands<Number> operands,
+                                            Results<Number> results) {
+  const TensorOf<Number> &input = operands[0], &gradient = operands[1], &permutation = operands[2],
+                         &weights = operands[4];
+  int64_t n = gradient.columns();
+  for (int64_t row : seq(input.rows())) {
+    int64_t f = permutation[row];
+    for (int64_t j : seq(n)) {
+      Number gate = input.row(row)[j], up = input.row(row)[n + j], g = gradient.row(row)[j], s = sigmoid(gate);
+      Number activation = gate * s * up, weighted = weights[f] * g;
+      results[0].row(row)[j] = weights[f] * activation;
+      results[1].row(row)[j] = weighted * up * s * (1.0 + gate * (1.0 - s));
+      results[1].row(row)[n + j] = weighted * gate * s;
+      results[2][f] += g * activation;
+    }
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Balance
 //===----------------------------------------------------------------------===//
@@ -211,6 +242,8 @@ template <typename Number> void mlir::moe::reference::addRoutingRules(Rules<Numb
   rules.template add<CombineOp>(combine<Number>);
   rules.template add<RoutedDotOp>(routedDot<Number>);
   rules.template add<GroupedMatmulOp>(groupedMatmul<Number>);
+  rules.template add<WeightedGatedActivationOp>(weightedGatedActivation<Number>);
+  rules.template add<WeightedGatedActivationBackwardOp>(weightedGatedActivationBackward<Number>);
   rules.template add<ExpertLoadOp>(expertLoad<Number>);
   rules.template add<BalanceLossOp>(balanceLoss<Number>);
   rules.template add<BalanceLossBackwardOp>(balanceLossBackward<Number>);

@@ -7,8 +7,8 @@
 
 #include "lib/Engine/Report/Bench.h"
 
+#include "lib/Engine/Bench/NormalTensor.h"
 #include "lib/Engine/Model/ModelInfo.h"
-#include "lib/Engine/Report/ProgramText.h"
 #include "lib/Engine/Report/Table.h"
 #include "lib/Engine/Support/Strings.h"
 #include "runtime/format/DType.h"
@@ -24,16 +24,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kWarmUpRuns = 3;
-constexpr int kSchemaVersion = 1; ///< Of benchJson.
+constexpr int kSchemaVersion = 2; ///< Of benchJson.
+/// Below this, a kernel is bound by memory everywhere: a CPU core does about ten operations in the time of a byte, an
+/// H100's CUDA cores about twenty. Norms do one or two, AdamW one half.
+constexpr std::uint64_t kMemoryBoundFlopsPerByte = 4;
 
 double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-double median(std::vector<double> values) {
-  if (values.empty())
-    return 0;
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
 
 /// Random token ids, unit weights and corrections; positions count up in each row, and those of single tokens are in
 /// the middle of the context. Zero for the rest (the learning rate, the row whose logits are wanted).
@@ -60,60 +56,27 @@ Status setInputs(EntryPoint &entry, std::int64_t vocabulary, std::int64_t contex
   return {};
 }
 
-/// Runs and waits for the end.
-Result<double> timedRun(Session &session, EntryPoint &entry) {
-  const Clock::time_point begin = Clock::now();
-  if (Status status = entry.run(); !status)
-    return status;
-  if (Status status = session.driver().synchronize(); !status)
-    return status;
-  return seconds(Clock::now() - begin);
-}
-
-/// Sums up the times of one run by kernel; copies and fills go by those names.
-class KernelTimes {
-public:
-  explicit KernelTimes(const format::Artifact &artifact) : artifact(artifact) {}
-
-  void add(const InstructionTiming &timing) {
-    const format::Instruction &instruction = *timing.entryPoint.table().program()->Get(timing.instruction);
-    const format::Launch *launch = instruction.operation_as_Launch();
-    const format::Kernel *kernel = launch ? artifact.kernels()->Get(launch->kernel()) : nullptr;
-    KernelTime &entry = run[operationName(artifact, instruction)];
-    ++entry.launches;
-    entry.seconds += seconds(timing.end - timing.begin);
-    entry.flops += kernel ? kernel->flops() : 0;
-    entry.bytes += kernel ? kernel->bytes() : 0;
-  }
-
-  void endRun() {
-    for (auto &[name, time] : run) {
-      samples[name].push_back(time.seconds);
-      last[name] = time;
-    }
-    run.clear();
-  }
-
-  std::vector<KernelTime> medians() const {
-    std::vector<KernelTime> times;
-    for (const auto &[name, time] : last) {
-      times.push_back(time);
-      times.back().name = name;
-      times.back().seconds = median(samples.at(name));
-    }
-    std::sort(times.begin(), times.end(),
-                     [](const KernelTime &a, const KernelTime &b) { return a.seconds != b.seconds ? a.seconds > b.seconds : a.name < b.name; });
-    return times;
-  }
-
-private:
-  const format::Artifact &artifact;
-  std::map<std::string, KernelTime> run, last;
-  std::map<std::string, std::vector<double>> samples;
-};
-
 std::string rate(std::uint64_t amount, double time) {
   return amount && time > 0 ? format("%.1f", static_cast<double>(amount) / time * 1e-9) : "";
+}
+
+/// A copy for each kernel that is bound by memory.
+Status timeCopies(Session &session, DeviceTimer &timer, BenchResult &result) {
+  std::map<std::uint64_t, double> known; // By bytes.
+  for (const KernelTime &kernel : result.kernels) {
+    const std::uint64_t bytes = kernel.bytes / kernel.launches;
+    if (bytes == 0 || kernel.flops > kMemoryBoundFlopsPerByte * kernel.bytes)
+      continue;
+    auto [copy, isNew] = known.try_emplace(bytes, 0.0);
+    if (isNew) {
+      Result<MeasuredTime> time = timeCopy(session.driver(), timer, bytes, {5, 20, 0.01});
+      if (!time)
+        return time.status();
+      copy->second = time->seconds;
+    }
+    result.copySeconds[kernel.name] = copy->second * static_cast<double>(kernel.launches);
+  }
+  return {};
 }
 
 } // namespace
@@ -125,49 +88,56 @@ Result<BenchResult> bench(Session &session, const std::string &entryPoint, int r
   Result<EntryPoint *> entry = requireEntryPoint(session, entryPoint, "to time it");
   if (!entry)
     return entry.status();
-  if (Status status = session.initialize(/*seed=*/1); !status)
+  if (Status status = drawVariables(session); !status)
     return status;
   if (Status status = setInputs(**entry, model->vocabSize, model->serving ? model->serving->contextLength : 0); !status)
     return status;
 
-  BenchResult result{entryPoint, session.driver().description(), repeats, 0, 0, {}};
-  std::vector<double> whole, observed;
-  for (int run = -kWarmUpRuns; run < repeats; ++run) {
-    Result<double> time = timedRun(session, **entry);
-    if (!time)
-      return time.status();
-    if (run >= 0)
-      whole.push_back(*time);
-  }
-  KernelTimes kernels(session.artifact().table());
-  session.setObserver([&](const InstructionTiming &timing) {
-    kernels.add(timing);
+  BenchResult result{entryPoint, session.driver().description(), repeats, 0, 0, {}, {}};
+  Result<DeviceTimer> timer = DeviceTimer::create(session.driver());
+  if (!timer)
+    return timer.status();
+  for (int run = 1; run < kWarmUpRuns; ++run)
+    if (Status status = (*entry)->run(); !status)
+      return status;
+  Result<MeasuredTime> whole = timer->time([&] { return (*entry)->run(); }, {repeats, repeats, 0});
+  if (!whole)
+    return whole.status();
+  result.seconds = whole->seconds;
+
+  std::vector<double> observed;
+  Observer total = [&](const InstructionTiming &timing) {
+    if (timing.instruction == 0)
+      observed.push_back(0);
+    observed.back() += seconds(timing.end - timing.begin);
     if (observer)
       observer(timing);
-  });
-  for (int run = 0; run < repeats; ++run) {
-    Result<double> time = timedRun(session, **entry);
-    if (!time)
-      return time.status();
-    observed.push_back(*time);
-    kernels.endRun();
-  }
-  session.setObserver({});
-  result.seconds = median(whole);
+  };
+  Result<std::vector<KernelTime>> kernels = timeKernels(session, **entry, *timer, repeats, total);
+  if (!kernels)
+    return kernels.status();
+  result.kernels = std::move(*kernels);
+  if (Status status = timeCopies(session, *timer, result); !status)
+    return status;
   result.observedSeconds = median(observed);
-  result.kernels = kernels.medians();
   return result;
 }
 
+/// How near a kernel that is bound by memory comes to a copy.
+static std::string shareOfCopy(const BenchResult &result, const KernelTime &kernel) {
+  const auto copy = result.copySeconds.find(kernel.name);
+  return copy == result.copySeconds.end() ? "" : format("%.1f %%", 100 * copy->second / kernel.seconds);
+}
+
 std::string benchText(const BenchResult &result) {
-  Table table({"kernel", "launches", "µs", "share", "GFLOP/s", "GB/s"}, "lrrrrr");
+  Table table({"kernel", "launches", "µs", "share", "GFLOP/s", "GB/s", "of a copy"}, "lrrrrrr");
   double total = 0;
   for (const KernelTime &kernel : result.kernels)
     total += kernel.seconds;
   for (const KernelTime &kernel : result.kernels)
     table.add({kernel.name, std::to_string(kernel.launches), format("%.1f", kernel.seconds * 1e6),
                format("%.1f %%", 100 * kernel.seconds / total), rate(kernel.flops, kernel.seconds),
-               rate(kernel.bytes, kernel.seconds)});
+               rate(kernel.bytes, kernel.seconds), shareOfCopy(result, kernel)});
   return format("%s on %s: %.3f ms a run, %.3f ms timed kernel by kernel (medians of %d)\n", result.entryPoint.c_str(),
                 result.device.c_str(), result.seconds * 1e3, result.observedSeconds * 1e3, result.repeats) +
          table.text();
@@ -175,12 +145,15 @@ std::string benchText(const BenchResult &result) {
 
 Json benchJson(const BenchResult &result) {
   Json kernels = Json::array();
-  for (const KernelTime &kernel : result.kernels)
+  for (const KernelTime &kernel : result.kernels) {
     kernels.push_back({{"name", kernel.name},
                        {"launches", kernel.launches},
                        {"seconds", kernel.seconds},
                        {"flops", kernel.flops},
                        {"bytes", kernel.bytes}});
+    if (const auto copy = result.copySeconds.find(kernel.name); copy != result.copySeconds.end())
+      kernels.back()["copy_seconds"] = copy->second;
+  }
   return {{"schema_version", kSchemaVersion}, {"entry_point", result.entryPoint},
           {"device", result.device},          {"repeats", result.repeats},
           {"seconds", result.seconds},        {"observed_seconds", result.observedSeconds},

@@ -7,6 +7,7 @@
 #ifndef LIB_ENGINE_REPORT_BENCH_H
 #define LIB_ENGINE_REPORT_BENCH_H
 
+#include "lib/Engine/Bench/KernelTimes.h"
 #include "lib/Engine/Support/Json.h"
 #include "moe/Session.h"
 
@@ -16,24 +17,20 @@
 
 namespace moe::engine {
 
-/// Launches of one kernel in one run of an entry point; times are medians over the runs.
-struct KernelTime {
-  std::string name;
-  std::size_t launches = 0;
-  double seconds = 0; ///< All launches together.
-  std::uint64_t flops = 0, bytes = 0; ///< All launches together, as the compiler counted them; 0 if it did not.
-};
-
 struct BenchResult {
   std::string entryPoint, device;
   int repeats = 0;
   double seconds = 0;              ///< One run, not observed.
   double observedSeconds = 0;      ///< One run, timed instruction by instruction.
   std::vector<KernelTime> kernels; ///< The slowest first.
+  /// For kernels that do so little with what they read that memory bounds them, by name: how long a copy takes that
+  /// reads and writes as many bytes in as many launches.
+  std::map<std::string, double> copySeconds;
 };
 
-/// Runs `entryPoint` on initial weights and random tokens: three runs to warm up, `repeats` measured as a whole and as
-/// many measured per instruction. A learning rate of zero keeps the weights what they are. `observer` sees the latter.
+/// Runs `entryPoint` on random weights and tokens: three runs to warm up, `repeats` measured as a whole and as many measured
+/// per instruction, each from memory and not from the cache. A learning rate of zero keeps the weights what they are.
+/// `observer` sees the latter.
 Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats, const Observer &observer = {});
 
 std::string benchText(const BenchResult &result);

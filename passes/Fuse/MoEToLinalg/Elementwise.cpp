@@ -102,6 +102,64 @@ static SmallVector<Value> lowerGatedActivationBackward(GatedActivationBackwardOp
   return {b.toModelShape(gradient, shapeOf(op.getInput()))};
 }
 
+/// The weight of the row whose entry of a plan's permutation is `entry`.
+static Value extractRowWeight(Value weights, Value entry, RowsBuilder &b) {
+  return b.extract(weights, b.toIndex(entry));
+}
+
+static SmallVector<Value> lowerWeightedGatedActivation(WeightedGatedActivationOp op, RowsBuilder &b) {
+  Value halves = splitGateAndUp(op.getInput(), b);
+  Value weights = b.reshape(op.getWeights(), {numElements(op.getWeights())});
+  Value result = op.getResult();
+  return {b.compute(shapeOf(result), {{op.getPermutation(), {0}}}, {getElementTypeOrSelf(result), {0, 1}},
+                    [&](ValueRange v) {
+                      Value row = b.loop(0), column = b.loop(1);
+                      Value gate = b.extract(halves, {row, b.index(0), column});
+                      Value up = b.extract(halves, {row, b.index(1), column});
+                      return b.mul(extractRowWeight(weights, v[0], b), b.swiglu(gate, up));
+                    })};
+}
+
+/// One kernel over rows, and one that puts the weights' gradients in the order of the tokens.
+static SmallVector<Value> lowerWeightedGatedActivationBackward(WeightedGatedActivationBackwardOp op, RowsBuilder &b) {
+  Value halves = splitGateAndUp(op.getInput(), b);
+  Value weights = b.reshape(op.getWeights(), {numElements(op.getWeights())});
+  Value result = op.getResult();
+  Type type = getElementTypeOrSelf(result), weightType = getElementTypeOrSelf(weights);
+  RowsBuilder::Input permutation{op.getPermutation(), {0}};
+  auto gateAndUp = [&](Value column) {
+    Value row = b.loop(0);
+    return std::pair(b.extract(halves, {row, b.index(0), column}), b.extract(halves, {row, b.index(1), column}));
+  };
+  auto together = DistinctAttr::create(b.getUnitAttr());
+  auto inOneKernel = [&](Value rows) {
+    rows.getDefiningOp()->setAttr(kKernelAttrName, together);
+    return rows;
+  };
+
+  Value dots =
+      inOneKernel(b.compute(shapeOf(result), {{op.getResultGradient(), {0, 1}}}, {weightType, {0}}, [&](ValueRange v) {
+        auto [gate, up] = gateAndUp(b.loop(1));
+        return b.add(v[1], b.mul(v[0], b.swiglu(gate, up)));
+      }));
+  Value weighted = inOneKernel(b.compute(shapeOf(result), {permutation}, {type, {0, 1}}, [&](ValueRange v) {
+    auto [gate, up] = gateAndUp(b.loop(1));
+    return b.mul(extractRowWeight(weights, v[0], b), b.swiglu(gate, up));
+  }));
+  Value gradient = inOneKernel(b.compute(
+      shapeOf(halves), {permutation, {op.getResultGradient(), {0, 2}}}, {type, {0, 1, 2}}, [&](ValueRange v) -> Value {
+        auto [gate, up] = gateAndUp(b.loop(2));
+        Value activationGradient = b.mul(extractRowWeight(weights, v[0], b), v[1]);
+        auto [gateGradient, upGradient] = b.swigluBackward(gate, up, activationGradient);
+        Value isGate = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loop(1), b.index(0));
+        return arith::SelectOp::create(b, isGate, gateGradient, upGradient);
+      }));
+  b.setLabel("weights_gradient");
+  Value weightsGradient = b.compute(shapeOf(op.getInverse()), {{op.getInverse(), {0, 1}}}, {weightType, {0, 1}},
+                                    [&](ValueRange v) { return b.extract(dots, b.toIndex(v[0])); });
+  return {weighted, b.toModelShape(gradient, shapeOf(op.getInput())), weightsGradient};
+}
+
 void populateElementwiseLowerings(RewritePatternSet &patterns) {
   addLowering(patterns, lowerAdd);
   addLowering(patterns, lowerMultiply);
@@ -112,6 +170,8 @@ void populateElementwiseLowerings(RewritePatternSet &patterns) {
   addLowering(patterns, lowerSum);
   addLowering(patterns, lowerGatedActivation);
   addLowering(patterns, lowerGatedActivationBackward);
+  addLowering(patterns, lowerWeightedGatedActivation);
+  addLowering(patterns, lowerWeightedGatedActivationBackward);
 }
 
 } // namespace mlir::moe

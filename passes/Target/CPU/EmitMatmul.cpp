@@ -356,6 +356,8 @@ void MatmulEmitter::emitEpilogue(const Segment &segment, Expr panel, Expr firstC
           for (int64_t half = 0; half < 2; ++half)
             arguments.push_back(b.loadElements(extra, pairAt(half), mask));
           break;
+        case TileExtent::row_sum:
+          llvm_unreachable("for results only");
         }
       }
 

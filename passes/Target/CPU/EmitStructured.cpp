@@ -13,7 +13,7 @@ namespace mlir::moe::cpu {
 
 FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
-  if (failed(target::checkStructuredOp(op)))
+  if (failed(target::checkStructuredOp(op)) || failed(target::checkSumsNoRows(op)))
     return failure();
   return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
       .Case([&](MatmulOp op) { return emitMatmul(op, context); })

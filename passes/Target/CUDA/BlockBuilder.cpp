@@ -105,6 +105,12 @@ static Expr larger(Expr lhs, Expr rhs) { return max(lhs, rhs); }
 Expr BlockBuilder::sumLanes(Expr value, int64_t lanes) { return reduceLanes(value, lanes, add); }
 Expr BlockBuilder::maxLanes(Expr value, int64_t lanes) { return reduceLanes(value, lanes, larger); }
 
+static Expr reduceUnsigned(BlockBuilder &b, Expr value, NVVM::ReduxKind kind) {
+  return b.wrap(NVVM::ReduxOp::create(b.builder, b.builder.getI32Type(), Value(value), kind, b.i32(-1)));
+}
+Expr BlockBuilder::maxUnsigned(Expr value) { return reduceUnsigned(*this, value, NVVM::ReduxKind::UMAX); }
+Expr BlockBuilder::minUnsigned(Expr value) { return reduceUnsigned(*this, value, NVVM::ReduxKind::UMIN); }
+
 Expr BlockBuilder::reduceBlock(Expr value, Value scratch, Combine combine) {
   value = reduceLanes(value, kWarpSize, combine);
   barrier(); // What was in the scratch memory has been read.

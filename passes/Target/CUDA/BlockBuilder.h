@@ -75,6 +75,9 @@ public:
   Expr reduceLanes(Expr value, int64_t lanes, Combine combine);
   Expr sumLanes(Expr value, int64_t lanes = kWarpSize);
   Expr maxLanes(Expr value, int64_t lanes = kWarpSize);
+  /// Of i32 as unsigned numbers, over the lanes of a warp; one instruction.
+  Expr maxUnsigned(Expr value);
+  Expr minUnsigned(Expr value);
   /// Sums over the block in a fixed tree; every thread has the total. `scratch` is shared memory of `warps` elements.
   Expr sumBlock(Expr value, Value scratch);
   Expr maxBlock(Expr value, Value scratch);

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/FuseRouter.h"
+#include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
@@ -26,7 +28,15 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
                   NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
 }
 
+// A row of a warpgroup's accumulators lies in four neighbouring lanes; elsewhere threads would have to meet. What is
+// outside of the last columns would have to be left out of the sums, for which there are too few registers.
+bool CUDATarget::sumsRows(moe_kernel::MatmulOp matmul) const {
+  int64_t columns = cast<ShapedType>(matmul.getResult(0).getType()).getShape().back();
+  return columns % moe_kernel::kRowSumColumns == 0 && cuda::configureWarpgroupMatmul(matmul, capabilities);
+}
+
 void CUDATarget::splitKernels(ModuleOp module) const { cuda::splitAttentionBackward(module, capabilities); }
+void CUDATarget::fuseKernels(ModuleOp module) const { cuda::fuseRouters(module, capabilities); }
 
 void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {
   buildCUDACodegenPipeline(passes, dumpTo.empty() ? "" : (dumpTo + "/kernels").str());

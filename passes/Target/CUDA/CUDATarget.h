@@ -20,7 +20,9 @@ public:
   StringRef getName() const override { return "cuda"; }
   StringRef getArch() const override { return capabilities.arch; }
   void getDependentDialects(DialectRegistry &registry) const override;
+  bool sumsRows(moe_kernel::MatmulOp matmul) const override;
   void splitKernels(ModuleOp module) const override;
+  void fuseKernels(ModuleOp module) const override;
   LogicalResult configure(moe_kernel::KernelOp kernel) const override;
   void addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const override;
 

@@ -8,6 +8,7 @@
 #include "passes/Target/CUDA/CUDATarget.h"
 #include "passes/Target/CUDA/Hopper/ConfigureAttention.h"
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
+#include "passes/Target/CUDA/RouterShape.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -33,6 +34,7 @@ private:
   }
   CUDAConfigAttr configureScatter(ScatterAddOp op);
   CUDAConfigAttr configurePlan(PlanOp op);
+  FailureOr<CUDAConfigAttr> configureRouter(RouterOp op);
   FailureOr<CUDAConfigAttr> configureRows();
 
   KernelOp kernel;
@@ -51,11 +53,28 @@ CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
   return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, mostRows));
 }
 
-/// A block for each multiprocessor, but no slice smaller than the block: every block reads all entries.
+/// A block for each multiprocessor, but no slice smaller than the block: every block reads all entries. With counts slices
+/// are whole chunks.
 CUDAConfigAttr Configurator::configurePlan(PlanOp op) {
+  if (op.getCounts()) {
+    int64_t entries = op.getIndices().getType().getNumElements();
+    int64_t chunk = *op.getChunk() * op.getIndices().getType().getDimSize(1);
+    int64_t share = std::max(cuda::kSliceEntries, 2 * entries / capabilities.kEnoughBlocks);
+    return make(/*threads=*/512, /*tileM=*/llvm::alignTo(share, chunk));
+  }
   int64_t entries = op.getIndices().getType().getNumElements(), threads = capabilities.kMostThreads;
   int64_t share = llvm::divideCeilSigned(entries, capabilities.kEnoughBlocks / 2);
   return make(threads, /*tileM=*/llvm::alignTo(share, threads));
+}
+
+FailureOr<CUDAConfigAttr> Configurator::configureRouter(RouterOp op) {
+  RankedTensorType input = op.getInput().getType(), weight = op.getWeight().getType();
+  if (!cuda::canRoute(input, weight))
+    return kernel.emitOpError() << "multiplies " << input << " by " << weight
+                                << ", but a router in one launch takes bf16 in rows of a multiple of 16 bytes and at most 512 "
+                                   "experts; make it a matmul and a route";
+  return cuda::RouterShape::choose(input.getDimSize(0), input.getDimSize(1), weight.getDimSize(0), capabilities)
+      .toConfig(kernel.getContext());
 }
 
 FailureOr<CUDAConfigAttr> Configurator::configureRows() {
@@ -90,6 +109,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
           [&](Operation *op) { return cuda::configureAttention(op, capabilities); })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })
       .Case([&](PlanOp op) { return configurePlan(op); })
+      .Case([&](RouterOp op) { return configureRouter(op); })
       .Default([&](Operation *) { return make(256); });
 }
 

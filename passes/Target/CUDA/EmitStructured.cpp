@@ -35,6 +35,7 @@ static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) 
           return refuse();
         return ampere::emitAttentionBackward(op, context);
       })
+      .Case([&](RouterOp op) { return ampere::emitRouter(op, context); })
       .Default([&](Operation *) { return refuse(); });
 }
 
@@ -53,6 +54,7 @@ static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &con
       .Case([&](MatmulOp op) { return emitWarpgroupMatmul(op, context); })
       .Case([&](AttentionOp op) { return emitWarpgroupAttention(op, context); })
       .Case([&](AttentionGradientsOp op) { return emitWarpgroupAttentionGradients(op, context); })
+      .Case([&](RouterOp op) { return emitWarpgroupRouter(op, context); })
       .Default([](Operation *op) { return op->emitError("has no form on warpgroup matmuls"); });
 }
 
@@ -63,6 +65,8 @@ FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) 
   int64_t threads = context.config.getThreads();
   if (context.config.getUnit() == CUDAUnit::wgmma)
     return emitWarpgroupOp(op, context);
+  if (failed(target::checkSumsNoRows(op)))
+    return failure();
   if (!llvm::isPowerOf2_64(threads) || threads < 32 || threads > 1024)
     return op->emitError() << "is configured for " << threads
                            << " threads per block; it takes a power of two from 32 to 1024";

@@ -214,6 +214,8 @@ void MatmulSchedule::emitEpilogue(const Tile &tile, Expr row, Expr output, Array
         for (int64_t half = 0; half < 2; ++half)
           arguments.push_back(loadColumns(extra, pairAt(half), width));
         break;
+      case TileExtent::row_sum:
+        llvm_unreachable("for results only");
       }
     }
 

@@ -6,6 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/Common/KernelInfo.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 namespace mlir::moe::target {
 
 Operation *findStructuredOp(moe_kernel::KernelOp kernel) {
@@ -43,16 +46,52 @@ LogicalResult checkStructuredOp(Operation *op) {
   return success();
 }
 
+LogicalResult checkSumsNoRows(Operation *op) {
+  if (auto matmul = dyn_cast<moe_kernel::MatmulOp>(op); matmul && matmul.sumsRows())
+    return op->emitError(
+        "sums rows in its epilogue, which only CUDA matmuls with unit = wgmma do; store what is summed, "
+        "and sum it in a kernel of rows");
+  return success();
+}
+
 static int64_t getBytes(Type type) {
   auto shaped = cast<ShapedType>(type);
   return shaped.getNumElements() * llvm::divideCeil(shaped.getElementTypeBitWidth(), 8);
 }
 
+/// What `use` reads of a tensor of `all` bytes: nothing if the op only mentions it.
+static int64_t getBytesRead(OpOperand &use, int64_t all) {
+  Operation *user = use.getOwner();
+  auto sumOfUses = [&](Value value) {
+    int64_t bytes = 0;
+    for (OpOperand &inner : value.getUses())
+      bytes += getBytesRead(inner, all);
+    return std::min(bytes, all);
+  };
+  if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(user))
+    return sumOfUses(user->getResult(0));
+  if (auto generic = dyn_cast<linalg::GenericOp>(user))
+    return generic.getMatchingBlockArgument(&use).use_empty() ? 0 : all;
+  auto generic = user->getParentOfType<linalg::GenericOp>();
+  if (auto extract = dyn_cast<tensor::ExtractOp>(user); extract && generic) {
+    int64_t points = 1;
+    for (int64_t extent : generic.getStaticLoopRanges())
+      points *= extent;
+    return std::min(all, points * llvm::divideCeil(extract.getType().getIntOrFloatBitWidth(), 8));
+  }
+  return all;
+}
+
 int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel) {
   int64_t bytes = 0;
-  for (TypeRange types : {TypeRange(kernel.getArgumentTypes()), TypeRange(kernel.getResultTypes())})
-    for (Type type : types)
-      bytes += getBytes(type);
+  for (BlockArgument argument : kernel.getBody().getArguments()) {
+    int64_t all = getBytes(argument.getType()), read = 0;
+    for (OpOperand &use : argument.getUses())
+      read += getBytesRead(use, all);
+    bytes += std::min(all, read);
+  }
+  for (Type type : kernel.getResultTypes())
+    bytes += getBytes(type);
   // Fewer rows than experts leave the weights of the others alone.
   if (auto matmul = dyn_cast_or_null<moe_kernel::MatmulOp>(findStructuredOp(kernel));
       matmul && matmul.getKind() == moe_kernel::MatmulKind::ragged_rows) {

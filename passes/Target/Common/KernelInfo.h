@@ -22,7 +22,11 @@ LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, b
 /// results, which they also work in. Fails with an error on `op`.
 LogicalResult checkStructuredOp(Operation *op);
 
-/// Bytes that a launch has to move at least: every buffer once, those computed in place twice.
+/// Fails, with an error on `op`, if it is a matmul with a result of extent `row_sum`.
+LogicalResult checkSumsNoRows(Operation *op);
+
+/// Bytes that a launch has to move at least: every buffer once, those computed in place twice. What is only overwritten is
+/// not read, and of what is gathered no more is read than is gathered.
 int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel);
 
 } // namespace mlir::moe::target

@@ -280,3 +280,92 @@ func.func @experts.several_tiles(%x: tensor<80x40x!storage>, %indices: tensor<80
       : (tensor<160x40x!storage>, tensor<160xi32>, tensor<80x2xi32>, tensor<80x2x!stat>) -> tensor<80x40x!storage>
   return %y : tensor<80x40x!storage>
 }
+
+// As many rows and columns as warpgroups take, and no multiple of their tiles.
+func.func @experts.wide(%x: tensor<320x40x!storage>, %indices: tensor<320x2xi32> {moe.draw = "skewed(4)"},
+    %w: tensor<320x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<4x1152x40x!storage> {moe.draw = "normal(0.2)"},
+    %down: tensor<4x40x576x!storage> {moe.draw = "normal(0.1)"}) -> tensor<320x40x!storage>
+    attributes {moe.not_smooth} {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<320x2xi32>) -> (tensor<5xi32>, tensor<640xi32>, tensor<320x2xi32>)
+  %rows = moe.dispatch %x plan(%permutation, %inverse)
+      : (tensor<320x40x!storage>, tensor<640xi32>, tensor<320x2xi32>) -> tensor<640x40x!storage>
+  %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<640x40x!storage>, tensor<4x1152x40x!storage>, tensor<5xi32>) -> tensor<640x1152x!storage>
+  %hidden = moe.gated_activation %gates : (tensor<640x1152x!storage>) -> tensor<640x576x!storage>
+  %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<640x576x!storage>, tensor<4x40x576x!storage>, tensor<5xi32>) -> tensor<640x40x!storage>
+  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
+      : (tensor<640x40x!storage>, tensor<640xi32>, tensor<320x2xi32>, tensor<320x2x!stat>) -> tensor<320x40x!storage>
+  return %y : tensor<320x40x!storage>
+}
+
+// The weights are no parameters: their gradient is not asked for.
+func.func @experts.fixed_weights(%x: tensor<9x8x!storage>, %indices: tensor<9x2xi32> {moe.draw = "experts(3)"},
+    %w: tensor<9x2x!stat> {moe.draw = "uniform(0, 1)", moe.no_gradient},
+    %gate_up: tensor<3x12x8x!storage> {moe.draw = "normal(0.2)"},
+    %down: tensor<3x8x6x!storage> {moe.draw = "normal(0.2)"}) -> tensor<9x8x!storage> {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<9x2xi32>) -> (tensor<4xi32>, tensor<18xi32>, tensor<9x2xi32>)
+  %rows = moe.dispatch %x plan(%permutation, %inverse)
+      : (tensor<9x8x!storage>, tensor<18xi32>, tensor<9x2xi32>) -> tensor<18x8x!storage>
+  %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<18x8x!storage>, tensor<3x12x8x!storage>, tensor<4xi32>) -> tensor<18x12x!storage>
+  %hidden = moe.gated_activation %gates : (tensor<18x12x!storage>) -> tensor<18x6x!storage>
+  %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<18x6x!storage>, tensor<3x8x6x!storage>, tensor<4xi32>) -> tensor<18x8x!storage>
+  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
+      : (tensor<18x8x!storage>, tensor<18xi32>, tensor<9x2xi32>, tensor<9x2x!stat>) -> tensor<9x8x!storage>
+  return %y : tensor<9x8x!storage>
+}
+
+//===--- Weighted activations -----------------------------------------------===//
+
+func.func @weighted_gated_activation.odd_size(%h: tensor<14x10x!storage>,
+    %indices: tensor<7x2xi32> {moe.draw = "without(4, 2)"}, %w: tensor<7x2x!stat>) -> tensor<14x5x!storage> {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<7x2xi32>) -> (tensor<5xi32>, tensor<14xi32>, tensor<7x2xi32>)
+  %y = moe.weighted_gated_activation %h plan(%permutation, %inverse) weights(%w)
+      : (tensor<14x10x!storage>, tensor<14xi32>, tensor<7x2xi32>, tensor<7x2x!stat>) -> tensor<14x5x!storage>
+  return %y : tensor<14x5x!storage>
+}
+
+func.func @weighted_gated_activation.one_row(%h: tensor<1x2x!storage>, %indices: tensor<1x1xi32> {moe.draw = "experts(3)"},
+    %w: tensor<1x1x!stat>) -> tensor<1x1x!storage> {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<1x1xi32>) -> (tensor<4xi32>, tensor<1xi32>, tensor<1x1xi32>)
+  %y = moe.weighted_gated_activation %h plan(%permutation, %inverse) weights(%w)
+      : (tensor<1x2x!storage>, tensor<1xi32>, tensor<1x1xi32>, tensor<1x1x!stat>) -> tensor<1x1x!storage>
+  return %y : tensor<1x1x!storage>
+}
+
+func.func @weighted_gated_activation.wide(%h: tensor<80x600x!storage>, %indices: tensor<20x4xi32> {moe.draw = "skewed(9)"},
+    %w: tensor<20x4x!stat> {moe.draw = "uniform(0, 1)"}) -> tensor<80x300x!storage> {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<20x4xi32>) -> (tensor<10xi32>, tensor<80xi32>, tensor<20x4xi32>)
+  %y = moe.weighted_gated_activation %h plan(%permutation, %inverse) weights(%w)
+      : (tensor<80x600x!storage>, tensor<80xi32>, tensor<20x4xi32>, tensor<20x4x!stat>) -> tensor<80x300x!storage>
+  return %y : tensor<80x300x!storage>
+}
+
+// The sigmoid saturates on both sides.
+func.func @weighted_gated_activation.extreme_gates(%h: tensor<8x22x!storage> {moe.draw = "extreme(1e4)"},
+    %indices: tensor<4x2xi32> {moe.draw = "experts(3)"}, %w: tensor<4x2x!stat>) -> tensor<8x11x!storage> {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<4x2xi32>) -> (tensor<4xi32>, tensor<8xi32>, tensor<4x2xi32>)
+  %y = moe.weighted_gated_activation %h plan(%permutation, %inverse) weights(%w)
+      : (tensor<8x22x!storage>, tensor<8xi32>, tensor<4x2xi32>, tensor<4x2x!stat>) -> tensor<8x11x!storage>
+  return %y : tensor<8x11x!storage>
+}
+
+// All three results at once, the activation among them, which its own gradient has no use for.
+func.func @weighted_gated_activation_backward.all_results(%h: tensor<66x140x!storage>, %d: tensor<66x70x!storage>,
+    %indices: tensor<33x2xi32> {moe.draw = "skewed(6)"}, %w: tensor<33x2x!stat> {moe.draw = "uniform(0, 1)"})
+    -> (tensor<66x70x!storage>, tensor<66x140x!storage>, tensor<33x2x!stat>) attributes {moe.no_gradient} {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<33x2xi32>) -> (tensor<7xi32>, tensor<66xi32>, tensor<33x2xi32>)
+  %y, %dh, %dw = moe.weighted_gated_activation_backward %h, %d plan(%permutation, %inverse) weights(%w)
+      : (tensor<66x140x!storage>, tensor<66x70x!storage>, tensor<66xi32>, tensor<33x2xi32>, tensor<33x2x!stat>)
+      -> (tensor<66x70x!storage>, tensor<66x140x!storage>, tensor<33x2x!stat>)
+  return %y, %dh, %dw : tensor<66x70x!storage>, tensor<66x140x!storage>, tensor<33x2x!stat>
+}

@@ -634,6 +634,55 @@ func.func @combine(%0: tensor<12x8xf32>, %1: tensor<12xi32>, %2: tensor<6x2xi32>
 
 // -----
 
+func.func @weighted_gated_activation(%0: tensor<10x8xf32>, %1: tensor<12xi32>, %2: tensor<6x2xi32>, %3: tensor<6x2xf32>) {
+  // expected-error @+1 {{input is [10, 8] but [T·K, 2·n] is [12, 8]}}
+  %r = moe.weighted_gated_activation %0 plan(%1, %2) weights(%3)
+    : (tensor<10x8xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x2xf32>) -> tensor<10x4xf32>
+  return
+}
+
+// -----
+
+func.func @weighted_gated_activation(%0: tensor<12x8xf32>, %1: tensor<12xi32>, %2: tensor<6x2xi32>, %3: tensor<6x3xf32>) {
+  // expected-error @+1 {{weights is [6, 3] but [T, K] is [6, 2]}}
+  %r = moe.weighted_gated_activation %0 plan(%1, %2) weights(%3)
+    : (tensor<12x8xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x3xf32>) -> tensor<12x4xf32>
+  return
+}
+
+// -----
+
+func.func @weighted_gated_activation(%0: tensor<12x7xf32>, %1: tensor<12xi32>, %2: tensor<6x2xi32>, %3: tensor<6x2xf32>) {
+  // expected-error @+1 {{the number of columns of input is 7 but must be a multiple of 2}}
+  %r = moe.weighted_gated_activation %0 plan(%1, %2) weights(%3)
+    : (tensor<12x7xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x2xf32>) -> tensor<12x3xf32>
+  return
+}
+
+// -----
+
+func.func @weighted_gated_activation_backward(%0: tensor<12x8xf32>, %1: tensor<12x4xf32>, %2: tensor<12xi32>,
+                                              %3: tensor<6x2xi32>, %4: tensor<6x2xf32>) {
+  // expected-error @+1 {{weights_gradient is [12, 1] but weights is [6, 2]}}
+  %r:3 = moe.weighted_gated_activation_backward %0, %1 plan(%2, %3) weights(%4)
+    : (tensor<12x8xf32>, tensor<12x4xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x2xf32>)
+    -> (tensor<12x4xf32>, tensor<12x8xf32>, tensor<12x1xf32>)
+  return
+}
+
+// -----
+
+func.func @weighted_gated_activation_backward(%0: tensor<12x8xf32>, %1: tensor<12x8xf32>, %2: tensor<12xi32>,
+                                              %3: tensor<6x2xi32>, %4: tensor<6x2xf32>) {
+  // expected-error @+1 {{result_gradient is [12, 8] but [R, n] is [12, 4]}}
+  %r:3 = moe.weighted_gated_activation_backward %0, %1 plan(%2, %3) weights(%4)
+    : (tensor<12x8xf32>, tensor<12x8xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x2xf32>)
+    -> (tensor<12x4xf32>, tensor<12x8xf32>, tensor<6x2xf32>)
+  return
+}
+
+// -----
+
 func.func @routed_dot(%0: tensor<6x8xf32>, %1: tensor<12x4xf32>, %2: tensor<6x2xi32>) {
   // expected-error @+1 {{rows is [12, 4] but [T·K, d] is [12, 8]}}
   %r = moe.routed_dot %0, %1, %2 : (tensor<6x8xf32>, tensor<12x4xf32>, tensor<6x2xi32>) -> tensor<6x2xf32>

@@ -146,6 +146,13 @@ func.func @routing(%x: tensor<6x8xf32>, %logits: tensor<6x5xf32>, %bias: tensor<
   // CHECK: moe.combine %{{.*}} plan(%{{.*}}, %{{.*}}) weights(%{{.*}}) :
   %5 = moe.combine %rows plan(%permutation, %inverse) weights(%weights)
     : (tensor<12x8xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x2xf32>) -> tensor<6x8xf32>
+  // CHECK: moe.weighted_gated_activation %{{.*}} plan(%{{.*}}, %{{.*}}) weights(%{{.*}}) :
+  %wa = moe.weighted_gated_activation %rows plan(%permutation, %inverse) weights(%weights)
+    : (tensor<12x8xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x2xf32>) -> tensor<12x4xf32>
+  // CHECK: moe.weighted_gated_activation_backward %{{.*}}, %{{.*}} plan(%{{.*}}, %{{.*}}) weights(%{{.*}}) :
+  %wb:3 = moe.weighted_gated_activation_backward %rows, %wa plan(%permutation, %inverse) weights(%weights)
+    : (tensor<12x8xf32>, tensor<12x4xf32>, tensor<12xi32>, tensor<6x2xi32>, tensor<6x2xf32>)
+    -> (tensor<12x4xf32>, tensor<12x8xf32>, tensor<6x2xf32>)
   // CHECK: moe.routed_dot
   %6 = moe.routed_dot %x, %rows, %inverse : (tensor<6x8xf32>, tensor<12x8xf32>, tensor<6x2xi32>) -> tensor<6x2xf32>
   // CHECK: moe.grouped_matmul %{{.*}} {ragged = #moe.ragged<rows>} :

@@ -122,6 +122,27 @@ moe_kernel.kernel @route(%logits: tensor<8x4xf32>, %bias: tensor<4xf32>) -> (ten
   moe_kernel.return %s, %w, %i : tensor<8x4xf32>, tensor<8x2xf32>, tensor<8x2xi32>
 }
 
+// Without scores, with what a plan wants to know.
+// CHECK-LABEL: moe_kernel.kernel @router(
+moe_kernel.kernel @router(%x: tensor<8x16xbf16>, %w: tensor<4x16xbf16>, %bias: tensor<4xf32>)
+    -> (tensor<8x2xf32>, tensor<8x2xi32>, tensor<2x4xi32>) {
+  // CHECK: moe_kernel.router {{.*}} {chunk = 4 : i64, {{.*}}resultSegmentSizes = array<i32: 0, 1, 1, 1, 0, 0, 0>
+  %w2, %i, %c = moe_kernel.router %x, %w, %bias
+      {top_k = 2 : i64, scoring = #moe_kernel.scoring<sigmoid>, norm_topk_prob = true, routed_scaling_factor = 2.5 : f64,
+       chunk = 4 : i64, resultSegmentSizes = array<i32: 0, 1, 1, 1, 0, 0, 0>}
+      : (tensor<8x16xbf16>, tensor<4x16xbf16>, tensor<4xf32>) -> (tensor<8x2xf32>, tensor<8x2xi32>, tensor<2x4xi32>)
+  moe_kernel.return %w2, %i, %c : tensor<8x2xf32>, tensor<8x2xi32>, tensor<2x4xi32>
+}
+
+// CHECK-LABEL: moe_kernel.kernel @plan_with_counts(
+moe_kernel.kernel @plan_with_counts(%i: tensor<8x2xi32>, %c: tensor<2x4xi32>)
+    -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  // CHECK: moe_kernel.plan %{{.*}}, %{{.*}} {chunk = 4 : i64}
+  %o, %p, %inverse = moe_kernel.plan %i, %c {chunk = 4 : i64}
+      : (tensor<8x2xi32>, tensor<2x4xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %o, %p, %inverse : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+
 // CHECK-LABEL: moe_kernel.kernel @route_backward(
 moe_kernel.kernel @route_backward(%s: tensor<8x4xf32>, %i: tensor<8x2xi32>, %dw: tensor<8x2xf32>) -> tensor<8x4xf32> {
   // CHECK: moe_kernel.route_backward

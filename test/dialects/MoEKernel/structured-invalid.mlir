@@ -122,9 +122,59 @@ func.func @yields(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
 // -----
 
 func.func @row_result(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>) {
-  // expected-error @+1 {{result 0 has extent row but must be full or pair}}
+  // expected-error @+1 {{result 0 has extent row but must be full, pair or row_sum}}
   %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<row>]}
       : (tensor<8x4xf32>, tensor<4x6xf32>) -> tensor<8xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_extra(%a: tensor<8x4xf32>, %b: tensor<4x6xf32>, %s: tensor<8x1xf32>) {
+  // expected-error @+1 {{extra 0 has extent row_sum, which is for results}}
+  %0 = moe_kernel.matmul dense(%a, %b) extras(%s)
+      {extra_extents = [#moe_kernel.extent<row_sum>], result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8x4xf32>, tensor<4x6xf32>, tensor<8x1xf32>) -> tensor<8x6xf32> {
+  ^bb0(%acc: f32, %sum: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_columns(%a: tensor<8x4xf32>, %b: tensor<4x130xf32>) {
+  // expected-error @+1 {{result 0 has shape [8, 2] but extent row_sum and an accumulator of 8 x 130 need [8, 3]}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<8x4xf32>, tensor<4x130xf32>) -> tensor<8x2xf32> {
+  ^bb0(%acc: f32):
+    moe_kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_type(%a: tensor<8x4xbf16>, %b: tensor<4x6xbf16>) {
+  // expected-error @+1 {{result 0 has element type 'bf16' but must be f32}}
+  %0 = moe_kernel.matmul dense(%a, %b) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<8x4xbf16>, tensor<4x6xbf16>) -> tensor<8x1xbf16> {
+  ^bb0(%acc: f32):
+    %rounded = arith.truncf %acc : f32 to bf16
+    moe_kernel.yield %rounded : bf16
+  }
+  return
+}
+
+// -----
+
+func.func @row_sum_of_contraction(%a: tensor<8x4xf32>, %b: tensor<8x6xf32>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{result 0 has extent row_sum, which does not apply to kind ragged_contraction}}
+  %0 = moe_kernel.matmul ragged_contraction(%a, %b) offsets(%o) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<8x4xf32>, tensor<8x6xf32>, tensor<3xi32>) -> tensor<4x1xf32> {
   ^bb0(%acc: f32):
     moe_kernel.yield %acc : f32
   }
@@ -245,6 +295,55 @@ func.func @route_backward(%s: tensor<8x4xf32>, %i: tensor<6x2xi32>, %d: tensor<6
 func.func @plan(%i: tensor<8x2xi32>) {
   // expected-error @+1 {{permutation has shape [8] but 8 tokens with 2 experts each need [16]}}
   %0:3 = moe_kernel.plan %i : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<8xi32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @plan_counts(%i: tensor<8x2xi32>, %c: tensor<3x4xi32>) {
+  // expected-error @+1 {{counts has shape [3, 4] but 8 tokens in chunks of 4 and 4 experts need [2, 4]}}
+  %0:3 = moe_kernel.plan %i, %c {chunk = 4 : i64}
+      : (tensor<8x2xi32>, tensor<3x4xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @plan_chunk(%i: tensor<8x2xi32>, %c: tensor<2x4xi32>) {
+  // expected-error @+1 {{has counts but does not say of how many tokens each: chunk is missing or below 1}}
+  %0:3 = moe_kernel.plan %i, %c
+      : (tensor<8x2xi32>, tensor<2x4xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @router_weight(%x: tensor<8x16xbf16>, %w: tensor<4x24xbf16>) {
+  // expected-error @+1 {{weight has shape [4, 24] but input rows of that length need [4, 16]}}
+  %0:2 = moe_kernel.router %x, %w {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64,
+      resultSegmentSizes = array<i32: 0, 1, 1, 0, 0, 0, 0>}
+      : (tensor<8x16xbf16>, tensor<4x24xbf16>) -> (tensor<8x2xf32>, tensor<8x2xi32>)
+  return
+}
+
+// -----
+
+func.func @router_part_of_plan(%x: tensor<8x16xbf16>, %w: tensor<4x16xbf16>) {
+  // expected-error @+1 {{has a part of a plan only; offsets, permutation and inverse come together}}
+  %0:3 = moe_kernel.router %x, %w {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64,
+      resultSegmentSizes = array<i32: 0, 1, 1, 0, 1, 0, 0>}
+      : (tensor<8x16xbf16>, tensor<4x16xbf16>) -> (tensor<8x2xf32>, tensor<8x2xi32>, tensor<5xi32>)
+  return
+}
+
+// -----
+
+func.func @router_offsets(%x: tensor<8x16xbf16>, %w: tensor<4x16xbf16>) {
+  // expected-error @+1 {{offsets has shape [6] but 4 experts need [5]}}
+  %0:5 = moe_kernel.router %x, %w {top_k = 2 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true, routed_scaling_factor = 1.0 : f64,
+      resultSegmentSizes = array<i32: 0, 1, 1, 0, 1, 1, 1>}
+      : (tensor<8x16xbf16>, tensor<4x16xbf16>)
+      -> (tensor<8x2xf32>, tensor<8x2xi32>, tensor<6xi32>, tensor<16xi32>, tensor<8x2xi32>)
   return
 }
 

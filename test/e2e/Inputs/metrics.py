@@ -58,4 +58,5 @@ def falls(run, by):
         sys.exit(f"the loss did not fall by {by}")
 
 
-{"same": same, "steps": steps, "falls": falls}[sys.argv[1]](*sys.argv[2:])
+if __name__ == "__main__":
+    {"same": same, "steps": steps, "falls": falls}[sys.argv[1]](*sys.argv[2:])

@@ -14,10 +14,16 @@
 // CHECK-LABEL: func.func private @sparse_layer_forward(
 // CHECK: moe_kernel.launch @grouped_matmul_dispatch_swiglu_with_input_3072x128x128
 
-// Gradients: the activation's in the epilogue, tokens gathered for the experts' weights, sums of matmuls as chains.
+// Gradients: experts read gradients of tokens where these are, and tokens too; one kernel over rows gives what goes into the
+// activation, the weighted activation and, in the order of rows, the gradients of the weights; sums of matmuls are chains.
 // CHECK-LABEL: func.func private @sparse_layer_backward(
-// CHECK-DAG: moe_kernel.launch @grouped_matmul_swiglu_backward_3072x64x128
-// CHECK-DAG: moe_kernel.launch @grouped_contraction_dispatch_128x128x3072
+// CHECK-NOT: moe_kernel.launch @dispatch
+// CHECK: %[[DA:.*]] = moe_kernel.launch @grouped_matmul_dispatch_3072x64x128
+// CHECK: %[[ROWS:.*]]:3 = moe_kernel.launch @weighted_gated_activation_backward_3072x128(%{{.*}}, %[[DA]],
+// CHECK: moe_kernel.launch @weights_gradient_1536x2(%[[ROWS]]#0,
+// CHECK: moe_kernel.launch @grouped_contraction_dispatch_128x64x3072(%{{.*}}, %[[ROWS]]#1,
+// CHECK-DAG: moe_kernel.launch @grouped_matmul_3072x128x128(%[[ROWS]]#2,
+// CHECK-DAG: moe_kernel.launch @grouped_contraction_dispatch_128x128x3072(%[[ROWS]]#2,
 // CHECK-DAG: moe_kernel.launch @router_sigmoid_backward_top2_1536x8
 // CHECK-DAG: moe_kernel.launch @matmul_add_1536x128x128
 

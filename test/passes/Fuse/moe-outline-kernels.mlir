@@ -35,6 +35,22 @@ func.func @loss(%logits: tensor<8x16xf32>, %targets: tensor<2x4xi32>, %weights: 
   return %loss, %lse : tensor<f32>, tensor<8xf32>
 }
 
+// What one op computes of the same rows is one kernel, though none of it needs what another part computes. In the order of
+// the tokens is another kernel.
+// CHECK-LABEL: func.func @weighted_gated_activation_backward(
+// CHECK-SAME: %[[H:.*]]: tensor<16x6xf32>, %[[D:.*]]: tensor<16x3xf32>, %[[P:.*]]: tensor<16xi32>, %[[I:.*]]: tensor<8x2xi32>, %[[W:.*]]: tensor<8x2xf32>)
+func.func @weighted_gated_activation_backward(%h: tensor<16x6xf32>, %d: tensor<16x3xf32>, %p: tensor<16xi32>,
+    %inverse: tensor<8x2xi32>, %w: tensor<8x2xf32>) -> (tensor<16x3xf32>, tensor<16x6xf32>, tensor<8x2xf32>) {
+  // CHECK-NEXT: %[[ROWS:.*]]:3 = moe_kernel.launch @weighted_gated_activation_backward_16x6(%[[H]], %[[D]], %[[W]], %[[P]])
+  // CHECK-SAME: -> (tensor<16xf32>, tensor<16x3xf32>, tensor<16x6xf32>)
+  // CHECK-NEXT: %[[DW:.*]] = moe_kernel.launch @weights_gradient_8x2(%[[ROWS]]#0, %[[I]])
+  // CHECK-NEXT: return %[[ROWS]]#1, %[[ROWS]]#2, %[[DW]]
+  %y, %dh, %dw = moe.weighted_gated_activation_backward %h, %d plan(%p, %inverse) weights(%w)
+      : (tensor<16x6xf32>, tensor<16x3xf32>, tensor<16xi32>, tensor<8x2xi32>, tensor<8x2xf32>)
+      -> (tensor<16x3xf32>, tensor<16x6xf32>, tensor<8x2xf32>)
+  return %y, %dh, %dw : tensor<16x3xf32>, tensor<16x6xf32>, tensor<8x2xf32>
+}
+
 // A gather of rows that another kernel computes needs them all first.
 // CHECK-LABEL: func.func @gather(
 func.func @gather(%x: tensor<8x4xf32>, %p: tensor<16xi32>, %inverse: tensor<8x2xi32>) -> tensor<16x4xf32> {

@@ -15,6 +15,7 @@
 /// | cached_attention, `unit = stream` | a query of a head, tile_n keys at a time |
 /// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
 /// | attention_backward | the gradients of tile_m keys of a key head or of tile_m queries of a head, tile_n of the others at a time |
+/// | router | the logits of tile_m tokens for tile_n experts, see RouterShape.h; the last block of the tokens goes on |
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_AMPERE_EMITAMPERE_H
@@ -29,6 +30,7 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
 FailureOr<LaunchShape> emitStreamedCachedAttention(moe_kernel::CachedAttentionOp op, EmitterContext &context);
 LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);
 LaunchShape emitAttentionBackward(moe_kernel::AttentionBackwardOp op, EmitterContext &context);
+FailureOr<LaunchShape> emitRouter(moe_kernel::RouterOp op, EmitterContext &context);
 
 /// Whether the warps of `config` can share its tile.
 bool canEmitMatmul(moe_kernel::CUDAConfigAttr config, bool paired);

@@ -79,8 +79,8 @@ Ring AttentionBuilder::allocateRing(int64_t slots, int64_t bytes, Expr memory) {
 
 void AttentionBuilder::initRing(const Ring &ring) {
   for (int64_t slot = 0; slot < ring.slots; ++slot) {
-    initBarrier(ring.full + 8 * slot, 1);
-    initBarrier(ring.empty + 8 * slot, kConsumers);
+    initBarrier(ring.full + 8 * slot, ring.fullArrivals);
+    initBarrier(ring.empty + 8 * slot, ring.emptyArrivals);
   }
 }
 

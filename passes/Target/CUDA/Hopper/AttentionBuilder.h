@@ -44,6 +44,9 @@ struct Ring {
   int64_t bytes = 0; ///< Of a slot.
   Expr memory;       ///< Address of the first slot.
   Expr full, empty;  ///< A barrier for each slot.
+  /// Of a barrier's phase. What TMA and wgmma write and read needs one thread of the producer and of each consumer; what
+  /// threads write and read themselves, every one of these.
+  int64_t fullArrivals = 1, emptyArrivals = kConsumers;
 
   Expr slot(Expr step) const { return step % slots; }
   /// How often the slot was used before, modulo 2: what to wait for at `full`, and its opposite at `empty`.

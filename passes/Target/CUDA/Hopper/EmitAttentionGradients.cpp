@@ -72,7 +72,7 @@ private:
   Expr first, second, ownFull;
   /// What a block of keys streams, and a block of queries; in the same memory.
   Ring queries, gradients, keys, values;
-  Ring statistics; ///< Emptied together with `queries`.
+  Ring statistics; ///< Written and read by threads.
 };
 
 } // namespace
@@ -100,6 +100,8 @@ GradientsEmitter::GradientsEmitter(moe_kernel::AttentionGradientsOp op, EmitterC
   keys = {kKeySlots, b.getBytes(kBlockRows), queries.memory, queries.full, queries.empty};
   values = {kKeySlots, b.getBytes(kBlockRows), gradients.memory, gradients.full, gradients.empty};
   statistics = b.allocateRing(kQuerySlots, Statistics::kBytes);
+  statistics.fullArrivals = kWarpSize;
+  statistics.emptyArrivals = kConsumers * kWarpgroupSize;
   ownFull = b.allocateBarriers(1);
 }
 
@@ -184,13 +186,12 @@ void GradientsEmitter::emitStatistics(const KeyBlock &block) {
       if (positions)
         values.back().push_back(b.firstKey(positions, queryRows.sequence, min(query, b.i32(b.shape.queries - 1))));
     }
-    b.waitEmpty(queries, step);
+    b.waitEmpty(statistics, step);
     for (auto [part, words] : llvm::enumerate(values))
       for (auto [array, word] : llvm::enumerate(words))
         b.storeWord(word, statistics.address(step) + b.lane.toI32() * 4 +
                               (array * Statistics::kArrayBytes + part * kWarpSize * 4));
-    b.warpBarrier();
-    b.ifThen(b.lane == 0, [&] { b.arrive(statistics.fullBarrier(step)); });
+    b.arrive(statistics.fullBarrier(step));
   });
 }
 
@@ -232,6 +233,7 @@ void GradientsEmitter::emitKeyConsumer(const KeyBlock &block) {
 
     SmallVector<Expr> scores = b.unpack(b.waitForMatmuls(1, weightProducts).front());
     SmallVector<Expr> deltas = loadColumns(statistic + Statistics::kDelta, f32);
+    b.arrive(statistics.emptyBarrier(step));
     for (auto [i, score] : llvm::enumerate(scores))
       score = weights[i] * (score - deltas[getColumn(i)]);
     Value keySums = b.addWeightedRows(b.fenceMatmuls(Value(sums[1])), b.packWeights(scores), query, kQueryStep);
@@ -244,10 +246,13 @@ void GradientsEmitter::emitKeyConsumer(const KeyBlock &block) {
   Expr none = b.wrap(b.noSums()), ownSteps = block.getConsumerSteps();
   SmallVector<Expr> sums = b.loop(b.index(0), ownSteps.toIndex(), 1, {none, none}, emitStep);
   b.loop(ownSteps.toIndex(), block.steps.toIndex(), 1, [&](Expr counter) {
+    Expr step = counter.toI32();
     for (const Ring *ring : {&queries, &gradients}) {
-      b.waitFull(*ring, counter.toI32());
-      b.release(*ring, counter.toI32());
+      b.waitFull(*ring, step);
+      b.release(*ring, step);
     }
+    b.waitFull(statistics, step);
+    b.arrive(statistics.emptyBarrier(step));
   });
 
   Expr one = b.real(1), scale = b.real(b.shape.getScale());

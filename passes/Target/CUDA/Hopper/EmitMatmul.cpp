@@ -35,6 +35,9 @@ namespace {
 using State = PersistentTiles::State;
 using Tile = PersistentTiles::Tile;
 
+/// The named barrier of all consumers; their own have the number of the warpgroup, 1 and 2.
+constexpr int64_t kAllConsumers = 1 + kConsumerGroups;
+
 class MatmulEmitter {
 public:
   MatmulEmitter(moe_kernel::MatmulOp op, EmitterContext &context)
@@ -180,7 +183,7 @@ Value MatmulEmitter::multiply(Value accumulators, Expr stage, int64_t firstStep,
 }
 
 /// Zeros behind the last row of a first stage of a ragged contraction, up to a whole step of 16. Each consumer clears
-/// what it reads itself; both write the same zeros to B.
+/// its own rows of A and half of B, which both read: neither multiplies before the other has cleared.
 void MatmulEmitter::clearBehind(Expr partial, Expr stage) {
   constexpr int64_t kPieces = kSwizzleBytes / 16, kChunkBytes = kStageDepth * kSwizzleBytes;
   b.ifThen((partial & (kMatmulDepth - 1)) != 0, [&] {
@@ -188,12 +191,14 @@ void MatmulEmitter::clearBehind(Expr partial, Expr stage) {
     Expr offset = row * kSwizzleBytes + b.threadInGroup % kPieces * 16;
     SmallVector<Expr> zeros(4, b.i32(0));
     b.ifThen(row < end, [&] {
-      b.storeVector(zeros, lhs.getAddress(stage) + (b.warpgroup - 1) * kChunkBytes + offset);
-      for (int64_t chunk = 0; chunk < tileColumns / 64; ++chunk)
-        b.storeVector(zeros, rhs.getAddress(stage) + chunk * kChunkBytes + offset);
+      Expr group = b.warpgroup - 1;
+      int64_t chunks = tileColumns / 64 / kConsumerGroups;
+      b.storeVector(zeros, lhs.getAddress(stage) + group * kChunkBytes + offset);
+      for (int64_t chunk = 0; chunk < chunks; ++chunk)
+        b.storeVector(zeros, rhs.getAddress(stage) + (group * chunks + chunk) * kChunkBytes + offset);
     });
     b.fenceAsyncProxy();
-    b.syncNamed(b.warpgroup, kWarpgroupSize);
+    b.syncNamed(kAllConsumers, kConsumerGroups * kWarpgroupSize);
   });
 }
 

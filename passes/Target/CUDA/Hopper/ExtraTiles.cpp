@@ -87,10 +87,10 @@ void ExtraTiles::request(Expr expert, Expr row, Expr column) {
 
 void ExtraTiles::wait(Expr parity) { b.wait(barrier, parity); }
 
-std::array<std::array<Value, 2>, 2> ExtraTiles::load(int64_t tile, int64_t i) {
+std::array<std::array<Value, 2>, 2> ExtraTiles::load(int64_t tile, int64_t i, Expr thread) {
   // As WarpgroupEpilogue stores what it gives to stmatrix: lanes 0–7 name the rows of the first matrix, 8–15 those 8
   // rows below, 16–31 the same 8 columns further.
-  Expr warp = b.threadInGroup / kWarpSize, lane = b.threadInGroup % kWarpSize;
+  Expr warp = thread / kWarpSize, lane = thread % kWarpSize;
   Expr row = lane % 8, right = lane / 16, below = lane / 8 % 2;
   Expr start = base + (warp * 16 + below * 8 + row) * kSwizzleBytes, piece = (right ^ row) * 16;
   SmallVector<Expr> words = b.loadMatrices(start + tile * kExtraTileBytes + (piece ^ (i * 32)));

@@ -44,7 +44,8 @@ public:
   /// By the warpgroup: until what was asked for is there.
   void wait(Expr parity);
   /// Pairs of neighbouring columns, vectors of two: groups 2·i and 2·i + 1 of 8 columns, first and second row of each.
-  std::array<std::array<Value, 2>, 2> load(int64_t tile, int64_t i);
+  /// `thread` is that of the warpgroup.
+  std::array<std::array<Value, 2>, 2> load(int64_t tile, int64_t i, Expr thread);
 
 private:
   struct Tile {

@@ -78,6 +78,8 @@ std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities)
       return "a result is neither of bf16 nor of f32";
   if (op.getResults().empty())
     return "it has no result";
+  if (op.sumsRows() && shape.outputs % kRowSumColumns)
+    return "its " + std::to_string(shape.outputs) + " columns are not a multiple of the 64 that sums of rows take";
   return "";
 }
 

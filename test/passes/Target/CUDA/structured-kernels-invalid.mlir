@@ -42,6 +42,21 @@ moe_kernel.kernel @too_many_warps(%a: tensor<64x64xbf16>, %b: tensor<64x64xbf16>
 
 // -----
 
+module attributes {moe.target = "cuda:sm_80"} {
+moe_kernel.kernel @sums(%a: tensor<64x64xbf16>, %b: tensor<64x64xbf16>) -> tensor<64x1xf32>
+    attributes {config = #moe_kernel.cuda_config<threads = 128, tile_m = 64, tile_n = 64, tile_k = 64, stages = 4, unit = mma>} {
+  // expected-error @below {{sums rows in its epilogue, which only CUDA matmuls with unit = wgmma do}}
+  %r = moe_kernel.matmul dense (%a, %b) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x1xf32> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  moe_kernel.return %r : tensor<64x1xf32>
+}
+}
+
+// -----
+
 // The contraction of the weights is not contiguous.
 module attributes {moe.target = "cuda:sm_80"} {
 moe_kernel.kernel @not_streamed(%a: tensor<1x64xbf16>, %b: tensor<64x64xbf16>) -> tensor<1x64xf32>

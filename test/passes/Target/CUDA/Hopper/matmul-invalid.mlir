@@ -42,3 +42,18 @@ moe_kernel.kernel @tile(%a: tensor<128x64xbf16>, %b: tensor<64x64xbf16>) -> tens
   moe_kernel.return %r : tensor<128x64xf32>
 }
 }
+
+// -----
+
+module attributes {moe.target = "cuda:sm_90a"} {
+moe_kernel.kernel @sums(%a: tensor<128x64xbf16>, %b: tensor<64x72xbf16>) -> tensor<128x2xf32>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 128, tile_k = 64, stages = 4, unit = wgmma>} {
+  // expected-error @+1 {{is configured for wgmma, but its 72 columns are not a multiple of the 64 that sums of rows take}}
+  %r = moe_kernel.matmul dense (%a, %b) {result_extents = [#moe_kernel.extent<row_sum>]}
+      : (tensor<128x64xbf16>, tensor<64x72xbf16>) -> tensor<128x2xf32> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  moe_kernel.return %r : tensor<128x2xf32>
+}
+}

@@ -5,11 +5,12 @@
 // RUN: FileCheck %s --check-prefixes=ALL,EXPERTS --input-file=%t/experts.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,GRADIENT --input-file=%t/gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,RESIDUAL --input-file=%t/residual.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,WEIGHTED --input-file=%t/weighted_experts.ptx
 // RUN: FileCheck %s --check-prefix=MAPS --input-file=%t.mlir
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=LOCAL
 
 // One warpgroup gives its registers to the two others.
-// ALL: .param .align 64 .b8 {{[a-z]+}}_param_{{[0-9]+}}[128]
+// ALL: .param .align 64 .b8 {{[a-z_]+}}_param_{{[0-9]+}}[128]
 // ALL: .reqntid 384
 // ALL: mbarrier.init.shared.b64
 
@@ -55,6 +56,20 @@
 // RESIDUAL: cp.async.bulk.tensor.2d.shared::cluster.global
 // RESIDUAL: stmatrix.sync.aligned.m8n8.x4.shared.b16
 // RESIDUAL: cp.async.bulk.tensor.2d.global.shared::cta
+
+// The weights of two rows are loaded ahead of the products. Four lanes add up what they have of a row, and the first of
+// them stores it; results go to shared memory a few columns at a time.
+// WEIGHTED: setmaxnreg.inc.sync.aligned.u32 224
+// WEIGHTED-COUNT-2: ld.global{{(.nc)?}}.b32
+// WEIGHTED: wgmma.wait_group.sync.aligned 0;
+// WEIGHTED: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: ex2.approx.ftz.f32
+// WEIGHTED: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 2, 31, -1;
+// WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 1, 31, -1;
+// WEIGHTED: st.global.b32
 
 // LOCAL-NOT: .local
 
@@ -121,6 +136,44 @@ moe_kernel.kernel @gradient(%a: tensor<1000x256xbf16>, %b: tensor<1000x200xbf16>
       moe_kernel.yield %x : f32
   }
   moe_kernel.return %r : tensor<8x256x200xf32>
+}
+
+moe_kernel.kernel @weighted_experts(%a: tensor<512x256xbf16>, %b: tensor<8x256x192xbf16>, %o: tensor<9xi32>,
+                                    %i: tensor<1024xi32>, %h: tensor<1024x384xbf16>, %w: tensor<1024xf32>)
+    -> (tensor<1024x192xbf16>, tensor<1024x384xbf16>, tensor<1024x3xf32>)
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 256, tile_k = 64, stages = 3,
+                                                 unit = wgmma>} {
+  %r:3 = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) rows(%i) extras(%h, %w)
+      {row_divisor = 2 : i64, extra_extents = [#moe_kernel.extent<pair>, #moe_kernel.extent<row>],
+       result_extents = [#moe_kernel.extent<full>, #moe_kernel.extent<pair>, #moe_kernel.extent<row_sum>]}
+      : (tensor<512x256xbf16>, tensor<8x256x192xbf16>, tensor<9xi32>, tensor<1024xi32>, tensor<1024x384xbf16>,
+         tensor<1024xf32>) -> (tensor<1024x192xbf16>, tensor<1024x384xbf16>, tensor<1024x3xf32>) {
+    ^bb0(%x: f32, %g: bf16, %u: bf16, %weight: f32):
+      %gate = arith.extf %g : bf16 to f32
+      %up = arith.extf %u : bf16 to f32
+      %negative = arith.negf %gate : f32
+      %power = math.exp %negative : f32
+      %one = arith.constant 1.0 : f32
+      %sum = arith.addf %one, %power : f32
+      %sigmoid = arith.divf %one, %sum : f32
+      %silu = arith.mulf %gate, %sigmoid : f32
+      %activation = arith.mulf %silu, %up : f32
+      %weighted = arith.mulf %weight, %x : f32
+      %rest = arith.subf %one, %sigmoid : f32
+      %slope1 = arith.mulf %gate, %rest : f32
+      %slope2 = arith.addf %slope1, %one : f32
+      %slope = arith.mulf %sigmoid, %slope2 : f32
+      %up_slope = arith.mulf %up, %slope : f32
+      %gate_gradient = arith.mulf %weighted, %up_slope : f32
+      %up_gradient = arith.mulf %weighted, %silu : f32
+      %result = arith.mulf %weight, %activation : f32
+      %term = arith.mulf %x, %activation : f32
+      %r0 = arith.truncf %result : f32 to bf16
+      %r1 = arith.truncf %gate_gradient : f32 to bf16
+      %r2 = arith.truncf %up_gradient : f32 to bf16
+      moe_kernel.yield %r0, %r1, %r2, %term : bf16, bf16, bf16, f32
+  }
+  moe_kernel.return %r#0, %r#1, %r#2 : tensor<1024x192xbf16>, tensor<1024x384xbf16>, tensor<1024x3xf32>
 }
 
 moe_kernel.kernel @residual(%a: tensor<1024x256xbf16>, %b: tensor<512x256xbf16>,

@@ -1,0 +1,174 @@
+//===- LayerBench.cpp - How near a layer comes to its floor ------*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Engine/Bench/LayerBench.h"
+
+#include "lib/Engine/Bench/NormalTensor.h"
+#include "lib/Engine/Conformance/Conformance.h"
+#include "lib/Engine/Support/Files.h"
+#include "runtime/format/artifact_generated.h"
+
+#include <algorithm>
+
+namespace moe::engine {
+namespace {
+
+constexpr int kKernelRuns = 5;
+
+/// Runs one layer, everything that was asked for.
+class LayerMeasurement {
+public:
+  LayerMeasurement(LayerRun &run, DeviceTimer &timer, const Ceilings &ceilings, const LayerBenchOptions &options)
+      : run(run), timer(timer), ceilings(ceilings), options(options) {}
+
+  Result<LayerPoint> measure(std::int64_t tokens, Routing routing);
+
+private:
+  Result<LayerTime> measureEntry(EntryPoint &entry, const std::string &kind, LayerPoint &point);
+
+  LayerRun &run;
+  DeviceTimer &timer;
+  const Ceilings &ceilings;
+  const LayerBenchOptions &options;
+};
+
+Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::string &kind, LayerPoint &point) {
+  if (Status status = run.setInputs(entry, point.tokens); !status)
+    return status;
+  Result<LayerLoad> load = run.runPoisoned(entry, point.tokens);
+  if (!load)
+    return load.status();
+  point.load = *load;
+  if (!options.save.empty()) {
+    const std::string name = point.shape + "-" + point.dtype, weights = name + "-weights.safetensors";
+    const std::string path = options.save + "/" + name + "-" + std::to_string(point.tokens) + "-" +
+                             toString(point.routing) + "-" + kind + ".safetensors";
+    if (Status status = saveRun(run, entry, path, weights); !status)
+      return status;
+  }
+  Result<MeasuredTime> measured = timer.time([&] { return entry.run(); }, options.repeat);
+  if (!measured)
+    return measured.status();
+  const CompiledLayer &layer = run.getLayer();
+  const double elementBytes = layer.dtype == "bf16" ? 2 : 4;
+  const std::vector<KernelWork> work = kind == "forward" ? forwardWork(layer.sizes, point.tokens, elementBytes)
+                                                         : forwardBackwardWork(layer.sizes, point.tokens, elementBytes);
+  LayerTime time{measured->seconds, floorSeconds(work, ceilings), totalFlops(work), measured->runs, {}};
+  if (options.kernels) {
+    Result<std::vector<KernelTime>> kernels = timeKernels(run.getSession(), entry, timer, kKernelRuns);
+    if (!kernels)
+      return kernels.status();
+    time.kernels = std::move(*kernels);
+  }
+  return time;
+}
+
+Result<LayerPoint> LayerMeasurement::measure(std::int64_t tokens, Routing routing) {
+  LayerPoint point;
+  point.shape = run.getLayer().shape;
+  point.dtype = run.getLayer().dtype;
+  point.sizes = run.getLayer().sizes;
+  point.tokens = tokens;
+  point.routing = routing;
+  for (const char *kind : {"forward", "forward_backward"}) {
+    EntryPoint *entry = run.find(kind, tokens);
+    if (!entry)
+      continue;
+    Result<LayerTime> time = measureEntry(*entry, kind, point);
+    if (!time)
+      return time.status().withContext(point.shape);
+    if (std::string_view(kind) == "forward")
+      point.forward = std::move(*time);
+    else
+      point.forwardBackward = std::move(*time);
+  }
+  return point;
+}
+
+Result<MeasuredCeilings> measureCeilings(const LayerFolder &folder, const std::string &dtype, Driver &driver,
+                                         const DriverOptions &options) {
+  const CompiledCeiling *compiled = folder.findCeiling(dtype);
+  if (!compiled)
+    return Status(ErrorCode::failed, "the folder has no ceilings-" + dtype + ".moe, which says what a matrix product "
+                                     "reaches on this device; make the folder with moe-bench");
+  MeasuredCeilings measured{dtype, compiled->size, {}};
+  Result<double> copySpeed = measureCopySpeed(driver);
+  if (!copySpeed)
+    return copySpeed.status();
+  measured.ceilings.bytesPerSecond = *copySpeed;
+
+  Result<std::unique_ptr<Session>> session = Session::create(compiled->artifact, options);
+  if (!session)
+    return session.status();
+  EntryPoint *product = (*session)->find("matmul");
+  if (!product)
+    return Status(ErrorCode::corruptFile, compiled->artifact->path() + " has no entry point 'matmul'");
+  if (Status status = drawVariables(**session); !status)
+    return status;
+  Result<DeviceTimer> timer = DeviceTimer::create((*session)->driver());
+  if (!timer)
+    return timer.status();
+  Result<MeasuredTime> time = timer->time([&] { return product->run(); });
+  if (!time)
+    return time.status();
+  const double size = static_cast<double>(compiled->size);
+  measured.ceilings.flopsPerSecond = 2 * size * size * size / time->seconds;
+  return measured;
+}
+
+} // namespace
+
+Result<LayerBenchResult> benchLayers(const LayerFolder &folder, const LayerBenchOptions &options,
+                                     const DriverOptions &driverOptions,
+                                     const std::function<void(const LayerPoint &)> &onPoint) {
+  const format::Target &target = *folder.layers.front().artifact->table().target();
+  // Open until the end: what a driver costs to start, it costs once.
+  Result<std::unique_ptr<Driver>> driver = openDriver(target.name()->string_view(), driverOptions);
+  if (!driver)
+    return driver.status();
+  LayerBenchResult result{(*driver)->description(), targetOf(*folder.layers.front().artifact), {}, {}};
+  if (!options.save.empty())
+    if (Status status = createDirectories(options.save); !status)
+      return status;
+  for (const CompiledLayer &layer : folder.layers) {
+    auto known = std::find_if(result.ceilings.begin(), result.ceilings.end(),
+                              [&](const MeasuredCeilings &entry) { return entry.dtype == layer.dtype; });
+    if (known == result.ceilings.end()) {
+      Result<MeasuredCeilings> measured = measureCeilings(folder, layer.dtype, **driver, driverOptions);
+      if (!measured)
+        return measured.status();
+      known = result.ceilings.insert(result.ceilings.end(), *measured);
+    }
+    const Ceilings ceilings = known->ceilings;
+    Result<LayerRun> run = LayerRun::create(layer, driverOptions);
+    if (!run)
+      return run.status();
+    Result<DeviceTimer> timer = DeviceTimer::create(run->getSession().driver());
+    if (!timer)
+      return timer.status();
+    if (!options.save.empty())
+      if (Status status = saveWeights(
+              *run, options.save + "/" + layer.shape + "-" + layer.dtype + "-weights.safetensors");
+          !status)
+        return status;
+    LayerMeasurement measurement(*run, *timer, ceilings, options);
+    for (Routing routing : options.routings) {
+      if (Status status = run->setRouting(routing); !status)
+        return status;
+      for (std::int64_t tokens : layer.tokens) {
+        Result<LayerPoint> point = measurement.measure(tokens, routing);
+        if (!point)
+          return point.status();
+        if (onPoint)
+          onPoint(*point);
+        result.points.push_back(std::move(*point));
+      }
+    }
+  }
+  return result;
+}
+
+} // namespace moe::engine

@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+# Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times mixture-of-experts layers on a GPU against PyTorch's, and checks them against float32.
+
+  test/peers/moe_layer_gpu.py compile DIR [OPTION...]   where the compiler is; options of moe-bench, --build build
+  test/peers/moe_layer_gpu.py run DIR [OPTION...]       where the GPU is; options of moe-run bench for folders
+  test/peers/moe_layer_gpu.py check FILE...             what moe-run bench --save wrote, against float32 on the GPU
+
+`run` needs PyTorch and DIR/moe-run, which `compile` puts there. PyTorch's side is what a user writes: router, softmax and
+top-k, sort, index_select, torch._grouped_mm, silu and multiply, and a sum of weighted rows by index_add, under
+torch.compile; a CUDA graph for at most 1024 tokens, forward only. Weights, inputs and routing are drawn in the same way.
+For each shape, moe-run measures before and after PyTorch: its figure is the mean of the two, and how far they are apart
+is printed. Both sides flush the level-2 cache before each run. The ratio is PyTorch's time over ours.
+"""
+import json
+import os
+import random
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+GRAPH_TOKENS = 1024
+SECONDS, LEAST, MOST = 0.15, 10, 100
+WEIGHTS = ["mlp.gate.weight", "mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
+# Results are stored in bf16, and so are gates, activations and rows of experts between the kernels: a rounding to nearest
+# is 1.7e-3 of a normal number on average, and a gradient has gone through about six of them.
+TOLERANCE = {"y": 5e-3, "gradient": 8e-3}
+
+
+def read(path):
+    """The tensors of a safetensors file, on the GPU."""
+    import numpy
+    import torch
+    types = {"BF16": torch.bfloat16, "F32": torch.float32, "I32": torch.int32}
+    data = numpy.memmap(path, dtype=numpy.uint8, mode="c")
+    size = struct.unpack("<Q", data[:8].tobytes())[0]
+    header = json.loads(data[8:8 + size].tobytes())
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        part = torch.from_numpy(data[8 + size + begin:8 + size + end])
+        tensors[name] = part.cuda().view(types[entry["dtype"]]).view(entry["shape"])
+    return tensors, metadata
+
+
+def expected(tensors, top_k):
+    """Everything in float32, expert by expert: y, and with `gradient.y` the gradients."""
+    import torch
+    inputs = {name: tensors[name].float() for name in ["x", *WEIGHTS]}
+    gradient = tensors["gradient.y"].float() if "gradient.y" in tensors else None
+    x, router, gate_up, down = inputs.values()
+    scores = (x @ router.t()).softmax(1)
+    # The choice is ours: near a tie float32 might choose otherwise, and that is not an error.
+    weights, chosen = scores.topk(top_k, 1)
+    total = weights.sum(1, keepdim=True)
+    weights = weights / total
+    y = torch.zeros_like(x)
+    results = {"y": y}
+    if gradient is not None:
+        gradients = {name: torch.zeros_like(value) for name, value in inputs.items()}
+        weight_gradients = torch.zeros_like(weights)
+    silu = torch.nn.functional.silu
+    for expert in range(gate_up.shape[0]):
+        tokens, choice = (chosen == expert).nonzero(as_tuple=True)
+        if not len(tokens):
+            continue
+        rows, factor = x[tokens], weights[tokens, choice][:, None]
+        gates = rows @ gate_up[expert].t()
+        gate, up = gates.chunk(2, 1)
+        inner = silu(gate) * up
+        outputs = inner @ down[expert].t()
+        y.index_add_(0, tokens, outputs * factor)
+        if gradient is None:
+            continue
+        arriving = gradient[tokens]
+        weight_gradients[tokens, choice] = (arriving * outputs).sum(1)
+        arriving = arriving * factor
+        gradients[WEIGHTS[2]][expert] = arriving.t() @ inner
+        of_inner = arriving @ down[expert]
+        sigmoid = gate.sigmoid()
+        of_gates = torch.cat([of_inner * up * sigmoid * (1 + gate * (1 - sigmoid)), of_inner * silu(gate)], 1)
+        gradients[WEIGHTS[1]][expert] = of_gates.t() @ rows
+        gradients["x"].index_add_(0, tokens, of_gates @ gate_up[expert])
+    if gradient is not None:
+        # Of the normalisation, the choice and the softmax.
+        of_chosen = (weight_gradients - (weight_gradients * weights).sum(1, keepdim=True)) / total
+        of_scores = torch.zeros_like(scores).scatter_(1, chosen, of_chosen)
+        of_logits = scores * (of_scores - (of_scores * scores).sum(1, keepdim=True))
+        gradients["mlp.gate.weight"] = of_logits.t() @ x
+        gradients["x"] += of_logits @ router
+        results.update({f"gradient.{name}": value for name, value in gradients.items()})
+    load = torch.bincount(chosen.reshape(-1), minlength=gate_up.shape[0])
+    return results, load
+
+
+def check(paths):
+    import torch
+    torch.backends.cuda.matmul.allow_tf32 = False
+    right, weights, name = True, {}, None
+    for path in sorted(paths):
+        if path.endswith("-weights.safetensors"):
+            continue
+        tensors, metadata = read(path)
+        if metadata["weights"] != name:
+            weights.clear()
+            name = metadata["weights"]
+            weights.update(read(os.path.join(os.path.dirname(path), name))[0])
+        tensors.update(weights)
+        results, load = expected(tensors, int(metadata["top_k"]))
+        words = []
+        for name, value in results.items():
+            error = ((tensors[name].float() - value).norm() / value.norm()).item()
+            right &= error < TOLERANCE["y" if name == "y" else "gradient"]
+            words.append(f"{name} {error:.2e}")
+        moved = (load - tensors["load"]).abs().sum().item() // 2
+        print(f"{os.path.basename(path)}: {', '.join(words)}; {moved} of {load.sum().item()} choices differ", flush=True)
+        del tensors, results
+        torch.cuda.empty_cache()
+    return right
+
+
+def layer(x, router, gate_up, down, top_k):
+    """As a user of PyTorch writes it."""
+    import torch
+    scores = torch.nn.functional.linear(x, router).float().softmax(1)
+    weights, chosen = scores.topk(top_k, 1)
+    weights = weights / weights.sum(1, keepdim=True)
+    order = torch.argsort(chosen.reshape(-1), stable=True)
+    experts = router.shape[0]
+    # Not bincount, which waits for the GPU.
+    ends = torch.histc(chosen.reshape(-1).float(), bins=experts, min=0, max=experts - 1).cumsum(0).int()
+    tokens = order // top_k
+    gate, up = torch._grouped_mm(x.index_select(0, tokens), gate_up.transpose(1, 2), offs=ends).chunk(2, 1)
+    outputs = torch._grouped_mm(torch.nn.functional.silu(gate) * up, down.transpose(1, 2), offs=ends)
+    weighted = outputs * weights.reshape(-1)[order][:, None].to(x.dtype)
+    return torch.zeros_like(x).index_add_(0, tokens, weighted)
+
+
+class Peer:
+    """PyTorch's layer for one point."""
+
+    def __init__(self, point):
+        import torch
+        self.torch = torch
+        tokens, sizes = point["tokens"], point["sizes"]
+        hidden, width, experts = sizes["hidden_size"], sizes["moe_intermediate_size"], sizes["num_experts"]
+        normal = lambda *shape: torch.empty(shape, device="cuda", dtype=torch.bfloat16).normal_(0, 0.02)
+        self.router, self.gate_up, self.down = normal(experts, hidden), normal(experts, 2 * width, hidden), normal(
+            experts, hidden, width)
+        self.x = torch.randn(tokens, hidden, device="cuda").bfloat16()
+        self.gradient = torch.randn(tokens, hidden, device="cuda").bfloat16()
+        self.x[:, 0] = 1
+        if point["routing"] == "skewed":
+            self.skew(min(4 * tokens * sizes["top_k"] / experts, tokens), sizes["top_k"])
+        self.function = torch.compile(layer, dynamic=False)
+        self.arguments = (self.x, self.router, self.gate_up, self.down, sizes["top_k"])
+        self.filler = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
+
+    def skew(self, wanted, top_k):
+        """The router's first column as moe-run bench finds it: by bisection on the first expert's load."""
+        low, high = 0.0, 64.0
+        for _ in range(16):
+            self.router[0, 0] = (low + high) / 2
+            chosen = (self.x @ self.router.t()).float().topk(top_k, 1).indices
+            low, high = ((low + high) / 2, high) if (chosen == 0).sum() < wanted else (low, (low + high) / 2)
+        self.router[0, 0] = high
+
+    def forward(self):
+        with self.torch.no_grad():
+            for _ in range(3):
+                self.function(*self.arguments)
+            if self.x.shape[0] > GRAPH_TOKENS:
+                return self.call
+            stream = self.torch.cuda.Stream()
+            with self.torch.cuda.stream(stream):
+                self.function(*self.arguments)
+            self.torch.cuda.synchronize()
+            graph = self.torch.cuda.CUDAGraph()
+            with self.torch.cuda.graph(graph):
+                self.function(*self.arguments)
+        return graph.replay
+
+    def call(self):
+        with self.torch.no_grad():
+            self.function(*self.arguments)
+
+    def forward_backward(self):
+        leaves = [tensor.detach().requires_grad_() for tensor in self.arguments[:4]]
+
+        def run():
+            for leaf in leaves:
+                leaf.grad = None
+            self.function(*leaves, self.arguments[4]).backward(self.gradient)
+        for _ in range(3):
+            run()
+        return run
+
+    def time(self, run):
+        run()
+        self.torch.cuda.synchronize()
+        times, start = [], time.perf_counter()
+        while len(times) < MOST and (len(times) < LEAST or time.perf_counter() - start < SECONDS):
+            self.filler.fill_(0)
+            begin, end = self.torch.cuda.Event(True), self.torch.cuda.Event(True)
+            begin.record()
+            run()
+            end.record()
+            end.synchronize()
+            times.append(begin.elapsed_time(end) * 1e-3)
+        return statistics.median(times)
+
+
+def bench(folder, options):
+    command = [os.path.join(folder, "moe-run"), "bench", folder, "--json", "--quiet", *options]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def measure_peer(point):
+    """PyTorch's times for a point of moe-run's report."""
+    import torch
+    peer, times = Peer(point), {}
+    for kind in ("forward", "forward_backward"):
+        if kind in point:
+            torch._dynamo.reset()
+            times[kind] = peer.time(getattr(peer, kind)())
+    del peer
+    torch.cuda.empty_cache()
+    return times
+
+
+def split_shapes(folder, options):
+    """The shapes to run, and the other options."""
+    if "--shape" in options:
+        place = options.index("--shape")
+        return options[place + 1].split(","), options[:place] + options[place + 2:]
+    names = sorted(name[:-len("-bf16.moe")] for name in os.listdir(folder) if name.endswith("-bf16.moe"))
+    return [name for name in names if name != "ceilings"], options
+
+
+def run(folder, options):
+    import torch
+    shapes, options = split_shapes(folder, options)
+    options = [*options, "--dtype", "bf16"]
+    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
+    random.shuffle(shapes)
+    for shape in shapes:
+        before = bench(folder, ["--shape", shape, *options])
+        peers = [measure_peer(point) for point in before["points"]]
+        after = bench(folder, ["--shape", shape, *options])
+        for ceiling in (before["ceilings"][0], after["ceilings"][0]):
+            print(f"{shape}: ceilings {ceiling['flops_per_second'] * 1e-12:.0f} TFLOP/s,"
+                  f" {ceiling['copy_bytes_per_second'] * 1e-9:.0f} GB/s")
+        for first, last, peer in zip(before["points"], after["points"], peers):
+            for kind, its in peer.items():
+                times = [first[kind]["seconds"], last[kind]["seconds"]]
+                mine = statistics.mean(times)
+                reached = statistics.mean([first[kind]["share_of_floor"], last[kind]["share_of_floor"]])
+                print(f"{shape:22s} {first['tokens']:6d} {first['routing']:8s} {kind:17s} {mine * 1e6:10.1f} µs"
+                      f" (±{abs(times[0] - times[1]) / mine * 50:4.1f} %) {reached * 100:6.1f} % of floor"
+                      f"   PyTorch {its * 1e6:10.1f} µs   {its / mine:6.2f}", flush=True)
+
+
+def compile_layers(folder, options):
+    build = "build"
+    if "--build" in options:
+        place = options.index("--build")
+        build = options[place + 1]
+        del options[place:place + 2]
+    if not any(option.startswith("--target") for option in options):
+        options.append("--target=cuda:sm_90a")
+    subprocess.run([os.path.join(build, "bin", "moe-bench"), *options, "-o", folder], check=True)
+    shutil.copy(os.path.join(build, "bin", "moe-run"), os.path.join(folder, "moe-run"))
+
+
+def main(arguments):
+    if len(arguments) < 2 or arguments[0] not in ("compile", "run", "check"):
+        sys.exit(__doc__)
+    if arguments[0] == "compile":
+        return compile_layers(arguments[1], arguments[2:])
+    if arguments[0] == "run":
+        return run(arguments[1], arguments[2:])
+    sys.exit(0 if check(arguments[1:]) else 1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
