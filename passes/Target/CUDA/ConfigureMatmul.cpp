@@ -26,7 +26,7 @@ constexpr Tile kFmaTiles[] = {
 // A warp has 64 × 64 accumulators where it can: each fragment that it reads from shared memory then serves four products.
 // Of what fits into the 99 KB of sm_80 code and leaves room for two blocks on an A100 or H100, 128 × 128 by four warps was
 // fastest on an H100: 362 to 379 TFLOP/s for 4096 × 4096 × 4096 however the operands lie, where eight warps reached 320 to
-// 346. The last tile is for a few tokens: reading the weights is all the work there, so it has the most of them in flight.
+// 346. The last tiles are for few rows that cannot be streamed: reading the weights is all the work there.
 constexpr Tile kMmaTiles[] = {
     {128, 128, 128, 32, 4}, {128, 128, 64, 32, 4},  {128, 64, 64, 64, 4},
     {128, 32, 64, 64, 4},   {128, 16, 128, 64, 4}, {32, 16, 32, 128, 4},
