@@ -7,6 +7,7 @@
 #include "passes/Objective/Backward.h"
 
 #include "dialects/MoE/IR/MoEOps.h"
+#include "passes/Objective/ExpertGradients.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -63,8 +64,15 @@ LogicalResult BackwardBuilder::differentiate(Block &block, CallRule callRule) {
   return success();
 }
 
-void mlir::moe::eraseDeadOps(Block &block) {
+/// Erases the ops of `block` whose results nobody uses and which do nothing else.
+static void eraseDeadOps(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
     if (isOpTriviallyDead(&op))
       op.erase();
+}
+
+void mlir::moe::finishGradients(Block &block) {
+  eraseDeadOps(block);
+  rewriteExpertGradients(block);
+  eraseDeadOps(block); // What only the old form needed.
 }

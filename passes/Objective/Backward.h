@@ -51,8 +51,9 @@ private:
   llvm::DenseMap<Value, Value> gradients;
 };
 
-/// Erases the ops of `block` whose results nobody uses and which do nothing else.
-void eraseDeadOps(Block &block);
+/// To be called once all that uses the gradients in `block` stands: erases ops that nobody uses, and gives gradients of
+/// experts with weights the form that ExpertGradients.h describes.
+void finishGradients(Block &block);
 
 } // namespace mlir::moe
 

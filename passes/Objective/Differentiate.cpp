@@ -7,7 +7,6 @@
 #include "passes/Objective/Activity.h"
 #include "passes/Objective/Backward.h"
 #include "passes/Objective/EntryPoint.h"
-#include "passes/Objective/ExpertGradients.h"
 #include "passes/Objective/Passes.h"
 #include "passes/Objective/Residuals.h"
 
@@ -169,8 +168,7 @@ LogicalResult Differentiator::buildBackward(FunctionPair &pair, const Activity &
   for (unsigned index : pair.activeArguments)
     gradients.push_back(backward.getGradient(forward.getArgument(index)));
   func::ReturnOp::create(builder, pair.backward.getLoc(), gradients);
-  eraseDeadOps(body);
-  rewriteExpertGradients(body);
+  finishGradients(body);
   recomputeResiduals(forward, body, checkpointing);
   return success();
 }
@@ -238,8 +236,7 @@ LogicalResult Differentiator::buildEntryBackward(EntryPoint entry, ArrayRef<Valu
                          << entry.getFunc().getName() << "' does not depend on it";
     isComplete = false;
   }
-  eraseDeadOps(entry.getFunc().front());
-  rewriteExpertGradients(entry.getFunc().front());
+  finishGradients(entry.getFunc().front());
   return success(isComplete);
 }
 

@@ -131,7 +131,9 @@ def layer(x, router, gate_up, down, top_k):
     weights, chosen = scores.topk(top_k, 1)
     weights = weights / weights.sum(1, keepdim=True)
     order = torch.argsort(chosen.reshape(-1), stable=True)
-    ends = torch.bincount(chosen.reshape(-1), minlength=router.shape[0]).cumsum(0).int()
+    experts = router.shape[0]
+    # Not bincount, which waits for the GPU.
+    ends = torch.histc(chosen.reshape(-1).float(), bins=experts, min=0, max=experts - 1).cumsum(0).int()
     tokens = order // top_k
     gate, up = torch._grouped_mm(x.index_select(0, tokens), gate_up.transpose(1, 2), offs=ends).chunk(2, 1)
     outputs = torch._grouped_mm(torch.nn.functional.silu(gate) * up, down.transpose(1, 2), offs=ends)
@@ -173,7 +175,7 @@ class Peer:
             for _ in range(3):
                 self.function(*self.arguments)
             if self.x.shape[0] > GRAPH_TOKENS:
-                return lambda: self.call()
+                return self.call
             stream = self.torch.cuda.Stream()
             with self.torch.cuda.stream(stream):
                 self.function(*self.arguments)

@@ -131,7 +131,8 @@ def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp
   let description = [{See table `Kernel` of runtime/format/artifact.fbs.}];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$object, DenseI64ArrayAttr:$grid,
     DenseI64ArrayAttr:$block, I64Attr:$shared_bytes, I64Attr:$scratch_bytes, I64Attr:$num_inputs,
-    I64Attr:$num_outputs, I64Attr:$flops, I64Attr:$bytes, OptionalAttr<MoEExec_TensorMapArrayAttr>:$tensor_maps);
+    I64Attr:$num_outputs, I64Attr:$flops, I64Attr:$bytes, OptionalAttr<MoEExec_TensorMapArrayAttr>:$tensor_maps,
+    UnitAttr:$dependent_launch);
   let assemblyFormat = "$sym_name `in` $object attr-dict";
   let hasVerifier = 1;
 }

@@ -68,7 +68,8 @@ def MoEKernel_CPUConfigAttr : AttrDef<MoEKernel_Dialect, "CPUConfig"> {
 }
 
 def MoEKernel_CUDAUnit : MoEKernel_Enum<"CUDAUnit", "what forms the products of a kernel", [
-  I32EnumCase<"fma", 0>, I32EnumCase<"mma", 1>, I32EnumCase<"wgmma", 2>]>;
+  I32EnumCase<"fma", 0>, I32EnumCase<"mma", 1>, I32EnumCase<"wgmma", 2>,
+  I32EnumCase<"stream", 3>]>;
 
 /// What `configure` decided for a CUDA kernel.
 def MoEKernel_CUDAConfigAttr : AttrDef<MoEKernel_Dialect, "CUDAConfig"> {
@@ -79,7 +80,8 @@ def MoEKernel_CUDAConfigAttr : AttrDef<MoEKernel_Dialect, "CUDAConfig"> {
     * `tile_m` × `tile_n`: the accumulator tile of a block (matmul), or rows and columns (elements) that a block covers.
     * `tile_k`: the contraction extent of one pipeline stage.
     * `stages`: how many of them are in flight.
-    * `unit`: `fma` (CUDA cores, exact float32), `mma` (`mma.sync`, sm_80) or `wgmma` (`wgmma.mma_async`, sm_90a).
+    * `unit`: `fma` (CUDA cores, exact float32), `mma` (`mma.sync`, sm_80), `wgmma` (`wgmma.mma_async`, sm_90a) or
+      `stream` (`mma.sync` on few rows, each warp with a part of the contraction, sm_80).
   }];
   let parameters = (ins "int64_t":$threads, "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$tile_k,
                     "int64_t":$stages,

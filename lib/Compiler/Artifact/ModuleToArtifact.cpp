@@ -181,6 +181,7 @@ private:
                                       << ", which artifacts cannot hold";
         entry->tensor_maps.push_back(std::make_unique<format::TensorMapT>(toArtifact(map)));
       }
+    entry->dependent_launch = kernel.getDependentLaunch();
     kernelIndex[kernel.getSymName()] = artifact.kernels.size();
     artifact.kernels.push_back(std::move(entry));
     return success();

@@ -62,7 +62,7 @@ FailureOr<bench::LayerHalves> bench::buildHalves(func::FuncOp layer) {
     return failure();
   auto returned = llvm::map_to_vector(arguments, [&](Value argument) { return gradients.getGradient(argument); });
   func::ReturnOp::create(builder, layer.getLoc(), returned);
-  eraseDeadOps(body);
+  finishGradients(body);
   recomputeResiduals(forward.front(), body, ActivationCheckpointing::selective);
   passResiduals(forward, backward);
   return LayerHalves{forward, backward};

@@ -7,7 +7,6 @@
 #include "lib/Compiler/Conformance/Gradient.h"
 
 #include "passes/Objective/Backward.h"
-#include "passes/Objective/ExpertGradients.h"
 
 #include "mlir/IR/Verifier.h"
 
@@ -86,9 +85,7 @@ FailureOr<func::FuncOp> conformance::buildGradient(func::FuncOp original) {
   terminator->setOperands(gradients);
   func.setFunctionType(FunctionType::get(context, body.getArgumentTypes(), terminator->getOperandTypes()));
   func.setResAttrsAttr(ArrayAttr::get(context, names));
-  eraseDeadOps(body);
-  rewriteExpertGradients(body);
-  eraseDeadOps(body);
+  finishGradients(body);
   if (failed(verify(func)))
     return failure();
   return func;

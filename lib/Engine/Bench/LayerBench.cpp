@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Engine/Bench/LayerBench.h"
 
+#include "lib/Engine/Bench/NormalTensor.h"
 #include "lib/Engine/Conformance/Conformance.h"
 #include "lib/Engine/Support/Files.h"
 #include "runtime/format/artifact_generated.h"
@@ -105,7 +106,7 @@ Result<MeasuredCeilings> measureCeilings(const LayerFolder &folder, const std::s
   EntryPoint *product = (*session)->find("matmul");
   if (!product)
     return Status(ErrorCode::corruptFile, compiled->artifact->path() + " has no entry point 'matmul'");
-  if (Status status = (*session)->initialize(/*seed=*/1); !status)
+  if (Status status = drawVariables(**session); !status)
     return status;
   Result<DeviceTimer> timer = DeviceTimer::create((*session)->driver());
   if (!timer)

@@ -45,7 +45,7 @@ Result<LayerRun> LayerRun::create(const CompiledLayer &layer, const DriverOption
   const format::Variable *variable = findVariable(*layer.artifact, kRouterName);
   if (!variable)
     return Status(ErrorCode::corruptFile, layer.artifact->path() + " has no variable '" + std::string(kRouterName) + "'");
-  if (Status status = (*session)->initialize(/*seed=*/1); !status)
+  if (Status status = drawVariables(**session); !status)
     return status;
   LayerRun run(layer, std::move(*session));
   run.elementBytes = format::byteSize(variable->dtype());
@@ -54,8 +54,10 @@ Result<LayerRun> LayerRun::create(const CompiledLayer &layer, const DriverOption
     return status;
   const std::size_t elements = static_cast<std::size_t>(
       *std::max_element(layer.tokens.begin(), layer.tokens.end()) * layer.sizes.hiddenSize);
-  run.inputs = drawNormal(elements, variable->dtype(), "x");
-  run.gradients = drawNormal(elements, variable->dtype(), "gradient.y");
+  for (auto [tensor, name] : {std::pair(&run.inputs, "x"), std::pair(&run.gradients, "gradient.y")}) {
+    tensor->resize(elements * run.elementBytes);
+    drawNormal(*tensor, variable->dtype(), /*stddev=*/1, name);
+  }
   const std::size_t rowBytes = static_cast<std::size_t>(layer.sizes.hiddenSize) * run.elementBytes;
   for (std::size_t offset = 0; offset < run.inputs.size(); offset += rowBytes)
     format::encode(1.0, variable->dtype(), run.inputs.data() + offset);

@@ -7,16 +7,22 @@
 #ifndef LIB_ENGINE_BENCH_NORMALTENSOR_H
 #define LIB_ENGINE_BENCH_NORMALTENSOR_H
 
+#include "moe/Session.h"
 #include "runtime/format/artifact_generated.h"
 
 #include <cstddef>
+#include <span>
 #include <string_view>
-#include <vector>
 
 namespace moe::engine {
 
-/// `count` draws from N(0, 1) as elements of `dtype`. They depend on `name` and their index only.
-std::vector<std::byte> drawNormal(std::size_t count, format::DType dtype, std::string_view name);
+/// Normal numbers by the gigabyte: each element is one of 65536 equally likely quantiles of N(0, stddev²), chosen by 16
+/// random bits of its own. That is as fine as bf16 is near zero, lies within ±4.2 standard deviations, and takes a
+/// hundredth of the time of Session::initialize, whose draws are exact. Elements depend on `name` and their index only.
+void drawNormal(std::span<std::byte> elements, format::DType dtype, double stddev, std::string_view name);
+
+/// Gives every variable the value that its initializer says, with such draws for normal ones.
+Status drawVariables(Session &session);
 
 } // namespace moe::engine
 

@@ -7,6 +7,7 @@
 
 #include "lib/Engine/Report/Bench.h"
 
+#include "lib/Engine/Bench/NormalTensor.h"
 #include "lib/Engine/Model/ModelInfo.h"
 #include "lib/Engine/Report/Table.h"
 #include "lib/Engine/Support/Strings.h"
@@ -87,7 +88,7 @@ Result<BenchResult> bench(Session &session, const std::string &entryPoint, int r
   Result<EntryPoint *> entry = requireEntryPoint(session, entryPoint, "to time it");
   if (!entry)
     return entry.status();
-  if (Status status = session.initialize(/*seed=*/1); !status)
+  if (Status status = drawVariables(session); !status)
     return status;
   if (Status status = setInputs(**entry, model->vocabSize, model->serving ? model->serving->contextLength : 0); !status)
     return status;

@@ -22,6 +22,7 @@ struct Capabilities {
   int64_t warps;              ///< Warps that a multiprocessor runs at once.
   bool hasTensorMemoryAccess; ///< cp.async.bulk.tensor and mbarrier transactions.
   bool hasWarpgroupMatmul;    ///< wgmma.
+  bool hasDependentLaunch;    ///< griddepcontrol.
 
   // The same everywhere since 8.0.
   static constexpr int64_t kWarpSize = 32;

@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Configure.h"
-#include "passes/Target/CUDA/Ampere/RouterShape.h"
 #include "passes/Target/CUDA/CUDATarget.h"
 #include "passes/Target/CUDA/Hopper/ConfigureAttention.h"
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
+#include "passes/Target/CUDA/RouterShape.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -59,7 +59,7 @@ CUDAConfigAttr Configurator::configurePlan(PlanOp op) {
   if (op.getCounts()) {
     int64_t entries = op.getIndices().getType().getNumElements();
     int64_t chunk = *op.getChunk() * op.getIndices().getType().getDimSize(1);
-    int64_t share = std::max(cuda::ampere::kSliceEntries, 2 * entries / capabilities.kEnoughBlocks);
+    int64_t share = std::max(cuda::kSliceEntries, 2 * entries / capabilities.kEnoughBlocks);
     return make(/*threads=*/512, /*tileM=*/llvm::alignTo(share, chunk));
   }
   int64_t entries = op.getIndices().getType().getNumElements(), threads = capabilities.kMostThreads;
@@ -69,11 +69,11 @@ CUDAConfigAttr Configurator::configurePlan(PlanOp op) {
 
 FailureOr<CUDAConfigAttr> Configurator::configureRouter(RouterOp op) {
   RankedTensorType input = op.getInput().getType(), weight = op.getWeight().getType();
-  if (!cuda::ampere::canRoute(input, weight))
+  if (!cuda::canRoute(input, weight))
     return kernel.emitOpError() << "multiplies " << input << " by " << weight
                                 << ", but a router in one launch takes bf16 in rows of a multiple of 16 bytes and at most 512 "
                                    "experts; make it a matmul and a route";
-  return cuda::ampere::RouterShape::choose(input.getDimSize(0), input.getDimSize(1), weight.getDimSize(0), capabilities)
+  return cuda::RouterShape::choose(input.getDimSize(0), input.getDimSize(1), weight.getDimSize(0), capabilities)
       .toConfig(kernel.getContext());
 }
 

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Configure.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -91,10 +92,23 @@ CUDAUnit chooseUnit(const Attention &attention, const Capabilities &) {
   return attention.isBFloat16 && !attention.isCached && fits ? CUDAUnit::mma : CUDAUnit::fma;
 }
 
+/// Few new tokens are taken one by one. Of a head of 128, a block of 16 warps has 128 KB of keys and values under way at
+/// once; null if they are not so few, or cannot be streamed.
+CUDAConfigAttr configureStream(CachedAttentionOp op, const Attention &attention) {
+  constexpr int64_t kMostQueries = 4, kThreads = 512, kKeysEach = 8;
+  if (attention.queries > kMostQueries || !ampere::findStreamObstacle(op).empty())
+    return {};
+  return CUDAConfigAttr::get(op.getContext(), kThreads, /*tileM=*/1, kKeysEach * ampere::getKeyGroups(op, kThreads),
+                             /*tileK=*/1, /*stages=*/1, CUDAUnit::stream);
+}
+
 } // namespace
 
 FailureOr<CUDAConfigAttr> configureAttention(Operation *op, const Capabilities &capabilities) {
   Attention attention = describe(op);
+  if (auto cached = dyn_cast<CachedAttentionOp>(op))
+    if (CUDAConfigAttr config = configureStream(cached, attention))
+      return config;
   if (chooseUnit(attention, capabilities) == CUDAUnit::mma)
     return configureMma(op, attention, capabilities);
   return configureFma(op, attention, capabilities);

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Configure.h"
 #include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 
@@ -86,9 +87,37 @@ const Tile &chooseTile(ArrayRef<Tile> tiles, const Extents &extents, CUDAUnit un
   return *tile;
 }
 
+/// The tile of a matmul that is bound by reading its rhs; null if it is not, or cannot be streamed.
+CUDAConfigAttr configureStream(MatmulOp op, const Capabilities &capabilities) {
+  if (!ampere::findStreamObstacle(op).empty())
+    return {};
+  Extents extents = getExtents(op);
+  int64_t depth = op.getLhs().getType().getShape().back(), outputs = extents.columns / (op.getPaired() ? 2 : 1);
+  // An expert has more rows than the mean now and then: half of the tile may be empty.
+  int64_t rows = op.getOffsets() ? extents.rowsTogether * 3 / 2 : extents.rows;
+  constexpr int64_t kMostRows = 32;
+  if (rows > kMostRows)
+    return {};
+  int64_t tileM = std::max<int64_t>(8, llvm::PowerOf2Ceil(rows));
+  int64_t rowTiles = op.getOffsets() ? std::min(extents.rows, extents.leastRowTiles) : 1;
+  int64_t columns = 32, halves = op.getPaired() ? 2 : 1;
+  if (!op.getPaired() && rowTiles * llvm::divideCeilSigned(outputs, columns) < capabilities.kEnoughBlocks)
+    columns = 16;
+  (void)halves;
+  int64_t threads = 256, warps = threads / capabilities.kWarpSize;
+  int64_t pieces = std::clamp<int64_t>(depth / (warps * 32), 1, 2);
+  int64_t tileK = warps * 32 * pieces;
+  int64_t steps = llvm::divideCeilSigned(depth, tileK);
+  int64_t stageBytes = 2 * tileK * (columns + tileM), sumBytes = 4 * warps * tileM * (columns + 4);
+  int64_t stages = std::clamp<int64_t>(std::min(steps + 1, (capabilities.sharedBytes - sumBytes) / stageBytes), 2, 4);
+  return CUDAConfigAttr::get(op.getContext(), threads, tileM, columns, tileK, stages, CUDAUnit::stream);
+}
+
 } // namespace
 
 CUDAConfigAttr configureMatmul(MatmulOp op, const Capabilities &capabilities) {
+  if (CUDAConfigAttr config = configureStream(op, capabilities))
+    return config;
   CUDAUnit unit = chooseUnit(op, capabilities);
   ArrayRef<Tile> tiles = unit == CUDAUnit::mma ? ArrayRef<Tile>(kMmaTiles) : ArrayRef<Tile>(kFmaTiles);
   const Tile &tile = chooseTile(tiles, getExtents(op), unit, capabilities);

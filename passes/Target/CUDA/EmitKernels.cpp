@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 #include "passes/Target/CUDA/Capabilities.h"
+#include "passes/Target/CUDA/DependentLaunch.h"
 #include "passes/Target/CUDA/Emitter.h"
 #include "passes/Target/CUDA/Passes.h"
 #include "passes/Target/Common/KernelInfo.h"
@@ -66,6 +67,8 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
   if (emitter.sharedBytes > capabilities.sharedBytes)
     return kernel.emitOpError() << "needs " << emitter.sharedBytes << " bytes of shared memory, but a block of "
                                 << capabilities.arch << " has " << capabilities.sharedBytes;
+  if (capabilities.hasDependentLaunch)
+    waitForPreviousKernel(function);
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr(SmallVector<int32_t>(shape->block.begin(), shape->block.end())));
   return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps)};
@@ -96,7 +99,8 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       moe_exec::KernelOp::create(builder, kernel.getLoc(), kernel.getName(), kObjectName,
                                  ArrayRef<int64_t>(shape.grid), ArrayRef<int64_t>(shape.block), emitted->sharedBytes,
                                  /*scratch_bytes=*/0, kernel.getNumArguments(), kernel.getNumResults(), shape.flops,
-                                 target::getCompulsoryBytes(kernel), tensorMaps);
+                                 target::getCompulsoryBytes(kernel), tensorMaps,
+                                 capabilities->hasDependentLaunch);
       kernel.erase();
     }
     if (anyFailed)

@@ -39,6 +39,14 @@ static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) 
       .Default([&](Operation *) { return refuse(); });
 }
 
+static FailureOr<LaunchShape> emitByStream(Operation *op, EmitterContext &context) {
+  if (auto matmul = dyn_cast<moe_kernel::MatmulOp>(op))
+    return ampere::emitStreamedMatmul(matmul, context);
+  if (auto attention = dyn_cast<moe_kernel::CachedAttentionOp>(op))
+    return ampere::emitStreamedCachedAttention(attention, context);
+  return op->emitError("has no form that streams");
+}
+
 /// Those that configure chooses `wgmma` for.
 static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
@@ -46,6 +54,7 @@ static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &con
       .Case([&](MatmulOp op) { return emitWarpgroupMatmul(op, context); })
       .Case([&](AttentionOp op) { return emitWarpgroupAttention(op, context); })
       .Case([&](AttentionGradientsOp op) { return emitWarpgroupAttentionGradients(op, context); })
+      .Case([&](RouterOp op) { return emitWarpgroupRouter(op, context); })
       .Default([](Operation *op) { return op->emitError("has no form on warpgroup matmuls"); });
 }
 
@@ -64,6 +73,8 @@ FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) 
                            << " threads per block; it takes a power of two from 32 to 1024";
   if (context.config.getUnit() == CUDAUnit::mma)
     return emitByMma(op, context);
+  if (context.config.getUnit() == CUDAUnit::stream)
+    return emitByStream(op, context);
   return TypeSwitch<Operation *, FailureOr<LaunchShape>>(op)
       .Case([&](MatmulOp op) { return emitMatmul(op, context); })
       .Case([&](AttentionOp op) { return emitAttention(op, context); })

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/FuseRouter.h"
-#include "passes/Target/CUDA/Ampere/RouterShape.h"
+#include "passes/Target/CUDA/RouterShape.h"
 #include "passes/Target/Common/KernelInfo.h"
 
 #include "mlir/IR/SymbolTable.h"
@@ -43,8 +43,8 @@ private:
     return launch.getResult(result.getUses().begin()->getOperandNumber());
   }
   std::optional<Chain> findChain(LaunchOp route);
-  KernelOp createRouter(Chain &chain, bool hasScores, const ampere::RouterShape &shape);
-  KernelOp createPlan(Chain &chain, const ampere::RouterShape &shape);
+  KernelOp createRouter(Chain &chain, bool hasScores, const RouterShape &shape);
+  KernelOp createPlan(Chain &chain, const RouterShape &shape);
   KernelOp getKernel(const Twine &name, function_ref<KernelOp()> create);
   KernelOp createKernel(KernelOp next, StringRef name, TypeRange arguments);
   static void finish(KernelOp kernel, Operation *op);
@@ -66,7 +66,7 @@ bool isRouter(MatmulOp op) {
   return op.getKind() == MatmulKind::dense && op.getTransposeRhs() && !op.getTransposeLhs() && !op.getPaired() &&
          !op.getRowIndex() && op.getExtras().empty() && storesAccumulator(op) &&
          getElementTypeOrSelf(op.getResult(0)).isF32() &&
-         ampere::canRoute(op.getLhs().getType(), op.getRhs().getType());
+         canRoute(op.getLhs().getType(), op.getRhs().getType());
 }
 
 } // namespace
@@ -119,9 +119,9 @@ void RouterFusion::finish(KernelOp kernel, Operation *op) {
   kernel.setFunctionType(builder.getFunctionType(kernel.getArgumentTypes(), op->getResultTypes()));
 }
 
-KernelOp RouterFusion::createRouter(Chain &chain, bool hasScores, const ampere::RouterShape &shape) {
+KernelOp RouterFusion::createRouter(Chain &chain, bool hasScores, const RouterShape &shape) {
   RouteOp route = chain.routeOp;
-  bool makesPlan = chain.plan && chain.planOp.getIndices().getType().getNumElements() <= ampere::kMostPlannedEntries;
+  bool makesPlan = chain.plan && chain.planOp.getIndices().getType().getNumElements() <= kMostPlannedEntries;
   bool counts = chain.plan && !makesPlan;
   std::string name = ("linear_" + chain.route.getKernel()).str();
   name += makesPlan ? "_plan" : counts ? "_counts" : "";
@@ -151,7 +151,7 @@ KernelOp RouterFusion::createRouter(Chain &chain, bool hasScores, const ampere::
   });
 }
 
-KernelOp RouterFusion::createPlan(Chain &chain, const ampere::RouterShape &shape) {
+KernelOp RouterFusion::createPlan(Chain &chain, const RouterShape &shape) {
   std::string name = (chain.plan.getKernel() + "_counts").str();
   return getKernel(name + " " + Twine(shape.rows), [&] {
     PlanOp plan = chain.planOp;
@@ -174,7 +174,7 @@ bool RouterFusion::fuse(LaunchOp route) {
     return false;
   auto input = chain->matmul.getLhs().getType();
   int64_t experts = chain->matmul.getRhs().getType().getDimSize(0);
-  auto shape = ampere::RouterShape::choose(input.getDimSize(0), input.getDimSize(1), experts, capabilities);
+  auto shape = RouterShape::choose(input.getDimSize(0), input.getDimSize(1), experts, capabilities);
   RouteOp routeOp = chain->routeOp;
   Value scores = getResult(route, routeOp.getScores());
   KernelOp kernel = createRouter(*chain, !scores.use_empty() || shape.experts < experts, shape);

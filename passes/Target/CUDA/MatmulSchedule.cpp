@@ -75,28 +75,38 @@ void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
   b.ifThen(found, [&] { body(tile); });
 }
 
-/// The experts' tiles are numbered one expert after the other. Each lane looks at one expert at a time.
+/// The experts' tiles are numbered one expert after the other. Each lane looks at as many consecutive experts as all
+/// lanes need, so that all offsets are read at once.
 void MatmulSchedule::findRaggedTile(Expr rowTile, Tile &tile, Expr &found) {
-  Expr wanted = rowTile.toI32(), nobody = b.i32(-1);
-  // Carried: the number of tiles of the experts before; what was found of the tile.
-  SmallVector<Expr> initial = {b.i32(0), nobody, b.i32(0), b.i32(0)};
-  auto last = b.loop(b.index(0), b.index(experts), kWarpSize, initial, [&](Expr first, ArrayRef<Expr> carried) {
-    Expr expert = first + b.lane;
-    Expr exists = experts % kWarpSize == 0 ? Expr() : expert < experts;
-    Expr start = b.loadOrZero(offsets, expert, exists), end = b.loadOrZero(offsets, expert + 1, exists);
-    Expr tiles = (end - start + (tileRows - 1)) / tileRows;
-    Expr lastTile = carried[0] + b.scanLanes(tiles), firstTile = lastTile - tiles;
-    Expr owners = b.ballot(both(wanted < lastTile, (wanted < firstTile) == 0));
-    Expr firstRow = start + (wanted - firstTile) * tileRows, rowsHere = min(end - firstRow, b.i32(tileRows));
-    Expr owner = b.lowestBit(owners), isHere = owners != 0;
-    auto take = [&](Expr value, Expr otherwise) { return select(isHere, b.shuffle(value, owner), otherwise); };
-    return SmallVector<Expr>{b.shuffle(lastTile, b.i32(kWarpSize - 1)), take(expert.toI32(), carried[1]),
-                             take(firstRow, carried[2]), take(rowsHere, carried[3])};
-  });
-  found = last[1] != nobody;
-  tile.expert = last[1].toIndex();
-  tile.firstRow = last[2].toIndex();
-  tile.rows = last[3].toIndex();
+  int64_t expertsEach = llvm::divideCeil(experts, kWarpSize);
+  bool hasAll = expertsEach * kWarpSize == experts;
+  // Experts behind the last one have no rows.
+  auto limit = [&](Expr expert) { return hasAll ? expert : min(expert, b.index(experts)); };
+  Expr firstExpert = b.lane * expertsEach;
+  SmallVector<Expr> starts;
+  for (int64_t i = 0; i <= expertsEach; ++i)
+    starts.push_back(b.load(offsets, limit(firstExpert + i)));
+  SmallVector<Expr> firstTiles = {b.i32(0)};
+  for (int64_t i = 0; i < expertsEach; ++i)
+    firstTiles.push_back(firstTiles.back() + (starts[i + 1] - starts[i] + (tileRows - 1)) / tileRows);
+
+  // Of what is wanted, counted from the lane's first tile.
+  Expr wanted = rowTile.toI32() - (b.scanLanes(firstTiles.back()) - firstTiles.back());
+  Expr owners = b.ballot(both(wanted < firstTiles.back(), wanted > -1));
+  Expr expert = firstExpert.toI32(), firstTile = firstTiles[0], start = starts[0], end = starts[1];
+  for (int64_t i = 1; i < expertsEach; ++i) {
+    Expr isBehind = wanted > firstTiles[i] - 1;
+    expert = select(isBehind, firstExpert.toI32() + i, expert);
+    firstTile = select(isBehind, firstTiles[i], firstTile);
+    start = select(isBehind, starts[i], start);
+    end = select(isBehind, starts[i + 1], end);
+  }
+  Expr firstRow = start + (wanted - firstTile) * tileRows, rowsHere = min(end - firstRow, b.i32(tileRows));
+  Expr owner = b.lowestBit(owners);
+  found = owners != 0;
+  tile.expert = b.shuffle(expert, owner).toIndex();
+  tile.firstRow = b.shuffle(firstRow, owner).toIndex();
+  tile.rows = b.shuffle(rowsHere, owner).toIndex();
 }
 
 Expr MatmulSchedule::isRowInside(const Tile &tile, Expr row) {

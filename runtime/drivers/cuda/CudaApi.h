@@ -39,6 +39,20 @@ struct alignas(128) CuTensorMap {
   std::byte bytes[128];
 };
 
+/// CUlaunchAttribute: `value` is a union of 64 bytes, here as its integer.
+struct CuLaunchAttribute {
+  int id;
+  alignas(8) int value;
+  std::byte rest[60];
+};
+/// CUlaunchConfig.
+struct CuLaunchConfig {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+  CuStream stream;
+  CuLaunchAttribute *attributes;
+  unsigned numAttributes;
+};
+
 // Enumerators of cuda.h.
 inline constexpr CuResult kSuccess = 0, kOutOfMemory = 2, kStubLibrary = 34, kNoDevice = 100, kInvalidImage = 200,
                           kNoBinaryForGpu = 209, kInvalidPtx = 218, kUnsupportedPtxVersion = 222, kNotFound = 500,
@@ -49,6 +63,7 @@ inline constexpr int kMaxGridX = 5, kMaxGridY = 6, kMaxGridZ = 7, kMultiprocesso
 inline constexpr int kMaxThreadsPerBlock = 0, kStaticSharedBytes = 1, kMaxDynamicSharedBytes = 8; // of a function
 inline constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;                                     // of a JIT
 inline constexpr int kCaptureThreadLocal = 1;                                                     // of a capture
+inline constexpr int kProgrammaticStreamSerialization = 6;                                        // of a launch
 inline constexpr unsigned kStreamNonBlocking = 1, kEventTiming = 0, kEventDisableTiming = 2;      // flags
 
 // Of a tensor map: CUtensorMapDataType, -Interleave, -Swizzle (by the logarithm of its bytes), -L2promotion, -FloatOOBfill.
@@ -101,9 +116,8 @@ inline constexpr int kTensorMapU8 = 0, kTensorMapI32 = 3, kTensorMapI64 = 5, kTe
   X(moduleGetFunction, cuModuleGetFunction, (CuFunction * function, CuModule module, const char *name))                \
   X(funcGetAttribute, cuFuncGetAttribute, (int *value, int attribute, CuFunction function))                            \
   X(funcSetAttribute, cuFuncSetAttribute, (CuFunction function, int attribute, int value))                             \
-  X(launchKernel, cuLaunchKernel,                                                                                      \
-    (CuFunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,            \
-     unsigned blockZ, unsigned sharedBytes, CuStream stream, void **parameters, void **extra))
+  X(launchKernel, cuLaunchKernelEx,                                                                                    \
+    (const CuLaunchConfig *config, CuFunction function, void **parameters, void **extra))
 
 /// Functions newer than the oldest driver that we accept; nullptr where they are missing.
 #define MOE_CUDA_OPTIONAL_FUNCTIONS(X)                                                                                 \

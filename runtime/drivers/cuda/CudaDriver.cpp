@@ -7,6 +7,7 @@
 ///
 /// \file
 /// Everything goes to one stream, in order. A program is captured once as a CUDA graph and replayed (Driver::record).
+/// A kernel that waits by itself for the one before it (programmatic dependent launch) may be launched before that ends.
 /// docs/cuda.md has the errors and what to do.
 ///
 //===----------------------------------------------------------------------===//
@@ -18,6 +19,9 @@
 #include "runtime/drivers/cuda/SelfTest.h"
 #include "runtime/drivers/cuda/Staging.h"
 #include "runtime/drivers/cuda/TensorMap.h"
+
+#include <cstdlib>
+#include <cstring>
 
 namespace moe::drivers::cuda {
 namespace {
@@ -89,10 +93,20 @@ private:
   CuEvent event = nullptr;
 };
 
+/// Dependent launches become edges of a captured graph since CUDA 12.3 (CUDA Programming Guide, "Use in CUDA Graphs").
+constexpr int kDependentLaunchInGraphs = 12030;
+
+/// Whether kernels may be launched before the one before them ends. MOE_CUDA_DEPENDENT_LAUNCH=0 forbids it.
+bool allowsDependentLaunch(const CudaApi &cuda) {
+  const char *chosen = std::getenv("MOE_CUDA_DEPENDENT_LAUNCH");
+  return cuda.version >= kDependentLaunchInGraphs && !(chosen && std::strcmp(chosen, "0") == 0);
+}
+
 class CudaDriver final : public Driver {
 public:
   CudaDriver(std::shared_ptr<const Device> device, std::unique_ptr<Staging> staging)
-      : device(std::move(device)), cuda(this->device->api()), staging(std::move(staging)) {}
+      : device(std::move(device)), cuda(this->device->api()), staging(std::move(staging)),
+        dependentLaunch(allowsDependentLaunch(cuda)) {}
 
   std::string_view name() const override { return "cuda"; }
   std::string description() const override {
@@ -108,10 +122,12 @@ public:
   Status copy(BufferView source, BufferView destination) override;
   Status write(std::span<const std::byte> source, BufferView destination) override {
     ContextScope scope(*device);
+    followsKernel = false;
     return staging->upload(source, addressOf(destination));
   }
   Status read(BufferView source, std::span<std::byte> destination) override {
     ContextScope scope(*device);
+    followsKernel = false;
     return staging->download(addressOf(source), destination);
   }
 
@@ -128,6 +144,7 @@ public:
   Result<std::unique_ptr<Recording>> record(const std::function<Status()> &issue) override;
   Status replay(Recording &recording) override {
     ContextScope scope(*device);
+    followsKernel = false;
     return cuda.check(cuda.graphLaunch(static_cast<CudaRecording &>(recording).graph, device->stream()),
                       "launching a graph");
   }
@@ -140,6 +157,9 @@ private:
   std::shared_ptr<const Device> device;
   const CudaApi &cuda;
   std::unique_ptr<Staging> staging;
+  const bool dependentLaunch;
+  /// What was last given to the stream is a kernel. Only such work can be followed by a dependent launch.
+  bool followsKernel = false;
   // Of the current launch; the driver copies them, also into a graph.
   std::vector<CuAddress> addresses;
   std::vector<CuTensorMap> tensorMaps;
@@ -158,6 +178,7 @@ Status CudaDriver::fill(BufferView destination, std::uint8_t value) {
   if (destination.size == 0)
     return {};
   ContextScope scope(*device);
+  followsKernel = false;
   const CuAddress address = addressOf(destination);
   // Words are written faster than bytes.
   const bool words = address % 4 == 0 && destination.size % 4 == 0;
@@ -170,6 +191,7 @@ Status CudaDriver::copy(BufferView source, BufferView destination) {
   if (source.size == 0)
     return {};
   ContextScope scope(*device);
+  followsKernel = false;
   return cuda.check(cuda.memcpyDtoDAsync(addressOf(destination), addressOf(source), source.size, device->stream()),
                     "copying on the GPU");
 }
@@ -194,8 +216,11 @@ Status CudaDriver::launch(LoadedKernel &kernel, std::span<const BufferView> buff
     parameters.push_back(&map);
 
   const format::Dim3 &grid = cudaKernel.grid, &block = cudaKernel.block;
-  return cuda.check(cuda.launchKernel(cudaKernel.function, grid.x(), grid.y(), grid.z(), block.x(), block.y(),
-                                      block.z(), cudaKernel.sharedBytes, device->stream(), parameters.data(), nullptr),
+  CuLaunchAttribute early = {kProgrammaticStreamSerialization, 1, {}};
+  CuLaunchConfig config = {grid.x(),  grid.y(),  grid.z(),  block.x(), block.y(), block.z(), cudaKernel.sharedBytes,
+                           device->stream(), &early, dependentLaunch && followsKernel && cudaKernel.dependentLaunch};
+  followsKernel = true;
+  return cuda.check(cuda.launchKernel(&config, cudaKernel.function, parameters.data(), nullptr),
                     "launching the kernel");
 }
 
@@ -204,7 +229,9 @@ Result<std::unique_ptr<Recording>> CudaDriver::record(const std::function<Status
   if (Status status = cuda.check(cuda.streamBeginCapture(device->stream(), kCaptureThreadLocal), "beginning a graph");
       !status)
     return status;
+  followsKernel = false; // A graph begins when all before it has ended.
   const Status issued = issue();
+  followsKernel = false;
   CuGraph graph = nullptr;
   const Status ended = cuda.check(cuda.streamEndCapture(device->stream(), &graph), "ending a graph");
   CuGraphExec executable = nullptr;
@@ -224,6 +251,7 @@ Result<std::chrono::nanoseconds> CudaDriver::time(const std::function<Status()> 
   const TimingEvent begin(*device), end(*device);
   if (Status status = cuda.check(cuda.eventRecord(begin.get(), device->stream()), "taking the time"); !status)
     return status;
+  followsKernel = false; // What is timed begins alone.
   if (Status status = issue(); !status)
     return status;
   if (Status status = cuda.check(cuda.eventRecord(end.get(), device->stream()), "taking the time"); !status)

@@ -129,6 +129,7 @@ Result<std::unique_ptr<CudaKernel>> CudaKernel::create(const Device &device, std
   kernel->grid = *table.grid();
   kernel->block = *table.block();
   kernel->sharedBytes = table.shared_bytes();
+  kernel->dependentLaunch = table.dependent_launch();
   for (unsigned i = 0; table.tensor_maps() && i < table.tensor_maps()->size(); ++i)
     table.tensor_maps()->Get(i)->UnPackTo(&kernel->tensorMaps.emplace_back());
   if (!kernel->tensorMaps.empty()) { // Now rather than at the first launch.

@@ -53,6 +53,7 @@ public:
   format::Dim3 grid, block;
   unsigned sharedBytes = 0;
   std::vector<format::TensorMapT> tensorMaps;
+  bool dependentLaunch = false; ///< It waits by itself for the kernel before it.
 
 private:
   Status checkLimits(const Device &device, const std::string &name);

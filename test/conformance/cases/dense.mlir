@@ -99,6 +99,44 @@ func.func @linear.then_gated_activation(%x: tensor<33x40x!storage>,
   return %y : tensor<33x35x!storage>
 }
 
+// So few rows that reading the weights is all the work, where rows are whole 16 bytes.
+func.func @linear.one_row_deep(%x: tensor<1x1096x!storage>, %w: tensor<72x1096x!storage>) -> tensor<1x72x!storage> {
+  %y = moe.linear %x, %w : (tensor<1x1096x!storage>, tensor<72x1096x!storage>) -> tensor<1x72x!storage>
+  return %y : tensor<1x72x!storage>
+}
+
+func.func @linear.three_rows(%x: tensor<3x256x!storage>, %w: tensor<64x256x!storage>) -> tensor<3x64x!storage> {
+  %y = moe.linear %x, %w : (tensor<3x256x!storage>, tensor<64x256x!storage>) -> tensor<3x64x!storage>
+  return %y : tensor<3x64x!storage>
+}
+
+func.func @linear.eight_rows(%x: tensor<8x64x!storage>, %w: tensor<50x64x!storage>) -> tensor<8x50x!storage> {
+  %y = moe.linear %x, %w : (tensor<8x64x!storage>, tensor<50x64x!storage>) -> tensor<8x50x!storage>
+  return %y : tensor<8x50x!storage>
+}
+
+func.func @linear.nine_rows(%x: tensor<9x320x!storage>, %w: tensor<33x320x!storage>) -> tensor<9x33x!storage> {
+  %y = moe.linear %x, %w : (tensor<9x320x!storage>, tensor<33x320x!storage>) -> tensor<9x33x!storage>
+  return %y : tensor<9x33x!storage>
+}
+
+func.func @linear.seventeen_rows(%x: tensor<17x520x!storage>, %w: tensor<48x520x!storage>) -> tensor<17x48x!storage> {
+  %y = moe.linear %x, %w : (tensor<17x520x!storage>, tensor<48x520x!storage>) -> tensor<17x48x!storage>
+  return %y : tensor<17x48x!storage>
+}
+
+func.func @linear.one_row_then_add(%x: tensor<1x264x!storage>, %w: tensor<40x264x!storage>, %residual: tensor<1x40x!storage>)
+    -> tensor<1x40x!storage> {
+  %y = moe.linear %x, %w : (tensor<1x264x!storage>, tensor<40x264x!storage>) -> tensor<1x40x!storage>
+  %sum = moe.add %y, %residual : tensor<1x40x!storage>
+  return %sum : tensor<1x40x!storage>
+}
+
+func.func @linear.one_row_to_statistics(%x: tensor<1x512x!storage>, %w: tensor<19x512x!storage>) -> tensor<1x19x!stat> {
+  %y = moe.linear %x, %w : (tensor<1x512x!storage>, tensor<19x512x!storage>) -> tensor<1x19x!stat>
+  return %y : tensor<1x19x!stat>
+}
+
 func.func @matmul.lhs_rhs(%a: tensor<3x4x!storage>, %b: tensor<4x5x!storage>) -> tensor<3x5x!storage> {
   %y = moe.matmul %a, %b : (tensor<3x4x!storage>, tensor<4x5x!storage>) -> tensor<3x5x!storage>
   return %y : tensor<3x5x!storage>

@@ -59,6 +59,16 @@ func.func @cached_attention.next_token(%q: tensor<2x64x!storage>, %keys: tensor<
   return %y : tensor<2x64x!storage>
 }
 
+// Many keys for each warp, heads that are no power of two, queries that share a key head.
+func.func @cached_attention.long_cache(%q: tensor<2x160x!storage>, %keys: tensor<2x1100x80x!storage>,
+    %values: tensor<2x1100x80x!storage>, %positions: tensor<2x1xi32> {moe.draw = "at(1061)"})
+    -> tensor<2x160x!storage> attributes {moe.no_gradient} {
+  %y = moe.cached_attention %q, %keys, %values, %positions {num_heads = 4, num_kv_heads = 2}
+      : (tensor<2x160x!storage>, tensor<2x1100x80x!storage>, tensor<2x1100x80x!storage>, tensor<2x1xi32>)
+      -> tensor<2x160x!storage>
+  return %y : tensor<2x160x!storage>
+}
+
 func.func @cached_attention.full_cache(%q: tensor<1x256x!storage>, %keys: tensor<1x130x64x!storage>,
     %values: tensor<1x130x64x!storage>, %positions: tensor<1x1xi32> {moe.draw = "at(129)"})
     -> tensor<1x256x!storage> attributes {moe.no_gradient} {

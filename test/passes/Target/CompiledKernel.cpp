@@ -132,9 +132,12 @@ public:
       tensorMaps.push_back(*encoded);
       pointers.push_back(&tensorMaps.back());
     }
-    check(api.launchKernel(function, code.grid[0], code.grid[1], code.grid[2], code.block[0], code.block[1],
-                           code.block[2], code.sharedBytes, nullptr, pointers.data(), nullptr),
-          "the launch");
+    auto extent = [](const auto &extents, size_t i) { return static_cast<unsigned>(extents[i]); };
+    drivers::cuda::CuLaunchConfig config = {
+        extent(code.grid, 0),  extent(code.grid, 1),  extent(code.grid, 2),
+        extent(code.block, 0), extent(code.block, 1), extent(code.block, 2),
+        static_cast<unsigned>(code.sharedBytes), nullptr, nullptr, 0};
+    check(api.launchKernel(&config, function, pointers.data(), nullptr), "the launch");
     check(api.streamSynchronize(nullptr), "the kernel");
     for (const KernelBuffer &buffer : buffers)
       check(api.memcpyDtoHAsync(buffer.data, addresses[buffer.data], buffer.bytes + kGuardBytes, nullptr),

@@ -236,7 +236,7 @@ template <typename T> void MatmulTest::agreesWithLoops() {
   }
 
   // depth roundings in the sum; a few more in the epilogue, of values of at most magnitude + 3.
-  bool isMma = kernel->config.find("mma>") != std::string::npos;
+  bool isMma = kernel->config.find("mma>") != std::string::npos || kernel->config.find("stream>") != std::string::npos;
   double perStep = isMma ? kTensorCoreEpsilon : kEpsilon;
   auto bound = [&](double magnitude) { return c.depth * magnitude * perStep + 8 * (magnitude + 3) * kEpsilon; };
   std::vector<double> expected1, expected2, bound1, bound2;
@@ -394,6 +394,51 @@ std::string nameOf(const testing::TestParamInfo<Parameters> &info) {
       name += character == ',' ? '_' : character;
   return std::get<1>(info.param).isNarrow ? name + "_bf16" : name;
 }
+
+// Few rows and rows of whole 16 bytes; otherwise every size and edge: contractions of less than a stage, of more stages
+// than are under way, and that end within one; more experts than lanes; experts of several tiles.
+// clang-format off
+const MatmulCase kStreamCases[] = {
+    {.name = "StreamEight", .rows = 8, .columns = 8, .depth = 8, .transposeRhs = true},
+    {.name = "StreamOneRow", .rows = 1, .columns = 64, .depth = 1024, .transposeRhs = true},
+    {.name = "StreamOneRowOdd", .rows = 1, .columns = 75, .depth = 2056, .transposeRhs = true},
+    {.name = "StreamThreeRows", .rows = 3, .columns = 40, .depth = 72, .transposeRhs = true},
+    {.name = "StreamNineRows", .rows = 9, .columns = 33, .depth = 520, .transposeRhs = true},
+    {.name = "StreamManyRows", .rows = 37, .columns = 96, .depth = 256, .transposeRhs = true},
+    {.name = "StreamExtras", .rows = 9, .columns = 50, .depth = 1288, .transposeRhs = true,
+     .epilogue = Epilogue::Extras},
+    {.name = "StreamPaired", .rows = 5, .columns = 96, .depth = 264, .transposeRhs = true, .epilogue = Epilogue::Pairs},
+    {.name = "StreamPairedOdd", .rows = 17, .columns = 74, .depth = 1032, .transposeRhs = true,
+     .epilogue = Epilogue::Pairs},
+    {.name = "StreamGathered", .rows = 13, .columns = 48, .depth = 72, .transposeRhs = true, .gatherDivisor = 2},
+    {.name = "StreamExperts", .kind = "ragged_rows", .rows = 24, .columns = 48, .depth = 136,
+     .rowsOfExperts = {3, 0, 17, 1, 0, 3}, .transposeRhs = true},
+    {.name = "StreamManyExperts", .kind = "ragged_rows", .rows = 12, .columns = 40, .depth = 64,
+     .rowsOfExperts = {0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                       1, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                       0, 0, 0, 1},
+     .transposeRhs = true},
+    {.name = "StreamOneExpert", .kind = "ragged_rows", .rows = 50, .columns = 32, .depth = 264,
+     .rowsOfExperts = {0, 50, 0}, .transposeRhs = true, .gatherDivisor = 2},
+    {.name = "StreamExpertsPaired", .kind = "ragged_rows", .rows = 20, .columns = 96, .depth = 520,
+     .rowsOfExperts = {0, 9, 1, 0, 10}, .transposeRhs = true, .epilogue = Epilogue::Pairs, .gatherDivisor = 4},
+};
+// clang-format on
+
+const Arch kStreamArchs[] = {
+    {"cuda:sm_80",
+     "#moe_kernel.cuda_config<threads = 256, tile_m = 8, tile_n = 32, tile_k = 256, stages = 4, unit = stream>", true},
+    {"cuda:sm_80",
+     "#moe_kernel.cuda_config<threads = 64, tile_m = 16, tile_n = 64, tile_k = 128, stages = 3, unit = stream>", true},
+    {"cuda:sm_80",
+     "#moe_kernel.cuda_config<threads = 32, tile_m = 32, tile_n = 32, tile_k = 96, stages = 2, unit = stream>", true},
+    {"cuda:sm_80",
+     "#moe_kernel.cuda_config<threads = 512, tile_m = 8, tile_n = 32, tile_k = 512, stages = 3, unit = stream>", true},
+    {"cuda:sm_80", "", true},
+};
+
+INSTANTIATE_TEST_SUITE_P(Streams, MatmulTest,
+                         testing::Combine(testing::ValuesIn(kStreamCases), testing::ValuesIn(kStreamArchs)), nameOf);
 
 // Tensor maps need rows of whole 16 bytes; otherwise every size and edge that a tile of 128 x 256 x 64 may meet.
 // clang-format off

@@ -70,6 +70,16 @@ static_assert(kMaxThreadsPerBlock == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK &&
               kStaticSharedBytes == CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES &&
               kMaxDynamicSharedBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
 static_assert(sizeof(CuTensorMap) == sizeof(CUtensorMap) && alignof(CuTensorMap) >= alignof(CUtensorMap));
+static_assert(sizeof(CuLaunchAttribute) == sizeof(CUlaunchAttribute) &&
+              offsetof(CuLaunchAttribute, value) == offsetof(CUlaunchAttribute, value) &&
+              kProgrammaticStreamSerialization == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+static_assert(sizeof(CuLaunchConfig) == sizeof(CUlaunchConfig) &&
+              offsetof(CuLaunchConfig, gridX) == offsetof(CUlaunchConfig, gridDimX) &&
+              offsetof(CuLaunchConfig, blockX) == offsetof(CUlaunchConfig, blockDimX) &&
+              offsetof(CuLaunchConfig, sharedBytes) == offsetof(CUlaunchConfig, sharedMemBytes) &&
+              offsetof(CuLaunchConfig, stream) == offsetof(CUlaunchConfig, hStream) &&
+              offsetof(CuLaunchConfig, attributes) == offsetof(CUlaunchConfig, attrs) &&
+              offsetof(CuLaunchConfig, numAttributes) == offsetof(CUlaunchConfig, numAttrs));
 static_assert(kTensorMapU8 == CU_TENSOR_MAP_DATA_TYPE_UINT8 && kTensorMapI32 == CU_TENSOR_MAP_DATA_TYPE_INT32 &&
               kTensorMapI64 == CU_TENSOR_MAP_DATA_TYPE_INT64 && kTensorMapF16 == CU_TENSOR_MAP_DATA_TYPE_FLOAT16 &&
               kTensorMapF32 == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 && kTensorMapF64 == CU_TENSOR_MAP_DATA_TYPE_FLOAT64 &&

@@ -59,7 +59,7 @@ TEST_F(CudaError, EveryFailureWhileOpening) {
 
 TEST_F(CudaError, EveryFailureWhileRunning) {
   for (const char *function : {"cuModuleLoadDataEx", "cuMemAlloc_v2", "cuMemsetD32Async", "cuStreamBeginCapture_v2",
-                               "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuLaunchKernel",
+                               "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuLaunchKernelEx",
                                "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuEventRecord", "cuEventSynchronize"}) {
     SCOPED_TRACE(function);
     configure(std::string(function) + "=999");

@@ -12,7 +12,8 @@
 ///
 /// The environment variable MOE_FAKE_CUDA configures it: "version=12040 devices=1 capability=90 memory=1048576", and
 /// "cuStreamCreate=2" to make a function fail with a code. `fakeCudaCalls` and `fakeCudaObjects` tell tests what was
-/// called and what is still alive.
+/// called and what is still alive; "dependent launch" counts launches that may begin before the kernel before them ends,
+/// which only a kernel may be followed by.
 ///
 //===----------------------------------------------------------------------===//
 #include "runtime/drivers/cuda/CudaApi.h"
@@ -62,6 +63,7 @@ struct {
   std::map<CuAddress, std::size_t> allocations;
   std::size_t bytesInUse = 0;
   CuResult sticky = kSuccess; ///< Once a kernel has crashed.
+  bool followsKernel = false; ///< What the stream, or the graph that is captured, was last given is a kernel.
 } fake;
 
 long setting(std::string_view name, long otherwise) {
@@ -92,7 +94,8 @@ CuResult enter(const char *function, bool needsContext = true) {
   if (CONDITION)                                                                                                       \
   return ERROR
 
-void issue(std::function<void()> work) {
+void issue(std::function<void()> work, bool isKernel = false) {
+  fake.followsKernel = isKernel;
   if (fake.capture)
     fake.capture->work.push_back(std::move(work));
   else
@@ -356,10 +359,12 @@ CuResult cuStreamBeginCapture_v2(CuStream, int) {
   ENTER();
   REFUSE_IF(fake.capture, kCaptureUnsupported);
   fake.capture = create<CuGraphObject>();
+  fake.followsKernel = false;
   return kSuccess;
 }
 CuResult cuStreamEndCapture(CuStream, CuGraph *graph) {
   *graph = std::exchange(fake.capture, nullptr);
+  fake.followsKernel = false;
   ENTER();
   return *graph ? kSuccess : kCaptureUnsupported;
 }
@@ -386,6 +391,7 @@ CuResult cuEventCreate(CuEvent *event, unsigned) {
 CuResult cuEventDestroy_v2(CuEvent event) { return destroy(event); }
 CuResult cuEventRecord(CuEvent, CuStream) {
   ENTER();
+  fake.followsKernel = false;
   return kSuccess;
 }
 CuResult cuEventSynchronize(CuEvent) {
@@ -457,10 +463,15 @@ CuResult cuTensorMapEncodeTiled(CuTensorMap *map, int, unsigned rank, void *addr
   std::memcpy(map, &address, sizeof(address));
   return kSuccess;
 }
-CuResult cuLaunchKernel(CuFunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
-                        unsigned blockY, unsigned blockZ, unsigned sharedBytes, CuStream, void **parameters, void **) {
+CuResult cuLaunchKernelEx(const CuLaunchConfig *config, CuFunction function, void **parameters, void **) {
   ENTER();
-  REFUSE_IF(static_cast<int>(sharedBytes) > function->maxSharedBytes, kInvalidValue);
+  REFUSE_IF(static_cast<int>(config->sharedBytes) > function->maxSharedBytes, kInvalidValue);
+  for (unsigned i = 0; i < config->numAttributes; ++i) {
+    REFUSE_IF(config->attributes[i].id != kProgrammaticStreamSerialization || config->attributes[i].value != 1,
+              kInvalidValue);
+    REFUSE_IF(!fake.followsKernel, kInvalidValue);
+    ++fake.calls["dependent launch"];
+  }
   std::vector<float *> buffers;
   for (std::size_t i = 0; i < function->parameterBytes.size(); ++i) {
     // Of a tensor map, kernels here use the address, which comes first.
@@ -469,9 +480,9 @@ CuResult cuLaunchKernel(CuFunction function, unsigned gridX, unsigned gridY, uns
               kInvalidValue);
     buffers.push_back(reinterpret_cast<float *>(*static_cast<CuAddress *>(parameters[i])));
   }
-  const std::size_t block = std::size_t{blockX} * blockY * blockZ;
-  const std::size_t threads = block * gridX * gridY * gridZ;
-  issue([=, name = function->name] { execute(name, buffers, threads, block); });
+  const std::size_t block = std::size_t{config->blockX} * config->blockY * config->blockZ;
+  const std::size_t threads = block * config->gridX * config->gridY * config->gridZ;
+  issue([=, name = function->name] { execute(name, buffers, threads, block); }, /*isKernel=*/true);
   return kSuccess;
 }
 

@@ -62,13 +62,52 @@ TEST_F(CudaDriver, AProgramIsOneGraph) {
   auto session = makeSession(exampleCudaArtifact().build());
   ASSERT_NE(session, nullptr);
   const long captures = calls("cuStreamBeginCapture_v2"), graphs = calls("cuGraphLaunch"),
-             kernels = calls("cuLaunchKernel"), waits = calls("cuStreamSynchronize") + calls("cuEventSynchronize");
+             kernels = calls("cuLaunchKernelEx"), waits = calls("cuStreamSynchronize") + calls("cuEventSynchronize");
   for (int repetition = 0; repetition < 5; ++repetition)
     EXPECT_OK(session->find("step")->run());
   EXPECT_EQ(calls("cuStreamBeginCapture_v2"), captures + 1);
-  EXPECT_EQ(calls("cuLaunchKernel"), kernels + 3) << "while capturing";
+  EXPECT_EQ(calls("cuLaunchKernelEx"), kernels + 3) << "while capturing";
   EXPECT_EQ(calls("cuGraphLaunch"), graphs + 5);
   EXPECT_EQ(calls("cuStreamSynchronize") + calls("cuEventSynchronize"), waits) << "the host does not wait in a step";
+}
+
+/// Its step is a fill, three launches, two copies and a launch.
+ArtifactBuilder dependentArtifact() {
+  ArtifactBuilder builder = rowSumsArtifact();
+  for (auto &kernel : builder.table.kernels)
+    kernel->dependent_launch = true;
+  return builder;
+}
+
+// A kernel that waits by itself may begin early, but only after a kernel: what copies or fills is waited for in full.
+TEST_F(CudaDriver, OnlyWhatFollowsAKernelBeginsEarly) {
+  auto session = makeSession(dependentArtifact().build());
+  ASSERT_NE(session, nullptr);
+  const long kernels = calls("cuLaunchKernelEx"), dependent = calls("dependent launch");
+  for (int repetition = 0; repetition < 3; ++repetition)
+    EXPECT_OK(session->find("step")->run());
+  EXPECT_EQ(calls("cuLaunchKernelEx"), kernels + 4);
+  EXPECT_EQ(calls("dependent launch"), dependent + 2);
+}
+
+TEST_F(CudaDriver, NothingBeginsEarlyThatCannot) {
+  const long dependent = calls("dependent launch");
+  auto run = [&](ArtifactBuilder builder, bool observed = false) {
+    auto session = makeSession(builder.build());
+    ASSERT_NE(session, nullptr);
+    if (observed)
+      session->setObserver([](const InstructionTiming &) {});
+    EXPECT_OK(session->find("step")->run());
+    EXPECT_EQ(calls("dependent launch"), dependent);
+  };
+  run(rowSumsArtifact());
+  run(dependentArtifact(), /*observed=*/true); // Kernels that are timed one by one do not overlap.
+  configure("version=12020");                  // Graphs know it since 12.3.
+  run(dependentArtifact());
+  configure("");
+  ::setenv("MOE_CUDA_DEPENDENT_LAUNCH", "0", 1);
+  run(dependentArtifact());
+  ::unsetenv("MOE_CUDA_DEPENDENT_LAUNCH");
 }
 
 TEST_F(CudaDriver, GraphsAndSingleLaunchesAgree) {

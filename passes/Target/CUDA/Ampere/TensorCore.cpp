@@ -56,6 +56,19 @@ void forPieces(BlockBuilder &b, int64_t rows, int64_t columns, int64_t width,
   }
 }
 
+static void copyElements(BlockBuilder &b, Value target, Expr targetOffset, Value source, Expr offset, Expr valid,
+                         int64_t width, bool bypassesCache) {
+  Expr count;
+  if (valid) {
+    count = select(valid, b.index(width), b.index(0));
+    offset = select(valid, offset, b.index(0));
+  }
+  UnitAttr bypass = bypassesCache ? b.builder.getUnitAttr() : UnitAttr();
+  nvgpu::DeviceAsyncCopyOp::create(b.builder, nvgpu::DeviceAsyncTokenType::get(b.builder.getContext()), target,
+                                   ValueRange{targetOffset}, source, ValueRange{offset},
+                                   b.builder.getIndexAttr(width), count, bypass);
+}
+
 void copyAsync(const SharedTile &tile, Expr buffer, Expr row, Expr column, Value source, Expr offset, Expr valid,
                int64_t width) {
   BlockBuilder &b = tile.b;
@@ -64,16 +77,13 @@ void copyAsync(const SharedTile &tile, Expr buffer, Expr row, Expr column, Value
     target = target + column % kChunk;
   if (width == 1)
     return b.store(b.loadOrZero(source, offset, valid), tile.memory, target);
-  Expr count;
-  if (valid) {
-    count = select(valid, b.index(width), b.index(0));
-    offset = select(valid, offset, b.index(0));
-  }
   // Only whole chunks can pass by the first-level cache.
-  UnitAttr bypass = width == kChunk ? b.builder.getUnitAttr() : UnitAttr();
-  nvgpu::DeviceAsyncCopyOp::create(b.builder, nvgpu::DeviceAsyncTokenType::get(b.builder.getContext()), tile.memory,
-                                   ValueRange{target}, source, ValueRange{offset}, b.builder.getIndexAttr(width),
-                                   count, bypass);
+  copyElements(b, tile.memory, target, source, offset, valid, width, /*bypassesCache=*/width == kChunk);
+}
+
+void copyChunk(BlockBuilder &b, Value target, Expr targetOffset, Value source, Expr offset, Expr valid,
+               bool bypassesCache) {
+  copyElements(b, target, targetOffset, source, offset, valid, kChunk, bypassesCache);
 }
 
 void commitCopies(BlockBuilder &b) { NVVM::CpAsyncCommitGroupOp::create(b.builder); }
@@ -128,28 +138,24 @@ WarpTile::WarpTile(BlockBuilder &b, int64_t rows, int64_t columns)
   assert(rows % kFragment == 0 && columns % kFragment == 0 && "warps hold whole fragments");
 }
 
-/// accumulators += lhs (16 × 16) · half of rhs (16 × 8 of 16 × 16).
-static void multiplyStrip(BlockBuilder &b, MutableArrayRef<Expr> accumulators, const Fragment &lhs,
-                          const Fragment &rhs, int64_t half) {
+void multiplyAdd(BlockBuilder &b, MutableArrayRef<Expr> sums, ArrayRef<Expr> lhs, ArrayRef<Expr> rhs) {
   Type f32 = b.builder.getF32Type();
   auto type = LLVM::LLVMStructType::getLiteral(b.builder.getContext(), {f32, f32, f32, f32});
-  SmallVector<Value> left(lhs.registers.begin(), lhs.registers.end());
-  SmallVector<Value> right = {rhs.part(half, 0), rhs.part(half, 1)};
-  SmallVector<Value> sums(accumulators.begin(), accumulators.end());
+  SmallVector<Value> left(lhs.begin(), lhs.end()), right(rhs.begin(), rhs.end()), old(sums.begin(), sums.end());
   int64_t shape[] = {16, 8, 16};
-  Value product = NVVM::MmaOp::create(b.builder, type, left, right, sums, shape, /*b1Op=*/std::nullopt,
+  Value product = NVVM::MmaOp::create(b.builder, type, left, right, old, shape, /*b1Op=*/std::nullopt,
                                       /*intOverflow=*/std::nullopt,
                                       std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::bf16, NVVM::MMATypes::bf16},
                                       std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
   for (int64_t i = 0; i < 4; ++i)
-    accumulators[i] = b.wrap(LLVM::ExtractValueOp::create(b.builder, product, i));
+    sums[i] = b.wrap(LLVM::ExtractValueOp::create(b.builder, product, i));
 }
 
 void WarpTile::multiplyColumns(MutableArrayRef<Expr> accumulators, ArrayRef<Fragment> lhs, const Fragment &rhs,
                                int64_t index) const {
   for (int64_t i = 0; i < rows / kFragment; ++i)
     for (int64_t half = 0; half < 2; ++half)
-      multiplyStrip(b, strip(accumulators, i, 2 * index + half), lhs[i], rhs, half);
+      multiplyAdd(b, strip(accumulators, i, 2 * index + half), lhs[i].registers, {rhs.part(half, 0), rhs.part(half, 1)});
 }
 
 void WarpTile::multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Fragment> lhs, ArrayRef<Fragment> rhs) const {

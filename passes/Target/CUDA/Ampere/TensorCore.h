@@ -59,6 +59,9 @@ void forPieces(BlockBuilder &b, int64_t rows, int64_t columns, int64_t width,
 /// multiples of them. Single elements are copied at once.
 void copyAsync(const SharedTile &tile, Expr buffer, Expr row, Expr column, Value source, Expr offset, Expr valid,
                int64_t width);
+/// The same for a chunk, to shared memory that is not a tile. The second-level cache alone keeps it if `bypassesCache`.
+void copyChunk(BlockBuilder &b, Value target, Expr targetOffset, Value source, Expr offset, Expr valid,
+               bool bypassesCache);
 /// What was begun since the last commit is a group.
 void commitCopies(BlockBuilder &b);
 /// Waits for all groups of this thread but the last `pending`.
@@ -95,6 +98,10 @@ private:
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
+
+/// sums += lhs · rhs by one instruction: the four parts of 16 × 8 accumulators (WarpTile says which), the four registers
+/// of 16 × 16 elements and the two of 16 × 8.
+void multiplyAdd(BlockBuilder &b, MutableArrayRef<Expr> sums, ArrayRef<Expr> lhs, ArrayRef<Expr> rhs);
 
 /// Accumulators of a warp, rows × columns, in strips of 16 × 8. Lane l has of a strip: part p at row l / 4 + 8 · (p / 2)
 /// and column 2 · (l % 4) + p % 2.

@@ -18,6 +18,9 @@ FailureOr<LaunchShape> emitWarpgroupMatmul(moe_kernel::MatmulOp op, EmitterConte
 /// The configuration of `op` for wgmma, or null where other kernels serve it better or alone.
 moe_kernel::CUDAConfigAttr configureWarpgroupMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities);
 
+/// A block has 64 or 128 tokens and some or all experts: see RouterShape.h.
+FailureOr<LaunchShape> emitWarpgroupRouter(moe_kernel::RouterOp op, EmitterContext &context);
+
 /// A block has 128 queries of a head; it takes 128 keys at a time.
 LaunchShape emitWarpgroupAttention(moe_kernel::AttentionOp op, EmitterContext &context);
 

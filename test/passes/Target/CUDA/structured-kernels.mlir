@@ -25,14 +25,13 @@ moe_kernel.kernel @matmul(%a: tensor<64x128xf32>, %b: tensor<64x128xf32>) -> ten
 }
 
 // The grid holds the tiles of the worst routing: (100 + 5 · 31) / 32 row tiles times 2 column tiles. A block looks for
-// its expert with scans of the tiles that each has, and does nothing if there is none.
+// its expert with a scan of the tiles that each has, and does nothing if there is none.
 // CHECK-LABEL: moe_exec.kernel @ragged_rows
 // CHECK-SAME: grid = array<i64: 14, 1, 1>
 // CHECK: gpu.func @ragged_rows
 // CHECK-COUNT-5: gpu.shuffle up
-// CHECK: nvvm.vote.sync ballot
-// CHECK: scf.yield
-// CHECK: %[[FOUND:.*]] = arith.cmpi ne
+// CHECK: %[[OWNERS:.*]] = nvvm.vote.sync ballot
+// CHECK: %[[FOUND:.*]] = arith.cmpi ne, %[[OWNERS]]
 // CHECK: scf.if %[[FOUND]]
 moe_kernel.kernel @ragged_rows(%a: tensor<50x24xf32>, %b: tensor<5x64x24xf32>, %o: tensor<6xi32>, %i: tensor<100xi32>)
     -> tensor<100x64xf32>

@@ -7,34 +7,37 @@
 ///
 /// \file
 /// A block computes the logits of `rows` tokens for `experts` experts. Its warps are `groups` groups, each of which
-/// contracts its own part of every stage; their sums are added in the order of the groups.
+/// contracts its own part; their sums are added in the order of the groups.
+///
+/// With `mma.sync` a group contracts its own part of every stage. Warpgroups (384 threads, one of three for TMA) are for
+/// many tokens: two of them share 128 tokens, or are two groups of 64 that take the stages in turns.
 ///
 //===----------------------------------------------------------------------===//
-#ifndef PASSES_TARGET_CUDA_AMPERE_ROUTERSHAPE_H
-#define PASSES_TARGET_CUDA_AMPERE_ROUTERSHAPE_H
+#ifndef PASSES_TARGET_CUDA_ROUTERSHAPE_H
+#define PASSES_TARGET_CUDA_ROUTERSHAPE_H
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 #include "passes/Target/CUDA/Capabilities.h"
 
-namespace mlir::moe::cuda::ampere {
+namespace mlir::moe::cuda {
 
 struct RouterShape {
   int64_t rows = 16, experts = 16; ///< Of a block, multiples of 16.
-  int64_t depth = 64;              ///< That a group contracts of a stage: 32 or 64.
+  int64_t depth = 64;              ///< Of a stage, for a group: 32 or 64.
   int64_t stages = 2;
   int64_t groups = 1;
+  bool usesWarpgroups = false;
 
-  /// A warp has accumulators for up to 32 tokens and, if they can be halved so often, 64 experts.
+  /// Of `mma.sync`: a warp has accumulators for up to 32 tokens and, if they can be halved so often, 64 experts.
   int64_t getWarpRows() const { return std::min<int64_t>(rows, 32); }
   int64_t getWarpExperts() const;
   int64_t getWarpsOfGroup() const { return rows / getWarpRows() * (experts / getWarpExperts()); }
-  int64_t getThreads() const { return groups * getWarpsOfGroup() * Capabilities::kWarpSize; }
+
+  int64_t getThreads() const;
   /// Between the rows of sums in shared memory: 8 rows of a fragment start in different banks.
   int64_t getSumStride() const { return experts + 8; }
   /// Of operands and sums.
-  int64_t getSharedBytes() const {
-    return 2 * stages * groups * (rows + experts) * depth + 4 * groups * rows * getSumStride();
-  }
+  int64_t getSharedBytes() const;
 
   /// From what configure wrote; nothing if it cannot be emitted.
   static std::optional<RouterShape> get(moe_kernel::CUDAConfigAttr config);
@@ -52,6 +55,6 @@ inline constexpr int64_t kMostPlannedEntries = 1024, kSliceEntries = 512;
 /// Whether tensor cores can take the operands: bf16, with rows of whole 16 bytes.
 bool canRoute(RankedTensorType input, RankedTensorType weight);
 
-} // namespace mlir::moe::cuda::ampere
+} // namespace mlir::moe::cuda
 
-#endif // PASSES_TARGET_CUDA_AMPERE_ROUTERSHAPE_H
+#endif // PASSES_TARGET_CUDA_ROUTERSHAPE_H

@@ -1,0 +1,152 @@
+//===- RouterShape.cpp - How blocks share the logits of a router -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/RouterShape.h"
+
+#include "llvm/Support/MathExtras.h"
+
+namespace mlir::moe::cuda {
+
+static constexpr int64_t kFragment = 16;        // Rows and columns of a fragment of `mma.sync`.
+static constexpr int64_t kChunk = 8;            // Elements of 16 bytes.
+static constexpr int64_t kWarpgroupThreads = 384, kWarpgroupRows = 64;
+static constexpr int64_t kMostGroups = 8, kEnoughWarps = 8, kMostWarps = 16, kMostExperts = 512, kMostStages = 6;
+
+bool canRoute(RankedTensorType input, RankedTensorType weight) {
+  return input.getElementType().isBF16() && input.getDimSize(1) % kChunk == 0 && weight.getDimSize(0) <= kMostExperts;
+}
+
+int64_t RouterShape::getWarpExperts() const {
+  int64_t count = experts;
+  while (count > 64 && count % (2 * kFragment) == 0)
+    count /= 2;
+  return count;
+}
+
+int64_t RouterShape::getThreads() const {
+  return usesWarpgroups ? kWarpgroupThreads : groups * getWarpsOfGroup() * Capabilities::kWarpSize;
+}
+
+int64_t RouterShape::getSharedBytes() const {
+  int64_t parts = usesWarpgroups ? 1 : groups; // Of a stage.
+  return 2 * stages * parts * (rows + experts) * depth + 4 * groups * rows * getSumStride();
+}
+
+//===----------------------------------------------------------------------===//
+// Choice
+//===----------------------------------------------------------------------===//
+
+/// Gives `shape` as many groups as make a block of 8 warps, and as many stages as fit; false if two do not.
+static bool fillWarps(RouterShape &shape, int64_t width, const Capabilities &capabilities) {
+  constexpr int64_t kOtherBytes = 24 << 10; // Counts, and for a plan its counters.
+  int64_t warps = shape.getWarpsOfGroup();
+  if (warps > kMostWarps || shape.getWarpExperts() > 64)
+    return false;
+  auto fits = [&](int64_t stages) {
+    shape.stages = stages;
+    return shape.getSharedBytes() <= capabilities.sharedBytes - kOtherBytes;
+  };
+  // Short stages where few long ones would fit.
+  for (shape.groups = std::clamp<int64_t>(kEnoughWarps / warps, 1, kMostGroups); shape.groups > 0; shape.groups /= 2)
+    for (int64_t depth : {64, 32}) {
+      shape.depth = depth;
+      int64_t most = std::min<int64_t>(llvm::divideCeil(width, shape.groups * depth) + 1, kMostStages);
+      int64_t least = depth == 64 ? std::min<int64_t>(most, 4) : 2;
+      if (!fits(least))
+        continue;
+      int64_t stages = least;
+      while (stages < most && fits(stages + 1))
+        ++stages;
+      return fits(stages);
+    }
+  return false;
+}
+
+/// The same for warpgroups; false if they cannot be, or do not pay.
+static bool fillWarpgroups(RouterShape &shape, int64_t tokens, int64_t width, const Capabilities &capabilities) {
+  constexpr int64_t kOtherBytes = 4 << 10, kFewestStages = 4;
+  // With fewer tokens the same block might make the plan, for which there is no room.
+  if (!capabilities.hasWarpgroupMatmul || !capabilities.hasTensorMemoryAccess || tokens <= kMostPlannedEntries ||
+      width < 2 * shape.depth || shape.rows < kWarpgroupRows || shape.experts > 256)
+    return false;
+  shape.usesWarpgroups = true;
+  shape.depth = 64;
+  shape.groups = shape.rows == kWarpgroupRows ? 2 : 1;
+  for (shape.stages = kMostStages; shape.getSharedBytes() > capabilities.sharedBytes - kOtherBytes; shape.stages -= 2)
+    if (shape.stages == kFewestStages)
+      return false;
+  return true;
+}
+
+RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, const Capabilities &capabilities) {
+  // In clocks of a multiprocessor, as measured on an H100: the bytes that it reads in each, by threads and by TMA; what
+  // one block passes to another takes 2 µs; and the tokens of a block are routed a few at a time.
+  constexpr int64_t kBytesPerClock = 20, kBulkBytesPerClock = 50, kHandover = 3500, kRouting = 200;
+  int64_t padded = llvm::alignTo(experts, kFragment);
+  std::optional<RouterShape> best;
+  int64_t bestClocks = 0;
+  auto consider = [&](const RouterShape &shape) {
+    int64_t blocks = llvm::divideCeil(tokens, shape.rows) * llvm::divideCeil(padded, shape.experts);
+    int64_t waves = llvm::divideCeil(blocks, capabilities.kEnoughBlocks / 2);
+    int64_t bytes = 2 * width * (std::min(shape.rows, tokens) + shape.experts);
+    int64_t clocks = bytes / (shape.usesWarpgroups ? kBulkBytesPerClock : kBytesPerClock) + kRouting * shape.rows / 8;
+    clocks = waves * clocks + (shape.experts < padded ? kHandover : 0);
+    if (best && clocks >= bestClocks)
+      return;
+    best = shape;
+    bestClocks = clocks;
+  };
+  for (int64_t rows : {16, 32, 64, 128})
+    for (int64_t tiles = 1; tiles <= padded / kFragment; tiles *= 2) {
+      RouterShape shape;
+      shape.rows = rows;
+      // What a power of two of warps can share.
+      int64_t share = llvm::divideCeil(padded, tiles);
+      shape.experts = llvm::alignTo(share, share <= 64 ? 16 : share <= 128 ? 32 : share <= 256 ? 64 : 128);
+      if (RouterShape warps = shape; fillWarps(warps, width, capabilities))
+        consider(warps);
+      if (RouterShape warpgroups = shape; fillWarpgroups(warpgroups, tokens, width, capabilities))
+        consider(warpgroups);
+    }
+  assert(best && "16 tokens and 16 experts always fit");
+  return *best;
+}
+
+//===----------------------------------------------------------------------===//
+// Configuration
+//===----------------------------------------------------------------------===//
+
+std::optional<RouterShape> RouterShape::get(moe_kernel::CUDAConfigAttr config) {
+  RouterShape shape;
+  shape.rows = config.getTileM();
+  shape.experts = config.getTileN();
+  shape.depth = config.getTileK();
+  shape.stages = config.getStages();
+  if (shape.experts < kFragment || shape.experts % kFragment != 0 || shape.stages < 2)
+    return std::nullopt;
+  if (config.getUnit() == moe_kernel::CUDAUnit::wgmma) {
+    shape.usesWarpgroups = true;
+    shape.groups = shape.rows == kWarpgroupRows ? 2 : 1;
+    if ((shape.rows != kWarpgroupRows && shape.rows != 2 * kWarpgroupRows) || shape.experts > 256 || shape.depth != 64 ||
+        shape.stages % 2 != 0 || config.getThreads() != kWarpgroupThreads)
+      return std::nullopt;
+    return shape;
+  }
+  if (shape.rows < kFragment || shape.rows % shape.getWarpRows() != 0 || shape.getWarpRows() % kFragment != 0 ||
+      (shape.depth != 32 && shape.depth != 64))
+    return std::nullopt;
+  shape.groups = config.getThreads() / shape.getThreads();
+  if (shape.groups < 1 || shape.getThreads() != config.getThreads())
+    return std::nullopt;
+  return shape;
+}
+
+moe_kernel::CUDAConfigAttr RouterShape::toConfig(MLIRContext *context) const {
+  return moe_kernel::CUDAConfigAttr::get(context, getThreads(), rows, experts, depth, stages,
+                                         usesWarpgroups ? moe_kernel::CUDAUnit::wgmma : moe_kernel::CUDAUnit::mma);
+}
+
+} // namespace mlir::moe::cuda

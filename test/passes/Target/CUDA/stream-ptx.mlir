@@ -1,0 +1,71 @@
+// Products of few rows and attention of one query read each weight, key and value once, in vectors of 16 bytes; a thread
+// waits for nobody else's copies before the warps' sums meet. Nothing newer than sm_80 is used.
+//
+// RUN: rm -rf %t && moe-opt %s --moe-configure --moe-cuda-codegen="dump-to=%t" -o /dev/null
+// RUN: FileCheck %s --check-prefixes=EXPERTS --input-file=%t/experts.ptx
+// RUN: FileCheck %s --check-prefixes=DENSE --input-file=%t/dense.ptx
+// RUN: FileCheck %s --check-prefixes=CACHED --input-file=%t/cached.ptx
+// RUN: cat %t/*.ptx | FileCheck %s --check-prefix=NEVER
+
+// NEVER-NOT: {{wgmma|cp.async.bulk|mbarrier|\.local|setmaxnreg|ldmatrix}}
+
+module attributes {moe.target = "cuda:sm_80"} {
+
+// Four offsets for each lane at once; weights before the gathered rows.
+// EXPERTS: ld.global{{.*}}.v4.b32
+// EXPERTS: cp.async.cg.shared.global {{.*}}, 16;
+// EXPERTS: cp.async.ca.shared.global {{.*}}, 16, %r
+// EXPERTS: cp.async.commit_group
+// EXPERTS-NOT: bar.sync
+// EXPERTS: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// EXPERTS-NOT: bar.sync
+// EXPERTS: cp.async.wait_group
+// EXPERTS-NOT: bar.sync
+// EXPERTS: ld.shared.v4.b32
+// EXPERTS: bar.sync
+// EXPERTS-NOT: bar.sync
+// EXPERTS: st.global.b32
+moe_kernel.kernel @experts(%a: tensor<1x2048xbf16>, %b: tensor<128x1536x2048xbf16>, %o: tensor<129xi32>,
+    %i: tensor<8xi32>) -> tensor<8x768xbf16> {
+  %r = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) rows(%i)
+      {transpose_rhs, paired, row_divisor = 8 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<1x2048xbf16>, tensor<128x1536x2048xbf16>, tensor<129xi32>, tensor<8xi32>) -> tensor<8x768xbf16> {
+    ^bb0(%gate: f32, %up: f32):
+      %product = arith.mulf %gate, %up : f32
+      %rounded = arith.truncf %product : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<8x768xbf16>
+}
+
+// A stage is all there is: it is under way before anything is waited for.
+// DENSE-NOT: cp.async.wait_group
+// DENSE-COUNT-4: cp.async.cg.shared.global
+// DENSE: cp.async.wait_group 0
+// DENSE-NOT: cp.async.c
+// DENSE: mma.sync
+moe_kernel.kernel @dense(%a: tensor<1x1024xbf16>, %b: tensor<2048x1024xbf16>, %x: tensor<1x2048xbf16>)
+    -> tensor<1x2048xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 256, tile_m = 8, tile_n = 16, tile_k = 1024, stages = 2, unit = stream>} {
+  %r = moe_kernel.matmul dense (%a, %b) extras(%x) {transpose_rhs,
+      extra_extents = [#moe_kernel.extent<full>], result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<1x1024xbf16>, tensor<2048x1024xbf16>, tensor<1x2048xbf16>) -> tensor<1x2048xbf16> {
+    ^bb0(%y: f32, %old: bf16):
+      %wide = arith.extf %old : bf16 to f32
+      %new = arith.addf %y, %wide : f32
+      %rounded = arith.truncf %new : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<1x2048xbf16>
+}
+
+// Eight keys and their values in a row.
+// CACHED-COUNT-16: ld.global.nc.v4.b32
+// CACHED: ex2.approx.ftz.f32
+moe_kernel.kernel @cached(%q: tensor<1x2048xbf16>, %k: tensor<1x1024x512xbf16>, %v: tensor<1x1024x512xbf16>,
+    %p: tensor<1x1xi32>) -> tensor<1x2048xbf16> {
+  %r = moe_kernel.cached_attention %q, %k, %v, %p {num_heads = 16 : i64, num_kv_heads = 4 : i64}
+      : (tensor<1x2048xbf16>, tensor<1x1024x512xbf16>, tensor<1x1024x512xbf16>, tensor<1x1xi32>) -> tensor<1x2048xbf16>
+  moe_kernel.return %r : tensor<1x2048xbf16>
+}
+}
