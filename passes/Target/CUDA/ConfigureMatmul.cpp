@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Configure.h"
+#include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -129,6 +130,9 @@ CUDAConfigAttr configureMatmul(MatmulOp op, const Capabilities &capabilities) {
   CUDAUnit unit = chooseUnit(op, capabilities);
   ArrayRef<Tile> tiles = unit == CUDAUnit::mma ? ArrayRef<Tile>(kMmaTiles) : ArrayRef<Tile>(kFmaTiles);
   const Tile &tile = chooseTile(tiles, getExtents(op), unit, capabilities);
+  explain(op->getParentOfType<KernelOp>(),
+          stringifyCUDAUnit(unit) + ", " + Twine(tile.rows) + " x " + Twine(tile.columns) + " tiles, " +
+              Twine(tile.stages) + " stages");
   return CUDAConfigAttr::get(op.getContext(), tile.threads, tile.rows, tile.columns, tile.depth, tile.stages, unit);
 }
 
