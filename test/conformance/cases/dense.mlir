@@ -59,13 +59,6 @@ func.func @linear.long_contraction(%x: tensor<5x1030x!storage>, %w: tensor<9x103
   return %y : tensor<5x9x!storage>
 }
 
-// The weight's gradient is a small product with a long contraction. Too large for finite differences.
-func.func @linear.many_tokens(%x: tensor<2048x72x!storage>, %w: tensor<64x72x!storage>) -> tensor<2048x64x!storage>
-    attributes {moe.not_smooth} {
-  %y = moe.linear %x, %w : (tensor<2048x72x!storage>, tensor<64x72x!storage>) -> tensor<2048x64x!storage>
-  return %y : tensor<2048x64x!storage>
-}
-
 func.func @linear.one_token_wide(%x: tensor<1x70x!storage>, %w: tensor<140x70x!storage>) -> tensor<1x140x!storage> {
   %y = moe.linear %x, %w : (tensor<1x70x!storage>, tensor<140x70x!storage>) -> tensor<1x140x!storage>
   return %y : tensor<1x140x!storage>
@@ -97,12 +90,6 @@ func.func @linear.then_gated_activation(%x: tensor<33x40x!storage>,
   %h = moe.linear %x, %w : (tensor<33x40x!storage>, tensor<70x40x!storage>) -> tensor<33x70x!storage>
   %y = moe.gated_activation %h : (tensor<33x70x!storage>) -> tensor<33x35x!storage>
   return %y : tensor<33x35x!storage>
-}
-
-// So few rows that reading the weights is all the work, where rows are whole 16 bytes.
-func.func @linear.one_row_deep(%x: tensor<1x1096x!storage>, %w: tensor<72x1096x!storage>) -> tensor<1x72x!storage> {
-  %y = moe.linear %x, %w : (tensor<1x1096x!storage>, tensor<72x1096x!storage>) -> tensor<1x72x!storage>
-  return %y : tensor<1x72x!storage>
 }
 
 func.func @linear.three_rows(%x: tensor<3x256x!storage>, %w: tensor<64x256x!storage>) -> tensor<3x64x!storage> {

@@ -88,35 +88,6 @@ func.func @grouped_matmul.rows_transposed_few_rows_each(%a: tensor<17x20x!storag
   return %y : tensor<17x21x!storage>
 }
 
-// The same with rows of whole 16 bytes; more experts than lanes look at, and tiles that one expert alone needs.
-func.func @grouped_matmul.rows_transposed_wide_one_row(%a: tensor<1x64x!storage>, %b: tensor<40x24x64x!storage>,
-    %offsets: tensor<41xi32> {moe.draw = "offsets_one(1, 37)"}) -> tensor<1x24x!storage> {
-  %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<1x64x!storage>, tensor<40x24x64x!storage>, tensor<41xi32>) -> tensor<1x24x!storage>
-  return %y : tensor<1x24x!storage>
-}
-
-func.func @grouped_matmul.rows_transposed_wide_few_rows_each(%a: tensor<17x72x!storage>, %b: tensor<70x40x72x!storage>,
-    %offsets: tensor<71xi32> {moe.draw = "offsets(17)"}) -> tensor<17x40x!storage> {
-  %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<17x72x!storage>, tensor<70x40x72x!storage>, tensor<71xi32>) -> tensor<17x40x!storage>
-  return %y : tensor<17x40x!storage>
-}
-
-func.func @grouped_matmul.rows_transposed_wide_all_to_one_expert(%a: tensor<50x264x!storage>, %b: tensor<40x32x264x!storage>,
-    %offsets: tensor<41xi32> {moe.draw = "offsets_one(50, 39)"}) -> tensor<50x32x!storage> {
-  %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<50x264x!storage>, tensor<40x32x264x!storage>, tensor<41xi32>) -> tensor<50x32x!storage>
-  return %y : tensor<50x32x!storage>
-}
-
-func.func @grouped_matmul.rows_transposed_wide_expert_without_rows(%a: tensor<60x128x!storage>, %b: tensor<9x40x128x!storage>,
-    %offsets: tensor<10xi32> {moe.draw = "offsets_without(60, 8)"}) -> tensor<60x40x!storage> {
-  %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<60x128x!storage>, tensor<9x40x128x!storage>, tensor<10xi32>) -> tensor<60x40x!storage>
-  return %y : tensor<60x40x!storage>
-}
-
 func.func @grouped_matmul.contraction_expert_without_rows(%a: tensor<5x3x!storage>, %b: tensor<5x2x!storage>,
     %offsets: tensor<5xi32> {moe.draw = "offsets_without(5, 1)"}) -> tensor<4x3x2x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<contraction>}
@@ -229,24 +200,6 @@ func.func @experts.one_token(%x: tensor<1x8x!storage>, %indices: tensor<1x2xi32>
   return %y : tensor<1x8x!storage>
 }
 
-// A token whose experts' weights are all that is read.
-func.func @experts.one_token_wide(%x: tensor<1x64x!storage>, %indices: tensor<1x4xi32> {moe.draw = "experts(40)"},
-    %w: tensor<1x4x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<40x80x64x!storage> {moe.draw = "normal(0.2)"},
-    %down: tensor<40x64x40x!storage> {moe.draw = "normal(0.2)"}) -> tensor<1x64x!storage> {
-  %offsets, %permutation, %inverse = moe.plan_routing %indices
-      : (tensor<1x4xi32>) -> (tensor<41xi32>, tensor<4xi32>, tensor<1x4xi32>)
-  %rows = moe.dispatch %x plan(%permutation, %inverse)
-      : (tensor<1x64x!storage>, tensor<4xi32>, tensor<1x4xi32>) -> tensor<4x64x!storage>
-  %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<4x64x!storage>, tensor<40x80x64x!storage>, tensor<41xi32>) -> tensor<4x80x!storage>
-  %hidden = moe.gated_activation %gates : (tensor<4x80x!storage>) -> tensor<4x40x!storage>
-  %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<4x40x!storage>, tensor<40x64x40x!storage>, tensor<41xi32>) -> tensor<4x64x!storage>
-  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
-      : (tensor<4x64x!storage>, tensor<4xi32>, tensor<1x4xi32>, tensor<1x4x!stat>) -> tensor<1x64x!storage>
-  return %y : tensor<1x64x!storage>
-}
-
 func.func @experts.all_experts(%x: tensor<6x8x!storage>, %indices: tensor<6x3xi32> {moe.draw = "experts(3)"},
     %w: tensor<6x3x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<3x12x8x!storage> {moe.draw = "normal(0.2)"},
     %down: tensor<3x8x6x!storage> {moe.draw = "normal(0.2)"}) -> tensor<6x8x!storage> {
@@ -279,44 +232,6 @@ func.func @experts.several_tiles(%x: tensor<80x40x!storage>, %indices: tensor<80
   %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
       : (tensor<160x40x!storage>, tensor<160xi32>, tensor<80x2xi32>, tensor<80x2x!stat>) -> tensor<80x40x!storage>
   return %y : tensor<80x40x!storage>
-}
-
-// Enough rows of each expert for tiles of tensor cores, some of which are not full. Too large for finite differences.
-func.func @experts.many_rows(%x: tensor<1200x136x!storage>, %indices: tensor<1200x2xi32> {moe.draw = "skewed(4)"},
-    %w: tensor<1200x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<4x256x136x!storage> {moe.draw = "normal(0.2)"},
-    %down: tensor<4x136x128x!storage> {moe.draw = "normal(0.2)"}) -> tensor<1200x136x!storage>
-    attributes {moe.not_smooth} {
-  %offsets, %permutation, %inverse = moe.plan_routing %indices
-      : (tensor<1200x2xi32>) -> (tensor<5xi32>, tensor<2400xi32>, tensor<1200x2xi32>)
-  %rows = moe.dispatch %x plan(%permutation, %inverse)
-      : (tensor<1200x136x!storage>, tensor<2400xi32>, tensor<1200x2xi32>) -> tensor<2400x136x!storage>
-  %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<2400x136x!storage>, tensor<4x256x136x!storage>, tensor<5xi32>) -> tensor<2400x256x!storage>
-  %hidden = moe.gated_activation %gates : (tensor<2400x256x!storage>) -> tensor<2400x128x!storage>
-  %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<2400x128x!storage>, tensor<4x136x128x!storage>, tensor<5xi32>) -> tensor<2400x136x!storage>
-  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
-      : (tensor<2400x136x!storage>, tensor<2400xi32>, tensor<1200x2xi32>, tensor<1200x2x!stat>) -> tensor<1200x136x!storage>
-  return %y : tensor<1200x136x!storage>
-}
-
-// As many rows and columns as warpgroups take, and no multiple of their tiles.
-func.func @experts.wide(%x: tensor<320x40x!storage>, %indices: tensor<320x2xi32> {moe.draw = "skewed(4)"},
-    %w: tensor<320x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<4x1152x40x!storage> {moe.draw = "normal(0.2)"},
-    %down: tensor<4x40x576x!storage> {moe.draw = "normal(0.1)"}) -> tensor<320x40x!storage>
-    attributes {moe.not_smooth} {
-  %offsets, %permutation, %inverse = moe.plan_routing %indices
-      : (tensor<320x2xi32>) -> (tensor<5xi32>, tensor<640xi32>, tensor<320x2xi32>)
-  %rows = moe.dispatch %x plan(%permutation, %inverse)
-      : (tensor<320x40x!storage>, tensor<640xi32>, tensor<320x2xi32>) -> tensor<640x40x!storage>
-  %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<640x40x!storage>, tensor<4x1152x40x!storage>, tensor<5xi32>) -> tensor<640x1152x!storage>
-  %hidden = moe.gated_activation %gates : (tensor<640x1152x!storage>) -> tensor<640x576x!storage>
-  %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
-      : (tensor<640x576x!storage>, tensor<4x40x576x!storage>, tensor<5xi32>) -> tensor<640x40x!storage>
-  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
-      : (tensor<640x40x!storage>, tensor<640xi32>, tensor<320x2xi32>, tensor<320x2x!stat>) -> tensor<320x40x!storage>
-  return %y : tensor<320x40x!storage>
 }
 
 // The weights are no parameters: their gradient is not asked for.

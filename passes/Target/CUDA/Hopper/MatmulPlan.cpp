@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Hopper/MatmulPlan.h"
+
+#include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Hopper/ExtraTiles.h"
 #include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
 
@@ -121,7 +123,7 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
 /// Whether tiles of 192 rows can be formed: rows of a contraction-major gathered operand are copied by the same threads,
 /// and what the epilogue keeps beside two accumulators has to fit into registers.
 static bool canTakeMostRows(MatmulOp op, const WarpgroupShape &shape, bool gathers) {
-  return countExtraTiles(op) == 0 && !op.sumsRows() && !(gathers && shape.isContraction());
+  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1 && !(gathers && shape.isContraction());
 }
 
 /// The fastest tile for `op`, of which the contraction has `parts` parts.
@@ -175,7 +177,8 @@ PartsChoice chooseParts(MatmulOp op, const Capabilities &capabilities) {
   WarpgroupShape shape(op, kConsumerGroups * kWarpgroupRows);
   constexpr int64_t kFewestRows = 16, kMostParts = 32, kFewestStages = 4;
   constexpr double kWorthwhile = 0.75; // Of the time without parts: predictions of a few microseconds are not exact.
-  if (shape.rows < kFewestRows)
+  constexpr int64_t kMostStreamedRows = 32; // Those stream their weights, which parts would not read faster.
+  if (shape.rows < kFewestRows || (shape.rows <= kMostStreamedRows && ampere::findStreamObstacle(op).empty()))
     return {};
   PartsChoice best;
   for (int64_t parts = 1; parts <= kMostParts; parts *= 2) {
