@@ -18,8 +18,8 @@ struct ConfigurePass : impl::ConfigurePassBase<ConfigurePass> {
     std::unique_ptr<Target> target = getTarget(getOperation());
     if (!target)
       return signalPassFailure();
-    target->splitKernels(getOperation());
     target->fuseKernels(getOperation());
+    target->splitKernels(getOperation());
     bool succeededForAll = true;
     for (auto kernel : getOperation().getOps<moe_kernel::KernelOp>())
       if (!kernel.getConfigAttr())

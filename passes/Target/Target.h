@@ -39,12 +39,13 @@ public:
   /// Whether an epilogue of `matmul` may have results of extent `row_sum`. The stage fuse asks; no by default.
   virtual bool sumsRows(moe_kernel::MatmulOp matmul) const { return false; }
 
-  /// Before kernels are configured: replaces kernels by several, where the target runs these faster. Nothing by default.
-  virtual void splitKernels(ModuleOp module) const {}
-
-  /// After that, the other way round: replaces several kernels by one, where the target runs that faster. Nothing by
+  /// Before kernels are configured: replaces several kernels by one, where the target runs that faster. Nothing by
   /// default.
   virtual void fuseKernels(ModuleOp module) const {}
+
+  /// After that, of what is left, the other way round: replaces kernels by several, where the target runs these faster.
+  /// Nothing by default.
+  virtual void splitKernels(ModuleOp module) const {}
 
   /// Sets `config` on `kernel`, or emits an error that says, with the numbers, why it cannot run on this target and the
   /// nearest thing that can.

@@ -24,11 +24,11 @@ import sys
 import time
 
 GRAPH_TOKENS = 1024
-SECONDS, LEAST, MOST = 0.15, 10, 100
+SECONDS, LEAST, MOST, PAUSE = 0.15, 10, 100, 0.02
 WEIGHTS = ["mlp.gate.weight", "mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
-# Results are stored in bf16, and so are gates, activations and rows of experts between the kernels: a rounding to nearest
-# is 1.7e-3 of a normal number on average, and a gradient has gone through about six of them.
-TOLERANCE = {"y": 5e-3, "gradient": 8e-3}
+# Rounding to bf16 is 1.66e-3 of a normal number. Activations, rows of experts and y are stored in it: three roundings, whose
+# errors are independent, make 2.9e-3. A gradient has gone through up to seven (4.4e-3), some of them twice.
+TOLERANCE = {"y": 3.5e-3, "gradient": 5.5e-3}
 
 
 def read(path):
@@ -201,6 +201,7 @@ class Peer:
         return run
 
     def time(self, run):
+        time.sleep(PAUSE)  # A GPU under load lowers its clock.
         run()
         self.torch.cuda.synchronize()
         times, start = [], time.perf_counter()

@@ -43,6 +43,7 @@ static LogicalResult compileCommand(StringRef input, StringRef output, DialectRe
   });
   moe::CompileOptions options;
   options.dumpTo = dumpTo;
+  options.remarks = MlirOptMainConfig::createFromCLOptions().getRemarksAllFilter();
   if (failed(moe::parseCompileOptions(compile, options, emitError)))
     return failure();
   if (compileTo.getNumOccurrences()) {

@@ -134,6 +134,9 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     `ragged_contraction`), to rhs; the gathered operand has a row per token, the other one a row per entry of
     `row_index`.
 
+    `parts`: a target may sum a long contraction of a `dense` matmul in P equal parts. Results are then [P, M, N], part p
+    is the sum over k from p·K/P on, and there are no extras; another kernel adds the parts.
+
     `paired`: N is 2·n, columns j and j + n of the accumulator (gate and up) meet in one epilogue call.
 
     Epilogue block arguments: the f32 accumulator (two if paired: column j, column j + n), then for each of `extras` one
@@ -151,7 +154,7 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     MoEKernel_MatmulKindAttr:$kind, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$paired,
     UnitAttr:$gather_rhs, DefaultValuedAttr<I64Attr, "1">:$row_divisor,
     DefaultValuedAttr<MoEKernel_TileExtentArrayAttr, "{}">:$extra_extents,
-    MoEKernel_TileExtentArrayAttr:$result_extents);
+    MoEKernel_TileExtentArrayAttr:$result_extents, DefaultValuedAttr<I64Attr, "1">:$parts);
   let results = (outs Variadic<AnyStaticShapeTensor>:$results);
   let regions = (region SizedRegion<1>:$epilogue);
   let extraClassDeclaration = [{

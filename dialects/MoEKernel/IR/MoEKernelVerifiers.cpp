@@ -82,7 +82,7 @@ static LogicalResult verifySameElement(Operation *op, StringRef name, Value valu
 namespace {
 /// The sizes of a matmul, read off its operands.
 struct MatmulSizes {
-  int64_t experts = 1;
+  int64_t experts = 1, parts = 1;
   int64_t m = 0, n = 0, k = 0;
   /// Columns of a `full` tensor.
   int64_t columns = 0;
@@ -97,6 +97,8 @@ struct MatmulSizes {
     case TileExtent::column:
       return {n};
     case TileExtent::full:
+      if (parts > 1)
+        return {parts, m, n};
       return contraction ? SmallVector<int64_t>{experts, m, n} : SmallVector<int64_t>{m, columns};
     case TileExtent::pair:
       return {m, 2 * columns};
@@ -126,6 +128,8 @@ static LogicalResult verifyMatmulAttributes(MatmulOp op) {
     return op.emitOpError() << "gather_rhs needs kind ragged_contraction and a row index";
   if (op.getTransposeLhs() && op.getRowIndex())
     return op.emitOpError() << "cannot gather the rows of a transposed lhs";
+  if (op.getParts() != 1 && (op.getParts() < 1 || ragged || op.getPaired() || !op.getExtras().empty()))
+    return op.emitOpError() << "parts = " << op.getParts() << " needs kind dense, no pairs and no extras";
   if (int64_t divisor = op.getRowDivisor(); divisor < 1 || (divisor != 1 && !op.getRowIndex()))
     return op.emitOpError() << "row_divisor is " << divisor << " but must be "
                             << (op.getRowIndex() ? "at least 1" : "1 without a row index");
@@ -172,6 +176,9 @@ static FailureOr<MatmulSizes> verifyMatmulOperands(MatmulOp op) {
   }
   if (sizes.k != rhsContracts)
     return op.emitOpError() << "lhs contracts " << sizes.k << " but rhs contracts " << rhsContracts;
+  sizes.parts = op.getParts();
+  if (sizes.k % sizes.parts != 0)
+    return op.emitOpError() << "parts = " << sizes.parts << " does not divide a contraction of " << sizes.k;
   if (op.getPaired() && sizes.n % 2 != 0)
     return op.emitOpError() << "paired needs an even number of columns but there are " << sizes.n;
   sizes.columns = op.getPaired() ? sizes.n / 2 : sizes.n;

@@ -8,6 +8,7 @@
 
 #include "lib/Compiler/Artifact/ModuleToArtifact.h"
 
+#include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
@@ -81,6 +82,17 @@ LogicalResult compileFile(StringRef input, StringRef output, const CompileOption
     return emitError() << error;
   std::string description = text->getBuffer().str();
   sources.AddNewSourceBuffer(std::move(text), llvm::SMLoc());
+
+
+  if (!options.remarks.empty()) {
+    // Of all kinds.
+    const std::string &all = options.remarks;
+    remark::RemarkCategories categories{all, all, all, all, all};
+    if (failed(remark::enableOptimizationRemarks(context, /*streamer=*/nullptr,
+                                                 std::make_unique<remark::RemarkEmittingPolicyAll>(), categories,
+                                                 /*printAsEmitRemarks=*/true)))
+      return failure();
+  }
 
   bool writesArtifact = options.stopAfter == Stage::artifact;
   if (writesArtifact && output == "-" && llvm::sys::Process::StandardOutIsDisplayed())

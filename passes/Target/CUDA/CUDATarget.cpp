@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
 #include "passes/Target/CUDA/FuseRouter.h"
-#include "passes/Target/CUDA/Hopper/EmitHopper.h"
+#include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 #include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
+#include "passes/Target/CUDA/Hopper/SplitMatmul.h"
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 #include "passes/Target/CUDA/Passes.h"
@@ -32,10 +33,15 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
 // outside of the last columns would have to be left out of the sums, for which there are too few registers.
 bool CUDATarget::sumsRows(moe_kernel::MatmulOp matmul) const {
   int64_t columns = cast<ShapedType>(matmul.getResult(0).getType()).getShape().back();
-  return columns % moe_kernel::kRowSumColumns == 0 && cuda::configureWarpgroupMatmul(matmul, capabilities);
+  return columns % moe_kernel::kRowSumColumns == 0 && cuda::planMatmul(matmul, capabilities).has_value();
 }
 
-void CUDATarget::splitKernels(ModuleOp module) const { cuda::splitAttentionBackward(module, capabilities); }
+void CUDATarget::splitKernels(ModuleOp module) const {
+  cuda::splitAttentionBackward(module, capabilities);
+  cuda::splitGathers(module, capabilities);
+  cuda::splitContractions(module, capabilities);
+}
+
 void CUDATarget::fuseKernels(ModuleOp module) const { cuda::fuseRouters(module, capabilities); }
 
 void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {

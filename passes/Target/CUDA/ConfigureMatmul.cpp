@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Configure.h"
+#include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -26,7 +27,7 @@ constexpr Tile kFmaTiles[] = {
 // A warp has 64 × 64 accumulators where it can: each fragment that it reads from shared memory then serves four products.
 // Of what fits into the 99 KB of sm_80 code and leaves room for two blocks on an A100 or H100, 128 × 128 by four warps was
 // fastest on an H100: 362 to 379 TFLOP/s for 4096 × 4096 × 4096 however the operands lie, where eight warps reached 320 to
-// 346. The last tile is for a few tokens: reading the weights is all the work there, so it has the most of them in flight.
+// 346. The last tiles are for few rows that cannot be streamed: reading the weights is all the work there.
 constexpr Tile kMmaTiles[] = {
     {128, 128, 128, 32, 4}, {128, 128, 64, 32, 4},  {128, 64, 64, 64, 4},
     {128, 32, 64, 64, 4},   {128, 16, 128, 64, 4}, {32, 16, 32, 128, 4},
@@ -86,30 +87,39 @@ const Tile &chooseTile(ArrayRef<Tile> tiles, const Extents &extents, CUDAUnit un
   return *tile;
 }
 
-/// The tile of a matmul that is bound by reading its rhs; null if it is not, or cannot be streamed.
-CUDAConfigAttr configureStream(MatmulOp op, const Capabilities &capabilities) {
-  if (!ampere::findStreamObstacle(op).empty())
-    return {};
-  Extents extents = getExtents(op);
-  int64_t depth = op.getLhs().getType().getShape().back(), outputs = extents.columns / (op.getPaired() ? 2 : 1);
-  // An expert has more rows than the mean now and then: half of the tile may be empty.
+/// Rows of a tile that streams: 0 if there are too many.
+int64_t chooseStreamRows(MatmulOp op, const Extents &extents) {
+  constexpr int64_t kFewest = 8, kMost = 32;
+  // An expert has more rows than the mean now and then. Those that do not fit find its weights in the cache.
   int64_t rows = op.getOffsets() ? extents.rowsTogether * 3 / 2 : extents.rows;
-  constexpr int64_t kMostRows = 32;
-  if (rows > kMostRows)
+  return rows > kMost ? 0 : std::max<int64_t>(kFewest, llvm::PowerOf2Ceil(rows));
+}
+
+/// The configuration of a matmul that is bound by reading its rhs; null if it is not, or cannot be streamed. Measured on
+/// an H100 with the experts of Qwen3-30B-A3B and linear ops of 1 to 32 rows (test/peers/few_rows_gpu.py): several small
+/// blocks for a multiprocessor, with 40 to 60 KB under way each, are as fast as or faster than fewer large ones.
+CUDAConfigAttr configureStream(MatmulOp op, const Capabilities &capabilities) {
+  constexpr int64_t kThreads = 128, kPieceDepth = 32 * kThreads / Capabilities::kWarpSize;
+  constexpr int64_t kAllBytes = 80 << 10, kRingBytes = 64 << 10, kMostStages = 6;
+  Extents extents = getExtents(op);
+  int64_t rows = chooseStreamRows(op, extents);
+  if (!rows || !ampere::findStreamObstacle(op).empty())
     return {};
-  int64_t tileM = std::max<int64_t>(8, llvm::PowerOf2Ceil(rows));
-  int64_t rowTiles = op.getOffsets() ? std::min(extents.rows, extents.leastRowTiles) : 1;
-  int64_t columns = 32, halves = op.getPaired() ? 2 : 1;
-  if (!op.getPaired() && rowTiles * llvm::divideCeilSigned(outputs, columns) < capabilities.kEnoughBlocks)
+  // A block reads all rows of its tile, so few columns are for few rows only.
+  int64_t columns = 32;
+  int64_t blocks = extents.leastRowTiles * llvm::divideCeilSigned(extents.columns, columns);
+  if (rows == 8 && !op.getPaired() && blocks < capabilities.kEnoughBlocks)
     columns = 16;
-  (void)halves;
-  int64_t threads = 256, warps = threads / capabilities.kWarpSize;
-  int64_t pieces = std::clamp<int64_t>(depth / (warps * 32), 1, 2);
-  int64_t tileK = warps * 32 * pieces;
-  int64_t steps = llvm::divideCeilSigned(depth, tileK);
-  int64_t stageBytes = 2 * tileK * (columns + tileM), sumBytes = 4 * warps * tileM * (columns + 4);
-  int64_t stages = std::clamp<int64_t>(std::min(steps + 1, (capabilities.sharedBytes - sumBytes) / stageBytes), 2, 4);
-  return CUDAConfigAttr::get(op.getContext(), threads, tileM, columns, tileK, stages, CUDAUnit::stream);
+  // Whole lines of the cache at a time where the block has all of its weights under way at once, else half lines.
+  int64_t depth = op.getLhs().getType().getShape().back(), stageDepth = 2 * kPieceDepth;
+  auto stageBytes = [&] { return 2 * stageDepth * (rows + columns); };
+  auto steps = [&] { return llvm::divideCeilSigned(depth, stageDepth); };
+  int64_t stages = steps() + 1;
+  if (depth <= kPieceDepth || steps() * stageBytes() > kAllBytes) {
+    stageDepth = kPieceDepth;
+    stages = std::max<int64_t>(2, std::min({steps() + 1, kMostStages, kRingBytes / stageBytes()}));
+  }
+  return CUDAConfigAttr::get(op.getContext(), kThreads, rows, columns, stageDepth, stages, CUDAUnit::stream);
 }
 
 } // namespace
@@ -120,6 +130,9 @@ CUDAConfigAttr configureMatmul(MatmulOp op, const Capabilities &capabilities) {
   CUDAUnit unit = chooseUnit(op, capabilities);
   ArrayRef<Tile> tiles = unit == CUDAUnit::mma ? ArrayRef<Tile>(kMmaTiles) : ArrayRef<Tile>(kFmaTiles);
   const Tile &tile = chooseTile(tiles, getExtents(op), unit, capabilities);
+  explain(op->getParentOfType<KernelOp>(),
+          stringifyCUDAUnit(unit) + ", " + Twine(tile.rows) + " x " + Twine(tile.columns) + " tiles, " +
+              Twine(tile.stages) + " stages");
   return CUDAConfigAttr::get(op.getContext(), tile.threads, tile.rows, tile.columns, tile.depth, tile.stages, unit);
 }
 

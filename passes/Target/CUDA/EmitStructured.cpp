@@ -60,10 +60,11 @@ static FailureOr<LaunchShape> emitWarpgroupOp(Operation *op, EmitterContext &con
 
 FailureOr<LaunchShape> emitStructuredOp(Operation *op, EmitterContext &context) {
   using namespace moe_kernel;
-  if (failed(target::checkStructuredOp(op)))
+  bool isForWarpgroups = context.config.getUnit() == CUDAUnit::wgmma;
+  if (failed(target::checkStructuredOp(op, /*allowsParts=*/isForWarpgroups)))
     return failure();
   int64_t threads = context.config.getThreads();
-  if (context.config.getUnit() == CUDAUnit::wgmma)
+  if (isForWarpgroups)
     return emitWarpgroupOp(op, context);
   if (failed(target::checkSumsNoRows(op)))
     return failure();

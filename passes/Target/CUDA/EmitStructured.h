@@ -14,7 +14,7 @@
 /// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
 /// | attention_backward | the gradients of tile_n keys of a key head, or those of tile_m queries of a head |
 /// | attention_gradients | the same, on warpgroups only (Hopper/EmitAttentionGradients.cpp) |
-/// | cached_attention | as attention; a single query of a head, if few are given at a time |
+/// | cached_attention | as attention; a single query of a head, if few are given at a time (bf16: Ampere/EmitCachedAttention.cpp) |
 /// | route, route_backward | a token per warp |
 /// | plan | tile_m entries, having counted all |
 /// | scatter_add | tile_m rows of the result, a column per thread |

@@ -65,8 +65,7 @@ bool storesAccumulator(MatmulOp op) {
 bool isRouter(MatmulOp op) {
   return op.getKind() == MatmulKind::dense && op.getTransposeRhs() && !op.getTransposeLhs() && !op.getPaired() &&
          !op.getRowIndex() && op.getExtras().empty() && storesAccumulator(op) &&
-         getElementTypeOrSelf(op.getResult(0)).isF32() &&
-         canRoute(op.getLhs().getType(), op.getRhs().getType());
+         getElementTypeOrSelf(op.getResult(0)).isF32() && canRoute(op.getLhs().getType(), op.getRhs().getType());
 }
 
 } // namespace

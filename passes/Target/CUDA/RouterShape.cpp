@@ -10,8 +10,8 @@
 
 namespace mlir::moe::cuda {
 
-static constexpr int64_t kFragment = 16;        // Rows and columns of a fragment of `mma.sync`.
-static constexpr int64_t kChunk = 8;            // Elements of 16 bytes.
+static constexpr int64_t kFragment = 16; // Rows and columns of a fragment of `mma.sync`.
+static constexpr int64_t kChunk = 8;     // Elements of 16 bytes.
 static constexpr int64_t kWarpgroupThreads = 384, kWarpgroupRows = 64;
 static constexpr int64_t kMostGroups = 8, kEnoughWarps = 8, kMostWarps = 16, kMostExperts = 512, kMostStages = 6;
 
@@ -83,8 +83,10 @@ static bool fillWarpgroups(RouterShape &shape, int64_t tokens, int64_t width, co
 
 RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, const Capabilities &capabilities) {
   // In clocks of a multiprocessor, as measured on an H100: the bytes that it reads in each, by threads and by TMA; what
-  // one block passes to another takes 2 µs; and the tokens of a block are routed a few at a time.
-  constexpr int64_t kBytesPerClock = 20, kBulkBytesPerClock = 50, kHandover = 3500, kRouting = 200;
+  // one block passes to another takes 2 µs, and longer for the 64 tokens of warpgroups; and the tokens of a block are
+  // routed a few at a time.
+  constexpr int64_t kBytesPerClock = 20, kBulkBytesPerClock = 50, kRouting = 200;
+  constexpr int64_t kHandover = 3500, kBulkHandover = 8500;
   int64_t padded = llvm::alignTo(experts, kFragment);
   std::optional<RouterShape> best;
   int64_t bestClocks = 0;
@@ -93,7 +95,9 @@ RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, 
     int64_t waves = llvm::divideCeil(blocks, capabilities.kEnoughBlocks / 2);
     int64_t bytes = 2 * width * (std::min(shape.rows, tokens) + shape.experts);
     int64_t clocks = bytes / (shape.usesWarpgroups ? kBulkBytesPerClock : kBytesPerClock) + kRouting * shape.rows / 8;
-    clocks = waves * clocks + (shape.experts < padded ? kHandover : 0);
+    clocks *= waves;
+    if (shape.experts < padded)
+      clocks += shape.usesWarpgroups ? kBulkHandover : kHandover;
     if (best && clocks >= bestClocks)
       return;
     best = shape;
@@ -130,8 +134,8 @@ std::optional<RouterShape> RouterShape::get(moe_kernel::CUDAConfigAttr config) {
   if (config.getUnit() == moe_kernel::CUDAUnit::wgmma) {
     shape.usesWarpgroups = true;
     shape.groups = shape.rows == kWarpgroupRows ? 2 : 1;
-    if ((shape.rows != kWarpgroupRows && shape.rows != 2 * kWarpgroupRows) || shape.experts > 256 || shape.depth != 64 ||
-        shape.stages % 2 != 0 || config.getThreads() != kWarpgroupThreads)
+    if ((shape.rows != kWarpgroupRows && shape.rows != 2 * kWarpgroupRows) || shape.experts > 256 ||
+        shape.depth != 64 || shape.stages % 2 != 0 || config.getThreads() != kWarpgroupThreads)
       return std::nullopt;
     return shape;
   }

@@ -9,8 +9,8 @@
 /// A block computes the logits of `rows` tokens for `experts` experts. Its warps are `groups` groups, each of which
 /// contracts its own part; their sums are added in the order of the groups.
 ///
-/// With `mma.sync` a group contracts its own part of every stage. Warpgroups (384 threads, one of three for TMA) are for
-/// many tokens: two of them share 128 tokens, or are two groups of 64 that take the stages in turns.
+/// With `mma.sync` a group contracts its own part of every stage. Warpgroups (384 threads, one of three for TMA) are
+/// for many tokens: two of them share 128 tokens, or are two groups of 64 that take the stages in turns.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_ROUTERSHAPE_H

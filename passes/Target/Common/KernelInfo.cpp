@@ -35,7 +35,10 @@ LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, b
                  failed(check(kernel.getResultTypes(), "result")));
 }
 
-LogicalResult checkStructuredOp(Operation *op) {
+LogicalResult checkStructuredOp(Operation *op, bool allowsParts) {
+  if (auto matmul = dyn_cast<moe_kernel::MatmulOp>(op); matmul && matmul.getParts() != 1 && !allowsParts)
+    return op->emitError() << "sums its contraction in " << matmul.getParts()
+                           << " parts, which this kind of kernel does not";
   for (auto [number, operand] : llvm::enumerate(op->getOperands()))
     if (!isa<BlockArgument>(operand))
       return op->emitError() << "operand " << number << " is not an argument of the kernel";

@@ -59,6 +59,13 @@ func.func @linear.long_contraction(%x: tensor<5x1030x!storage>, %w: tensor<9x103
   return %y : tensor<5x9x!storage>
 }
 
+// The weight's gradient is a small product with a long contraction. Too large for finite differences.
+func.func @linear.many_tokens(%x: tensor<2048x72x!storage>, %w: tensor<64x72x!storage>) -> tensor<2048x64x!storage>
+    attributes {moe.not_smooth} {
+  %y = moe.linear %x, %w : (tensor<2048x72x!storage>, tensor<64x72x!storage>) -> tensor<2048x64x!storage>
+  return %y : tensor<2048x64x!storage>
+}
+
 func.func @linear.one_token_wide(%x: tensor<1x70x!storage>, %w: tensor<140x70x!storage>) -> tensor<1x140x!storage> {
   %y = moe.linear %x, %w : (tensor<1x70x!storage>, tensor<140x70x!storage>) -> tensor<1x140x!storage>
   return %y : tensor<1x140x!storage>

@@ -281,6 +281,25 @@ func.func @experts.several_tiles(%x: tensor<80x40x!storage>, %indices: tensor<80
   return %y : tensor<80x40x!storage>
 }
 
+// Enough rows of each expert for tiles of tensor cores, some of which are not full. Too large for finite differences.
+func.func @experts.many_rows(%x: tensor<1200x136x!storage>, %indices: tensor<1200x2xi32> {moe.draw = "skewed(4)"},
+    %w: tensor<1200x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<4x256x136x!storage> {moe.draw = "normal(0.2)"},
+    %down: tensor<4x136x128x!storage> {moe.draw = "normal(0.2)"}) -> tensor<1200x136x!storage>
+    attributes {moe.not_smooth} {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<1200x2xi32>) -> (tensor<5xi32>, tensor<2400xi32>, tensor<1200x2xi32>)
+  %rows = moe.dispatch %x plan(%permutation, %inverse)
+      : (tensor<1200x136x!storage>, tensor<2400xi32>, tensor<1200x2xi32>) -> tensor<2400x136x!storage>
+  %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<2400x136x!storage>, tensor<4x256x136x!storage>, tensor<5xi32>) -> tensor<2400x256x!storage>
+  %hidden = moe.gated_activation %gates : (tensor<2400x256x!storage>) -> tensor<2400x128x!storage>
+  %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<2400x128x!storage>, tensor<4x136x128x!storage>, tensor<5xi32>) -> tensor<2400x136x!storage>
+  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
+      : (tensor<2400x136x!storage>, tensor<2400xi32>, tensor<1200x2xi32>, tensor<1200x2x!stat>) -> tensor<1200x136x!storage>
+  return %y : tensor<1200x136x!storage>
+}
+
 // As many rows and columns as warpgroups take, and no multiple of their tiles.
 func.func @experts.wide(%x: tensor<320x40x!storage>, %indices: tensor<320x2xi32> {moe.draw = "skewed(4)"},
     %w: tensor<320x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<4x1152x40x!storage> {moe.draw = "normal(0.2)"},

@@ -433,7 +433,7 @@ const Arch kStreamArchs[] = {
     {"cuda:sm_80",
      "#moe_kernel.cuda_config<threads = 32, tile_m = 32, tile_n = 32, tile_k = 96, stages = 2, unit = stream>", true},
     {"cuda:sm_80",
-     "#moe_kernel.cuda_config<threads = 512, tile_m = 8, tile_n = 32, tile_k = 512, stages = 3, unit = stream>", true},
+     "#moe_kernel.cuda_config<threads = 512, tile_m = 8, tile_n = 32, tile_k = 512, stages = 2, unit = stream>", true},
     {"cuda:sm_80", "", true},
 };
 

@@ -1,4 +1,4 @@
-//===- EmitAmpere.h - The emitters of unit = mma ----------------*- C++ -*-===//
+//===- EmitAmpere.h - The emitters of unit = mma and stream -----*- C++ -*-===//
 //
 // Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

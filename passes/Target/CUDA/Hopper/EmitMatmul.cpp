@@ -41,8 +41,8 @@ constexpr int64_t kAllConsumers = 1 + kConsumerGroups;
 class MatmulEmitter {
 public:
   MatmulEmitter(moe_kernel::MatmulOp op, EmitterContext &context)
-      : b(context), shape(op), tileColumns(context.config.getTileN()), stages(context.config.getStages()),
-        lhs(b, context, op, shape, OperandLoad::lhs, kTileRows, stages),
+      : b(context), shape(op, context.config.getTileM()), tileColumns(context.config.getTileN()), stages(context.config.getStages()),
+        lhs(b, context, op, shape, OperandLoad::lhs, shape.tileRows, stages),
         rhs(b, context, op, shape, OperandLoad::rhs, tileColumns, stages), epilogue(b, context, op, shape),
         full(b.allocateBarriers(stages)), empty(b.allocateBarriers(stages)),
         tiles(b, shape, tileColumns, op.getOffsets() ? b.operand(op.getOffsets()) : Value()) {}
@@ -68,13 +68,20 @@ private:
   void produce();
   Position fill(const Tile &tile, Position at);
   void consume();
-  Value multiply(Value accumulators, Expr stage, int64_t firstStep, int64_t lastStep, bool overwrites);
-  Value multiplyFirst(const Tile &tile, Expr stage);
-  Value multiplySteps(Value accumulators, Expr stage, Expr steps, int64_t step);
+  /// Of a warpgroup: those of its own rows, and of its half of the columns of shared ones.
+  using Accumulators = SmallVector<Value>;
+  /// The values that `first` gives if `condition` holds, otherwise those of `second`.
+  SmallVector<Value> choose(TypeRange types, Expr condition, function_ref<SmallVector<Value>()> first,
+                            function_ref<SmallVector<Value>()> second);
+  Accumulators multiply(Accumulators accumulators, Expr stage, int64_t firstStep, int64_t lastStep, bool overwrites);
+  Accumulators multiplyFirst(const Tile &tile, Expr stage, size_t count);
+  Accumulators multiplySteps(Accumulators accumulators, Expr stage, Expr steps, int64_t step);
   void clearBehind(Expr partial, Expr stage);
-  WarpgroupEpilogue::Place locate(const Tile &tile);
-  std::pair<Value, Position> accumulate(const Tile &tile, Position at);
-  std::pair<Value, Position> accumulateIfAny(const Tile &tile, Position at);
+  WarpgroupEpilogue::Place locate(const Tile &tile, const PersistentTiles::Coordinates &coordinates, bool isShared);
+  SmallVector<Value> accumulate(const Tile &tile, Position at, size_t numAccumulators);
+  SmallVector<Value> accumulateIfAny(const Tile &tile, Position at, size_t numAccumulators);
+  State compute(const Tile &tile, ArrayRef<Expr> carried, size_t numAccumulators,
+                std::optional<PersistentTiles::Coordinates> coordinates);
   void release(Expr stage) {
     b.ifThen(b.threadInGroup == 0, [&] { b.arrive(empty + stage * 8); });
   }
@@ -152,32 +159,62 @@ MatmulEmitter::Position MatmulEmitter::fill(const Tile &tile, Position at) {
 void MatmulEmitter::produce() {
   // What the consumers need more: their accumulators alone are 128 of the 168 that all threads start with.
   b.setRegisters(shape.gathers() ? 56 : 40, /*increase=*/false);
+  auto role = shape.gathers() ? PersistentTiles::Role::producer : PersistentTiles::Role::leader;
   auto fillAll = [&] {
-    tiles.forTiles({b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
+    tiles.forTiles(role, {b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
       Position at = fill(tile, {carried[0], carried[1]});
       return {at.stage, at.parity};
     });
   };
-  if (shape.gathers())
+  if (shape.gathers()) {
+    tiles.prepareToLead();
     return fillAll();
-  b.ifThen(b.threadInGroup / kWarpSize == 0, [&] { b.ifThen(b.elect(), fillAll); });
+  }
+  b.ifThen(b.threadInGroup / kWarpSize == 0, [&] {
+    tiles.prepareToLead();
+    b.ifThen(b.elect(), fillAll);
+  });
 }
 
 //===----------------------------------------------------------------------===//
 // Consumers
 //===----------------------------------------------------------------------===//
 
+SmallVector<Value> MatmulEmitter::choose(TypeRange types, Expr condition, function_ref<SmallVector<Value>()> first,
+                                         function_ref<SmallVector<Value>()> second) {
+  auto branch = scf::IfOp::create(b.builder, types, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b.builder);
+  b.builder.setInsertionPointToEnd(branch.thenBlock());
+  scf::YieldOp::create(b.builder, first());
+  b.builder.setInsertionPointToEnd(branch.elseBlock());
+  scf::YieldOp::create(b.builder, second());
+  return branch.getResults();
+}
+
 /// Accumulators += A · B for steps of 16 contraction elements of a stage.
-Value MatmulEmitter::multiply(Value accumulators, Expr stage, int64_t firstStep, int64_t lastStep, bool overwrites) {
+MatmulEmitter::Accumulators MatmulEmitter::multiply(Accumulators accumulators, Expr stage, int64_t firstStep,
+                                                    int64_t lastStep, bool overwrites) {
   Expr group = b.warpgroup - 1;
-  Expr left = b.descriptor(lhs.tile, lhs.getAddress(stage) + group * (lhs.tile.getRowOffset(kWarpgroupRows) * 16));
-  Expr right = b.descriptor(rhs.tile, rhs.getAddress(stage));
+  auto addressOf = [](const OperandTile &tile, Expr address, Expr outer) {
+    return address + outer * (tile.getRowOffset(kWarpgroupRows) * 16);
+  };
+  // Of each accumulator: the rows of this warpgroup; half of the columns of those that both share.
+  SmallVector<Expr> left, right;
+  left.push_back(b.descriptor(lhs.tile, addressOf(lhs.tile, lhs.getAddress(stage), group)));
+  right.push_back(b.descriptor(rhs.tile, rhs.getAddress(stage)));
+  if (accumulators.size() > 1) {
+    left.push_back(b.descriptor(lhs.tile, addressOf(lhs.tile, lhs.getAddress(stage), b.i32(kConsumerGroups))));
+    Expr columns = group * (tileColumns / kConsumerGroups / kWarpgroupRows);
+    right.push_back(b.descriptor(rhs.tile, addressOf(rhs.tile, rhs.getAddress(stage), columns)));
+  }
   if (shape.gathers())
     b.fenceAsyncProxy(); // Rows that threads copied were not written by TMA.
   b.fenceMatmuls();
   for (int64_t step = firstStep; step < lastStep; ++step)
-    accumulators = b.matmul(accumulators, left + lhs.tile.getStepOffset(step), lhs.tile.major,
-                            right + rhs.tile.getStepOffset(step), rhs.tile.major, !(overwrites && step == firstStep));
+    for (size_t i = 0; i < accumulators.size(); ++i)
+      accumulators[i] = b.matmul(accumulators[i], left[i] + lhs.tile.getStepOffset(step), lhs.tile.major,
+                                 right[i] + rhs.tile.getStepOffset(step), rhs.tile.major,
+                                 !(overwrites && step == firstStep));
   b.commitMatmuls();
   return accumulators;
 }
@@ -194,6 +231,10 @@ void MatmulEmitter::clearBehind(Expr partial, Expr stage) {
       Expr group = b.warpgroup - 1;
       int64_t chunks = tileColumns / 64 / kConsumerGroups;
       b.storeVector(zeros, lhs.getAddress(stage) + group * kChunkBytes + offset);
+      if (shape.sharesRows())
+        b.ifThen(group == 0, [&] {
+          b.storeVector(zeros, lhs.getAddress(stage) + kConsumerGroups * kChunkBytes + offset);
+        });
       for (int64_t chunk = 0; chunk < chunks; ++chunk)
         b.storeVector(zeros, rhs.getAddress(stage) + (group * chunks + chunk) * kChunkBytes + offset);
     });
@@ -203,22 +244,23 @@ void MatmulEmitter::clearBehind(Expr partial, Expr stage) {
 }
 
 /// The steps from `step` on of those that there are.
-Value MatmulEmitter::multiplySteps(Value accumulators, Expr stage, Expr steps, int64_t step) {
+MatmulEmitter::Accumulators MatmulEmitter::multiplySteps(Accumulators accumulators, Expr stage, Expr steps,
+                                                         int64_t step) {
   if (step == kStageDepth / kMatmulDepth)
     return accumulators;
-  auto branch = scf::IfOp::create(b.builder, accumulators.getType(), steps > step, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b.builder);
-  b.builder.setInsertionPointToEnd(branch.thenBlock());
-  Value more = multiply(accumulators, stage, step, step + 1, /*overwrites=*/false);
-  scf::YieldOp::create(b.builder, multiplySteps(more, stage, steps, step + 1));
-  b.builder.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(b.builder, accumulators);
-  return branch.getResult(0);
+  return choose(
+      TypeRange(ValueRange(accumulators)), steps > step,
+      [&] {
+        return multiplySteps(multiply(accumulators, stage, step, step + 1, /*overwrites=*/false), stage, steps, step + 1);
+      },
+      [&] { return accumulators; });
 }
 
-Value MatmulEmitter::multiplyFirst(const Tile &tile, Expr stage) {
-  Value accumulators = b.undefinedAccumulators(tileColumns);
-  if (!shape.isContraction())
+MatmulEmitter::Accumulators MatmulEmitter::multiplyFirst(const Tile &tile, Expr stage, size_t count) {
+  Accumulators accumulators = {b.undefinedAccumulators(tileColumns)};
+  if (count > 1)
+    accumulators.push_back(b.undefinedAccumulators(tileColumns / kConsumerGroups));
+  if (!shape.isRaggedContraction()) // All stages are whole.
     return multiply(accumulators, stage, 0, kStageDepth / kMatmulDepth, /*overwrites=*/true);
   Expr partial = getPartialDepth(tile);
   clearBehind(partial, stage);
@@ -226,67 +268,113 @@ Value MatmulEmitter::multiplyFirst(const Tile &tile, Expr stage) {
   return multiplySteps(accumulators, stage, (partial + (kMatmulDepth - 1)) / kMatmulDepth, 1);
 }
 
-/// The accumulators of a tile that has a stage at least.
-std::pair<Value, MatmulEmitter::Position> MatmulEmitter::accumulate(const Tile &tile, Position at) {
+/// The accumulators of a tile that has a stage at least, and after them the position in the ring.
+SmallVector<Value> MatmulEmitter::accumulate(const Tile &tile, Position at, size_t numAccumulators) {
   b.wait(full + at.stage * 8, at.parity);
-  Value accumulators = multiplyFirst(tile, at.stage);
+  Accumulators accumulators = multiplyFirst(tile, at.stage, numAccumulators);
   Expr count = countStages(tile);
   Position second = next(at);
   // Carried: the number of the stage, its position, the stage before, the accumulators.
+  SmallVector<Expr> initial = {b.i32(1), second.stage, second.parity, at.stage};
+  constexpr size_t kBefore = 4;
+  for (Value value : accumulators)
+    initial.push_back(b.wrap(value));
   auto last = b.loopWhile(
-      {b.i32(1), second.stage, second.parity, at.stage, b.wrap(accumulators)},
-      [&](ArrayRef<Expr> carried) { return carried[0] < count; },
+      initial, [&](ArrayRef<Expr> carried) { return carried[0] < count; },
       [&](ArrayRef<Expr> carried) -> SmallVector<Expr> {
         Position at{carried[1], carried[2]}, following = next(at);
         b.wait(full + at.stage * 8, at.parity);
-        Value sums = multiply(carried[4], at.stage, 0, kStageDepth / kMatmulDepth, /*overwrites=*/false);
+        Accumulators sums(llvm::drop_begin(carried, kBefore));
+        sums = multiply(sums, at.stage, 0, kStageDepth / kMatmulDepth, /*overwrites=*/false);
         b.waitForMatmuls(1);
         release(carried[3]);
-        return {carried[0] + 1, following.stage, following.parity, at.stage, b.wrap(sums)};
+        SmallVector<Expr> result = {carried[0] + 1, following.stage, following.parity, at.stage};
+        for (Value value : sums)
+          result.push_back(b.wrap(value));
+        return result;
       });
-  accumulators = b.waitForMatmuls(0, {Value(last[4])}).front();
+  SmallVector<Value> results = b.waitForMatmuls(0, Accumulators(llvm::drop_begin(last, kBefore)));
   release(last[3]);
-  return {accumulators, {last[1], last[2]}};
+  results.push_back(last[1]);
+  results.push_back(last[2]);
+  return results;
 }
 
 /// The same, zeros if there is none: the gradient of an expert without rows.
-std::pair<Value, MatmulEmitter::Position> MatmulEmitter::accumulateIfAny(const Tile &tile, Position at) {
-  Type types[] = {b.getAccumulatorType(tileColumns), at.stage.getType(), at.parity.getType()};
-  auto branch = scf::IfOp::create(b.builder, types, tile.depth > 0, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b.builder);
-  b.builder.setInsertionPointToEnd(branch.thenBlock());
-  auto [sums, following] = accumulate(tile, at);
-  scf::YieldOp::create(b.builder, ValueRange{sums, following.stage, following.parity});
-  b.builder.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(b.builder, ValueRange{b.zeroAccumulators(tileColumns), at.stage, at.parity});
-  return {branch.getResult(0), {b.wrap(branch.getResult(1)), b.wrap(branch.getResult(2))}};
+SmallVector<Value> MatmulEmitter::accumulateIfAny(const Tile &tile, Position at, size_t numAccumulators) {
+  SmallVector<Type> types = {b.getAccumulatorType(tileColumns)};
+  if (numAccumulators > 1)
+    types.push_back(b.getAccumulatorType(tileColumns / kConsumerGroups));
+  types.append({at.stage.getType(), at.parity.getType()});
+  return choose(
+      types, tile.depth > 0, [&] { return accumulate(tile, at, numAccumulators); },
+      [&] {
+        SmallVector<Value> zeros = {b.zeroAccumulators(tileColumns)};
+        if (numAccumulators > 1)
+          zeros.push_back(b.zeroAccumulators(tileColumns / kConsumerGroups));
+        zeros.push_back(at.stage);
+        zeros.push_back(at.parity);
+        return zeros;
+      });
 }
 
-WarpgroupEpilogue::Place MatmulEmitter::locate(const Tile &tile) {
-  PersistentTiles::Coordinates coordinates = tiles.locate(tile);
+WarpgroupEpilogue::Place MatmulEmitter::locate(const Tile &tile, const PersistentTiles::Coordinates &coordinates,
+                                               bool isShared) {
   WarpgroupEpilogue::Place place;
   place.expert = tile.expert;
-  place.firstRow = coordinates.row + (b.warpgroup - 1) * kWarpgroupRows;
+  Expr group = b.warpgroup - 1;
+  place.firstRow = coordinates.row + (isShared ? b.i32(kConsumerGroups) : group) * kWarpgroupRows;
   if (shape.isRaggedRows()) {
     place.rowsLeft = tile.rows - place.firstRow;
     place.firstRow = tile.firstRow + place.firstRow;
   }
   place.output = coordinates.output;
+  if (isShared)
+    place.output = place.output + group * (tileColumns / shape.halves() / kConsumerGroups);
   return place;
+}
+
+/// A tile of which this warpgroup has `numAccumulators`. Gives back where the next one starts in the ring, and its
+/// parity of the epilogue's extras.
+PersistentTiles::State MatmulEmitter::compute(const Tile &tile, ArrayRef<Expr> carried, size_t numAccumulators,
+                                              std::optional<PersistentTiles::Coordinates> coordinates) {
+  Position start{carried[0], carried[1]};
+  // Divisions: early only if there is something to ask for, as they delay the first products.
+  if (!coordinates && epilogue.readsTiles())
+    coordinates = tiles.locate(tile);
+  if (epilogue.readsTiles())
+    epilogue.begin(locate(tile, *coordinates, /*isShared=*/false));
+  SmallVector<Value> sums = shape.isRaggedContraction() ? accumulateIfAny(tile, start, numAccumulators)
+                                                  : accumulate(tile, start, numAccumulators);
+  if (!coordinates)
+    coordinates = tiles.locate(tile);
+  Expr parity = carried[2];
+  for (size_t i = 0; i < numAccumulators; ++i) {
+    WarpgroupEpilogue::Place place = locate(tile, *coordinates, /*isShared=*/i > 0);
+    if (i > 0 && epilogue.readsTiles())
+      epilogue.begin(place);
+    parity = epilogue.emit(place, sums[i], parity, i == 0 ? shape.columnParts() : 1);
+  }
+  return {b.wrap(sums[numAccumulators]), b.wrap(sums[numAccumulators + 1]), parity};
 }
 
 void MatmulEmitter::consume() {
   b.setRegisters(shape.gathers() ? 224 : 232, /*increase=*/true);
   // Carried: the position in the ring, and the parity of the epilogue's extras.
-  tiles.forTiles({b.i32(0), b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
-    Position start{carried[0], carried[1]};
-    // Divisions: early only if there is something to ask for, as they delay the first products.
-    std::optional<WarpgroupEpilogue::Place> place;
-    if (epilogue.readsTiles())
-      epilogue.begin(place.emplace(locate(tile)));
-    auto [accumulators, at] = shape.isContraction() ? accumulateIfAny(tile, start) : accumulate(tile, start);
-    Expr parity = epilogue.emit(place ? *place : locate(tile), accumulators, carried[2]);
-    return {at.stage, at.parity, parity};
+  tiles.forTiles(PersistentTiles::Role::consumer, {b.i32(0), b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
+    if (!shape.sharesRows())
+      return compute(tile, carried, /*numAccumulators=*/1, std::nullopt);
+    // Rows that are shared may be behind the last one.
+    PersistentTiles::Coordinates coordinates = tiles.locate(tile);
+    auto computeAll = [&](size_t numAccumulators) {
+      return llvm::map_to_vector(compute(tile, carried, numAccumulators, coordinates),
+                                 [](Expr value) -> Value { return value; });
+    };
+    SmallVector<Type> types(carried.size(), carried.front().getType());
+    SmallVector<Value> after =
+        choose(types, tile.rows - coordinates.row > kConsumerGroups * kWarpgroupRows, [&] { return computeAll(2); },
+               [&] { return computeAll(1); });
+    return llvm::map_to_vector(after, [&](Value value) { return b.wrap(value); });
   });
   epilogue.finish();
 }
@@ -298,6 +386,7 @@ LaunchShape MatmulEmitter::emit() {
       b.initBarrier(empty + stage * 8, kConsumerGroups);
     }
     epilogue.initBarriers();
+    tiles.initBarriers();
   });
   b.publishBarriers();
   b.ifThenElse(
@@ -312,11 +401,11 @@ FailureOr<LaunchShape> emitWarpgroupMatmul(moe_kernel::MatmulOp op, EmitterConte
     return failure();
   if (std::string obstacle = findWarpgroupObstacle(op, *capabilities); !obstacle.empty())
     return op.emitError() << "is configured for wgmma, but " << obstacle;
-  int64_t tileN = config.getTileN(), stages = config.getStages();
-  if (config.getThreads() != kMatmulThreads || config.getTileM() != kTileRows || (tileN != 128 && tileN != 256) ||
+  int64_t tileM = config.getTileM(), tileN = config.getTileN(), stages = config.getStages();
+  if (config.getThreads() != kMatmulThreads || (tileM != 128 && tileM != 192) || (tileN != 256 && (tileN != 128 || tileM != 128)) ||
       config.getTileK() != kStageDepth || stages < 2)
     return op.emitError() << "is configured for wgmma with " << config << "; it takes " << kMatmulThreads
-                          << " threads, tile_m = " << kTileRows << ", tile_n = 128 or 256, tile_k = " << kStageDepth
+                          << " threads, tile_m = 128 and tile_n = 128 or 256, or tile_m = 192 and tile_n = 256, tile_k = " << kStageDepth
                           << " and two stages or more";
   return MatmulEmitter(op, context).emit();
 }

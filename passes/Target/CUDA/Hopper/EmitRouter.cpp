@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Logits by wgmma; the rest is RouterTile.h. One warpgroup brings stages of 64 elements of tokens and weights by TMA, two
-/// multiply: of 128 tokens 64 each; of 64 tokens all of them, in turns of a stage, and their sums are added in the end.
+/// Logits by wgmma; the rest is RouterTile.h. One warpgroup brings stages of 64 elements of tokens and weights by TMA,
+/// two multiply: of 128 tokens 64 each; of 64 tokens all of them, in turns of a stage, and their sums are added in the
+/// end.
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
@@ -54,8 +55,9 @@ private:
 
 WarpgroupLogits::WarpgroupLogits(HopperBuilder &b, moe_kernel::RouterOp op, EmitterContext &context,
                                  const RouterShape &shape, RouterTile &router)
-    : b(b), shape(shape), router(router), lhs{Major::contraction, shape.rows, kStageDepth},
-      rhs{Major::contraction, shape.experts, kStageDepth} {
+    : b(b), shape(shape),
+      router(router), lhs{Major::contraction, shape.rows, kStageDepth}, rhs{Major::contraction, shape.experts,
+                                                                            kStageDepth} {
   auto map = [&](Value tensor, int64_t total, int64_t rows) {
     return context.tensorMap(context.lookup(tensor), {router.width, total}, {2 * router.width}, {kStageDepth, rows},
                              kSwizzleBytes);

@@ -18,8 +18,8 @@ static constexpr int64_t kPiecesPerChunk = kChunk / kPiece;
 OperandLoad::OperandLoad(HopperBuilder &b, EmitterContext &context, MatmulOp op, const WarpgroupShape &shape, Side side,
                          int64_t extent, int64_t stages)
     : tile{side == lhs ? shape.lhsMajor : shape.rhsMajor, extent, kStageDepth}, b(b),
-      halves(side == rhs ? shape.halves() : 1), halfExtent(extent / halves),
-      outerTotal(side == lhs ? shape.rows : shape.columns), depthTotal(shape.depth),
+      parts(side == rhs && shape.paired ? shape.columnParts() : 1), halves(side == rhs ? shape.halves() : 1),
+      boxExtent(extent / halves / parts), outerTotal(side == lhs ? shape.rows : shape.columns), depthTotal(shape.depth),
       halfDistance(side == rhs ? shape.outputs : 0), rowDivisor(shape.rowDivisor) {
   Value tensor = (side == lhs) != shape.isSwapped ? op.getLhs() : op.getRhs();
   base = b.allocateBytes(stages * tile.getBytes());
@@ -43,7 +43,7 @@ void OperandLoad::describeBoxes(EmitterContext &context, Value tensor, bool hasE
   if (tile.major == Major::contraction) {
     dims = {columns, experts * rows};
     strides = {rowBytes};
-    box = {kChunk, halfExtent};
+    box = {kChunk, boxExtent};
   } else {
     inChunks = columns % kChunk == 0 && halfDistance % kChunk == 0;
     hasMatrices = hasExperts;
@@ -53,7 +53,7 @@ void OperandLoad::describeBoxes(EmitterContext &context, Value tensor, bool hasE
     if (inChunks) {
       dims = {kChunk, rows, columns / kChunk};
       strides.push_back(kSwizzleBytes);
-      box.push_back(halfExtent / kChunk);
+      box.push_back(boxExtent / kChunk);
     }
     if (hasMatrices) {
       dims.push_back(experts);
@@ -66,8 +66,8 @@ void OperandLoad::describeBoxes(EmitterContext &context, Value tensor, bool hasE
 
 void OperandLoad::copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier) {
   Expr address = getAddress(stage);
-  for (int64_t half = 0; half < halves; ++half, address = address + halfExtent * kSwizzleBytes) {
-    Expr outer = place.outer + half * halfDistance;
+  for (int64_t i = 0; i < parts * halves; ++i, address = address + boxExtent * kSwizzleBytes) {
+    Expr outer = place.outer + (i / halves * boxExtent + i % halves * halfDistance);
     if (tile.major == Major::contraction) {
       b.copyBoxToShared(map, {k, place.expert * outerTotal + outer}, address, barrier);
       continue;
@@ -81,7 +81,7 @@ void OperandLoad::copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier
       copy({b.i32(0), k, outer / kChunk}, address);
       continue;
     }
-    for (int64_t chunk = 0; chunk < halfExtent / kChunk; ++chunk)
+    for (int64_t chunk = 0; chunk < boxExtent / kChunk; ++chunk)
       copy({outer + chunk * kChunk, k}, address + chunk * kStageDepth * kSwizzleBytes);
   }
 }
@@ -116,11 +116,23 @@ void OperandLoad::gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k
   Expr inside = columns % tileColumns ? column < columns : Expr();
   // Chunks of 64 elements lie one after the other; within a row of a chunk the pieces are permuted.
   Expr chunk = getAddress(stage) + piece / kPiecesPerChunk * (kStageDepth * kSwizzleBytes);
-  for (auto [i, token] : llvm::enumerate(gatheredRows)) {
-    int64_t below = i * rowsAtOnce;
+  auto copyRow = [&](int64_t below, Expr token) {
     Expr swizzled = (piece % kPiecesPerChunk) ^ ((row + below % 8) % 8);
-    Expr source = token.toIndex() * columns + (inside ? select(inside, column, b.i32(0)) : column).toIndex();
-    b.copyAsync(b.globalPointer(memory, source), chunk + (row + below) * kSwizzleBytes + swizzled * 16, inside);
+    // In 32 bits, and in pieces: what is kept of each row across the stages is a register, not two.
+    Expr source = token * (columns / kPiece) + (inside ? select(inside, column, b.i32(0)) : column) / kPiece;
+    b.copyAsync(b.globalPointer(memory, source.toIndex() * kPiece), chunk + (row + below) * kSwizzleBytes + swizzled * 16, inside);
+  };
+  // Behind an expert's last row nothing is stored: a warpgroup's 64 rows there may be anything.
+  int64_t rowsTogether = byContraction ? kWarpgroupRows : kStageDepth, together = rowsTogether / rowsAtOnce;
+  for (int64_t first = 0; first < static_cast<int64_t>(gatheredRows.size()); first += together) {
+    auto copyRows = [&] {
+      for (int64_t i = first; i < first + together; ++i)
+        copyRow(i * rowsAtOnce, gatheredRows[i]);
+    };
+    if (first == 0)
+      copyRows();
+    else
+      b.ifThen(place.outer + (first * rowsAtOnce - 1) < place.lastRow, copyRows);
   }
 }
 

@@ -12,8 +12,8 @@
 ///
 /// | major | tensor | boxes |
 /// |---|---|---|
-/// | contraction | rows of K elements, of all experts | 64 × all outer elements of a half |
-/// | outer | matrices of K rows | chunks of 64 × 64; all of a half at once if 64 divides its columns |
+/// | contraction | rows of K elements, of all experts | 64 × all outer elements of a part of a half |
+/// | outer | matrices of K rows | chunks of 64 × 64; all of a part of a half at once if 64 divides its columns |
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_HOPPER_OPERANDLOAD_H
@@ -54,7 +54,8 @@ private:
   int64_t getPiecesPerRow() const;
 
   HopperBuilder &b;
-  int64_t halves, halfExtent, outerTotal, depthTotal; ///< Of the tensor; outerTotal of one expert.
+  int64_t parts, halves, boxExtent;  ///< Outer elements of a tile come in `parts` of `halves` boxes.
+  int64_t outerTotal, depthTotal;    ///< Of the tensor; outerTotal of one expert.
   int64_t halfDistance = 0;                           ///< From an outer element to that of the other half.
   bool inChunks = false, hasMatrices = false;
   Value map, memory, rowIndex;

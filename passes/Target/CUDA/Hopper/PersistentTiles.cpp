@@ -6,16 +6,35 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Hopper/PersistentTiles.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 namespace mlir::moe::cuda {
 
 /// Blocks of a launch, one per multiprocessor: as many as an H100 or H200 has. The machine is not known here; on a GPU
 /// with fewer, the last ones wait for a place.
 static constexpr int64_t kBlocks = 132;
 static constexpr int64_t kGroupedRowTiles = 16;
+static constexpr int64_t kSlots = 2; ///< For numbers of tiles on their way from the producer to the consumers.
+
+/// An i32 in device memory, zero when the module is loaded.
+static Value createCounter(HopperBuilder &b) {
+  auto kernel = b.builder.getBlock()->getParent()->getParentOfType<gpu::GPUFuncOp>();
+  OpBuilder before(kernel);
+  auto global = LLVM::GlobalOp::create(before, kernel.getLoc(), before.getI32Type(), /*isConstant=*/false,
+                                       LLVM::Linkage::Internal, (kernel.getName() + "$tiles").str(),
+                                       before.getI32IntegerAttr(0), /*alignment=*/4,
+                                       static_cast<unsigned>(NVVM::NVVMMemorySpace::Global));
+  return LLVM::AddressOfOp::create(b.builder, global);
+}
 
 PersistentTiles::PersistentTiles(HopperBuilder &b, const WarpgroupShape &shape, int64_t tileColumns, Value offsets)
     : b(b), shape(shape), tileOutputs(tileColumns / shape.halves()), columnTiles(shape.getColumnTiles(tileColumns)),
-      grid(std::min(kBlocks, shape.getMostRowTiles() * columnTiles)) {
+      grid(std::min(kBlocks, shape.getMostRowTiles() * columnTiles)), full(b.allocateBarriers(kSlots)),
+      empty(b.allocateBarriers(kSlots)), numbers(b.allocateBytes(4 * kSlots, 8)) {
+  if (!shape.takesTilesInTurn())
+    counter = createCounter(b);
   if (!offsets)
     return;
   offsetTable = b.allocateBytes(4 * (shape.experts + 1), 16);
@@ -49,7 +68,7 @@ void PersistentTiles::sortExperts() {
 //===----------------------------------------------------------------------===//
 
 Expr PersistentTiles::getRowTiles(Expr expert) {
-  return (loadOffset(expert + 1) - loadOffset(expert) + (kTileRows - 1)) / kTileRows;
+  return (loadOffset(expert + 1) - loadOffset(expert) + (shape.tileRows - 1)) / shape.tileRows;
 }
 
 std::pair<Expr, Expr> PersistentTiles::findExpert(Expr number, Expr expert, Expr start) {
@@ -68,36 +87,107 @@ std::pair<Expr, Expr> PersistentTiles::findExpert(Expr number, Expr expert, Expr
 }
 
 PersistentTiles::Tile PersistentTiles::getTile(Expr number, Expr expert, Expr start) {
-  int64_t rowTiles = llvm::divideCeil(shape.rows, kTileRows);
+  int64_t rowTiles = llvm::divideCeil(shape.rows, shape.tileRows);
   if (shape.isRaggedRows()) {
     Expr firstRow = loadOffset(expert), rows = loadOffset(expert + 1) - firstRow;
-    return {expert, firstRow, rows, b.i32(shape.depth), (rows + (kTileRows - 1)) / kTileRows, number - start};
+    return {expert, firstRow, rows, b.i32(shape.depth), (rows + (shape.tileRows - 1)) / shape.tileRows, number - start};
   }
   if (!shape.isContraction())
     return {b.i32(0), b.i32(0), b.i32(shape.rows), b.i32(shape.depth), b.i32(rowTiles), number};
   int64_t tilesEach = rowTiles * columnTiles;
+  if (!shape.isRagged) {
+    Expr part = number / tilesEach;
+    int64_t depth = shape.depth / shape.experts;
+    return {part, part * depth, b.i32(shape.rows), b.i32(depth), b.i32(rowTiles), number % tilesEach};
+  }
   expert = b.loadInteger(orderTable + number / tilesEach * 4);
   Expr firstRow = loadOffset(expert);
   return {expert, firstRow, b.i32(shape.rows), loadOffset(expert + 1) - firstRow, b.i32(rowTiles), number % tilesEach};
 }
 
-PersistentTiles::State PersistentTiles::forTiles(State state, function_ref<State(const Tile &, ArrayRef<Expr>)> body) {
-  // Carried: the number of the tile, its expert and the number of the expert's first tile, then the state.
-  constexpr size_t kOwn = 3;
+void PersistentTiles::initBarriers() {
+  int64_t warps = (kConsumerGroups + (shape.gathers() ? 1 : 0)) * kWarpgroupSize / kWarpSize;
+  for (int64_t slot = 0; slot < kSlots; ++slot) {
+    b.initBarrier(full + slot * 8, 1);
+    b.initBarrier(empty + slot * 8, warps);
+  }
+}
+
+void PersistentTiles::prepareToLead() {
+  numTiles = b.i32(shape.getMostRowTiles() * columnTiles);
+  if (!shape.isRaggedRows())
+    return;
+  numTiles = b.i32(0);
+  for (int64_t first = 0; first < shape.experts; first += kWarpSize) {
+    Expr expert = b.lane.toI32() + first, safe = min(expert, b.i32(shape.experts - 1));
+    numTiles = numTiles + select(expert < shape.experts, getRowTiles(safe), b.i32(0));
+  }
+  numTiles = b.sumLanes(numTiles) * columnTiles;
+}
+
+Expr PersistentTiles::takeNumber() {
+  // The counter wraps when all tiles' blocks have asked once for each.
+  Value taken = LLVM::AtomicRMWOp::create(b.builder, LLVM::AtomicBinOp::uinc_wrap, counter, numTiles - 1,
+                                          LLVM::AtomicOrdering::monotonic, "device");
+  return b.wrap(taken) + grid;
+}
+
+/// The barriers order what is written to a slot and what is read. That both are atomic spares those who look for races
+/// with tools that do not follow such barriers.
+static Expr exchange(HopperBuilder &b, LLVM::AtomicBinOp kind, Expr address, Expr value) {
+  return b.wrap(LLVM::AtomicRMWOp::create(b.builder, kind, b.pointer(address), value, LLVM::AtomicOrdering::monotonic,
+                                          "block"));
+}
+
+Expr PersistentTiles::share(Role role, Expr number, Expr sequence) {
+  Expr slot = sequence % kSlots, parity = sequence / kSlots % 2;
+  auto publish = [&] {
+    b.wait(empty + slot * 8, parity ^ 1);
+    exchange(b, LLVM::AtomicBinOp::xchg, numbers + slot * 4, number);
+    b.arrive(full + slot * 8);
+  };
+  if (role == Role::leader) {
+    publish();
+    return number;
+  }
+  if (role == Role::producer)
+    b.ifThen(b.threadInGroup == 0, publish);
+  b.wait(full + slot * 8, parity);
+  Expr shared = b.valueIf(b.lane == 0, b.i32(0), [&] {
+    Expr read = exchange(b, LLVM::AtomicBinOp::_or, numbers + slot * 4, b.i32(0));
+    b.arrive(empty + slot * 8);
+    return read;
+  });
+  return b.shuffle(shared, b.i32(0));
+}
+
+PersistentTiles::State PersistentTiles::forTiles(Role role, State state,
+                                                 function_ref<State(const Tile &, ArrayRef<Expr>)> body) {
+  // Carried: how many tiles there were, the number of the tile, its expert and the number of the expert's first tile,
+  // then the state.
+  constexpr size_t kOwn = 4;
   Expr number = b.block.toI32(), expert = b.i32(0), start = b.i32(0);
   if (shape.isRaggedRows())
     std::tie(expert, start) = findExpert(number, expert, start);
-  State carried = {number, expert, start};
+  State carried = {b.i32(0), number, expert, start};
   carried.append(state);
   auto exists = [&](ArrayRef<Expr> carried) {
-    return shape.isRaggedRows() ? carried[1] < shape.experts : carried[0] < shape.getMostRowTiles() * columnTiles;
+    return shape.isRaggedRows() ? carried[2] < shape.experts : carried[1] < shape.getMostRowTiles() * columnTiles;
   };
   State last = b.loopWhile(carried, exists, [&](ArrayRef<Expr> carried) {
-    State rest = body(getTile(carried[0], carried[1], carried[2]), carried.drop_front(kOwn));
-    Expr number = carried[0] + grid, expert = carried[1], start = carried[2];
+    Expr number = carried[1] + grid;
+    // Early, as the counter is far away.
+    if (!shape.takesTilesInTurn() && role == Role::leader)
+      number = takeNumber();
+    else if (!shape.takesTilesInTurn() && role == Role::producer)
+      number = b.valueIf(b.threadInGroup == 0, b.i32(0), [&] { return takeNumber(); });
+    State rest = body(getTile(carried[1], carried[2], carried[3]), carried.drop_front(kOwn));
+    if (!shape.takesTilesInTurn())
+      number = share(role, number, carried[0]);
+    Expr expert = carried[2], start = carried[3];
     if (shape.isRaggedRows())
       std::tie(expert, start) = findExpert(number, expert, start);
-    State next = {number, expert, start};
+    State next = {carried[0] + 1, number, expert, start};
     next.append(rest);
     return next;
   });
@@ -108,7 +198,7 @@ PersistentTiles::Coordinates PersistentTiles::locate(const Tile &tile) {
   Expr group = tile.number / (kGroupedRowTiles * columnTiles), first = group * kGroupedRowTiles;
   Expr inGroup = min(tile.rowTiles - first, b.i32(kGroupedRowTiles));
   Expr rest = tile.number - group * (kGroupedRowTiles * columnTiles), column = rest / inGroup;
-  return {(first + rest - column * inGroup) * kTileRows, column * tileOutputs};
+  return {(first + rest - column * inGroup) * shape.tileRows, column * tileOutputs};
 }
 
 } // namespace mlir::moe::cuda

@@ -12,10 +12,16 @@
 /// |---|---|
 /// | dense | row tiles × column tiles |
 /// | ragged_rows | the same of one expert after the other; an expert without rows has none |
-/// | ragged_contraction | row tiles × column tiles of one expert after the other, those with most rows first |
+/// | ragged_contraction | row tiles × column tiles of one expert after the other, those with most rows first; of one part after the other |
 ///
 /// Within an expert, tiles go through groups of 16 row tiles, rows first, so that the operands of neighbours meet in
-/// the L2 cache. All roles of a block walk the same tiles on their own.
+/// the L2 cache.
+///
+/// Where tiles differ in their work (experts' contractions; row tiles of which some share no rows), a block takes the
+/// next tile that nobody has instead. Its number comes from a counter in device memory, which the kernel leaves at zero
+/// as it found it. The producer asks for it while it fills a tile, and tells the other threads through shared memory.
+/// Which block computes a tile may differ from run to run, but not what it computes. Launches of one kernel must not
+/// overlap.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_HOPPER_PERSISTENTTILES_H
@@ -44,9 +50,18 @@ public:
     Expr output; ///< First column of the epilogue.
   };
 
+  void initBarriers(); ///< By one thread of the block.
+
+  enum class Role {
+    leader,   ///< The only thread that produces.
+    producer, ///< A warpgroup that does, of which the first thread leads.
+    consumer,
+  };
+  /// Before `forTiles`, by whole warps of those that produce.
+  void prepareToLead();
   using State = SmallVector<Expr>;
   /// Runs `body` for every tile of this block; what it returns is given to the next one.
-  State forTiles(State initial, function_ref<State(const Tile &, ArrayRef<Expr>)> body);
+  State forTiles(Role role, State initial, function_ref<State(const Tile &, ArrayRef<Expr>)> body);
   /// Costs divisions: where it is asked they are computed.
   Coordinates locate(const Tile &tile);
 
@@ -60,11 +75,18 @@ private:
   std::pair<Expr, Expr> findExpert(Expr number, Expr expert, Expr start);
   Tile getTile(Expr number, Expr expert, Expr start);
   Expr getRowTiles(Expr expert);
+  /// A number that no other block has, one for each tile there is: those from `grid` on.
+  Expr takeNumber();
+  /// The number that the leader took, which gives it to the others: the `sequence`-th one of this block.
+  Expr share(Role role, Expr number, Expr sequence);
 
   HopperBuilder &b;
   const WarpgroupShape &shape;
   int64_t tileOutputs, columnTiles, grid;
-  Expr offsetTable, orderTable; ///< In shared memory.
+  Expr offsetTable, orderTable;     ///< In shared memory.
+  Expr full, empty, numbers;        ///< Of the slots that numbers are shared through.
+  Value counter;                    ///< In device memory.
+  Expr numTiles;                    ///< Of all blocks; null until it is prepared.
 };
 
 } // namespace mlir::moe::cuda

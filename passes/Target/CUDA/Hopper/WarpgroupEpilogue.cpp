@@ -166,7 +166,7 @@ SmallVector<Value> WarpgroupEpilogue::loadExtras(const Place &place, int64_t sec
 }
 
 void WarpgroupEpilogue::evaluate(const Place &place, ArrayRef<Expr> accumulators, int64_t firstColumn,
-                                 int64_t firstGroup, MutableArrayRef<Chunk> chunks) {
+                                 int64_t firstGroup, int64_t partColumns, MutableArrayRef<Chunk> chunks) {
   auto pairType = VectorType::get(2, b.builder.getF32Type());
   int64_t numTiles = countExtraTiles(op);
   SmallVector<std::array<std::array<Value, 2>, 2>> tileElements(numTiles);
@@ -179,7 +179,9 @@ void WarpgroupEpilogue::evaluate(const Place &place, ArrayRef<Expr> accumulators
     for (int64_t second = 0; second < 2; ++second) {
       SmallVector<Value> arguments;
       for (int64_t half = 0; half < shape.halves(); ++half) {
-        int64_t at = half * accumulators.size() / 2 + firstColumn / 2 + 4 * j + 2 * second;
+        int64_t firstOfPart = firstColumn / partColumns * partColumns;
+        int64_t start = shape.halves() * firstOfPart + half * partColumns + firstColumn - firstOfPart;
+        int64_t at = start / 2 + 4 * j + 2 * second;
         arguments.push_back(
             vector::FromElementsOp::create(b.builder, pairType, ValueRange{accumulators[at], accumulators[at + 1]}));
       }
@@ -287,14 +289,16 @@ void WarpgroupEpilogue::storeRowSums(const Result &result, const Place &place, c
 void WarpgroupEpilogue::begin(const Place &place) {
   if (!tiles.isEmpty())
     b.ifThen(isFirst, [&] { tiles.request(place.expert, place.firstRow, place.output); });
+  setThread(b.threadInGroup);
   loadRowExtras(place);
 }
 
 // A quarter of a step's columns is evaluated before the buffers are free, and each of the others when the one before is
 // staged: accumulators leave few registers for what waits. Parts beyond the buffers have to.
-Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity) {
+Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity, int64_t columnParts) {
   SmallVector<Expr> elements = b.unpack(accumulators);
   int64_t columns = 2 * elements.size() / shape.halves();
+  setThread(b.threadInGroup); // The one before may be of another branch.
   if (tiles.isEmpty())
     loadRowExtras(place);
   SmallVector<Part> parts = getParts();
@@ -327,7 +331,7 @@ Expr WarpgroupEpilogue::emit(const Place &place, Value accumulators, Expr parity
     setThread(b.opaque(b.threadInGroup));
     SmallVector<Chunk> chunks(isRowSum.size());
     for (int64_t group = 0; group < kStepGroups; group += kGroupsAtOnce) {
-      evaluate(place, elements, firstColumn, group, chunks);
+      evaluate(place, elements, firstColumn, group, columns / columnParts, chunks);
       if (group == 0)
         waitForBuffer(alternates ? kBuffers - 1 : 0);
       for (auto [number, part] : llvm::enumerate(first))

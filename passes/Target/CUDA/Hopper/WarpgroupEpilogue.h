@@ -39,7 +39,8 @@ public:
   /// Before the products of a tile: asks for what the epilogue reads first.
   void begin(const Place &place);
   /// After them. `parity` is that of the phase of the extras' tiles; gives back the next tile's.
-  Expr emit(const Place &place, Value accumulators, Expr parity);
+  /// Gate and up columns of accumulators alternate `columnParts` times.
+  Expr emit(const Place &place, Value accumulators, Expr parity, int64_t columnParts);
   /// At the end: until shared memory has been read.
   void finish();
 
@@ -66,7 +67,7 @@ private:
   /// Two groups of each chunk; there is one per value that the region yields. Of sums of rows, the first group of a
   /// chunk becomes the sum of all.
   void evaluate(const Place &place, ArrayRef<Expr> accumulators, int64_t firstColumn, int64_t firstGroup,
-                MutableArrayRef<Chunk> chunks);
+                int64_t partColumns, MutableArrayRef<Chunk> chunks);
   SmallVector<Value> loadExtras(const Place &place, int64_t second, Expr column, ArrayRef<Value> ofTiles);
   void loadRowExtras(const Place &place);
   Value loadPair(Value memory, Expr offset);

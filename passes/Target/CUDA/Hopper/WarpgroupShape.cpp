@@ -19,11 +19,13 @@ static bool canSwap(MatmulOp op) {
          llvm::all_of(op.getExtraExtents().getAsRange<TileExtentAttr>(), isScalar);
 }
 
-WarpgroupShape::WarpgroupShape(MatmulOp op)
-    : kind(op.getKind()), paired(op.getPaired()), gathersLhs(op.getRowIndex() && !op.getGatherRhs()),
-      gathersRhs(op.getGatherRhs()), rowDivisor(op.getRowDivisor()) {
+WarpgroupShape::WarpgroupShape(MatmulOp op, int64_t tileRows)
+    : kind(op.getParts() > 1 ? MatmulKind::ragged_contraction : op.getKind()), paired(op.getPaired()), gathersLhs(op.getRowIndex() && !op.getGatherRhs()),
+      gathersRhs(op.getGatherRhs()), rowDivisor(op.getRowDivisor()),
+      tileRows(tileRows) {
   auto lhs = op.getLhs().getType().getShape(), rhs = op.getRhs().getType().getShape();
-  bool lhsByDepth = isContraction() || op.getTransposeLhs();
+  isRagged = op.getKind() != MatmulKind::dense;
+  bool lhsByDepth = isRaggedContraction() || op.getTransposeLhs();
   lhsMajor = lhsByDepth ? Major::outer : Major::contraction;
   rhsMajor = op.getTransposeRhs() ? Major::contraction : Major::outer;
   rows = lhs[lhsByDepth ? 1 : 0];
@@ -33,6 +35,8 @@ WarpgroupShape::WarpgroupShape(MatmulOp op)
     (isContraction() ? depth : rows) = op.getRowIndex().getType().getNumElements();
   if (op.getOffsets())
     experts = op.getOffsets().getType().getNumElements() - 1;
+  else
+    experts = op.getParts();
   if (gathersRhs && canSwap(op)) {
     isSwapped = true;
     std::swap(rows, columns);
@@ -44,8 +48,8 @@ WarpgroupShape::WarpgroupShape(MatmulOp op)
 int64_t WarpgroupShape::getMostRowTiles() const {
   // Σ ceil(nₑ / t) is at most (Σ nₑ + E·(t − 1)) / t, and no tile is empty.
   if (isRaggedRows())
-    return std::min(rows, (rows + experts * (kTileRows - 1)) / kTileRows);
-  return llvm::divideCeil(rows, kTileRows) * (isContraction() ? experts : 1);
+    return std::min(rows, (rows + experts * (tileRows - 1)) / tileRows);
+  return llvm::divideCeil(rows, tileRows) * (isContraction() ? experts : 1);
 }
 
 /// What is not a stage: staging of results, barriers, offsets and the order of the experts.
@@ -56,10 +60,10 @@ static int64_t getFixedBytes(MatmulOp op, const WarpgroupShape &shape) {
   return kConsumerGroups * (2 * kWarpgroupRows * kSwizzleBytes + extras) + kBarriers + gap + tables;
 }
 
-int64_t chooseStages(MatmulOp op, int64_t tileColumns, int64_t availableBytes) {
+int64_t chooseStages(MatmulOp op, const WarpgroupShape &shape, int64_t tileColumns, int64_t availableBytes) {
   constexpr int64_t kMost = 8;
-  int64_t stageBytes = (kTileRows + tileColumns) * kStageDepth * 2;
-  return std::min(kMost, (availableBytes - getFixedBytes(op, WarpgroupShape(op))) / stageBytes);
+  int64_t stageBytes = (shape.tileRows + tileColumns) * kStageDepth * 2;
+  return std::min(kMost, (availableBytes - getFixedBytes(op, shape)) / stageBytes);
 }
 
 std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities) {
@@ -67,7 +71,7 @@ std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities)
     return (capabilities.arch + " has no warpgroup matmuls").str();
   if (!op.getLhs().getType().getElementType().isBF16() || !op.getRhs().getType().getElementType().isBF16())
     return "its operands are not of bf16";
-  WarpgroupShape shape(op);
+  WarpgroupShape shape(op, kWarpgroupRows);
   constexpr int64_t kGranule = 8; // Elements of bf16 in the 16 bytes that strides of tensor maps are multiples of.
   if (op.getLhs().getType().getShape().back() % kGranule || op.getRhs().getType().getShape().back() % kGranule)
     return "rows of its operands are not multiples of 16 bytes";
@@ -78,6 +82,8 @@ std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities)
       return "a result is neither of bf16 nor of f32";
   if (op.getResults().empty())
     return "it has no result";
+  if (shape.isContraction() && !shape.isRagged && shape.depth % (shape.experts * kStageDepth) != 0)
+    return "a part of its contraction is not a multiple of " + std::to_string(kStageDepth);
   if (op.sumsRows() && shape.outputs % kRowSumColumns)
     return "its " + std::to_string(shape.outputs) + " columns are not a multiple of the 64 that sums of rows take";
   return "";

@@ -16,19 +16,6 @@ moe_kernel.kernel @large(%a: tensor<4096x512xbf16>, %b: tensor<2048x512xbf16>) -
   moe_kernel.return %r : tensor<4096x2048xf32>
 }
 
-// Eight rows an expert: no more than 16 rows of a tile.
-// CHECK-LABEL: @few_rows_each
-// CHECK-SAME: tile_m = 16, {{.*}} unit = mma>
-moe_kernel.kernel @few_rows_each(%a: tensor<1024x512xbf16>, %b: tensor<128x768x512xbf16>, %o: tensor<129xi32>)
-    -> tensor<1024x768xf32> {
-  %r = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
-      : (tensor<1024x512xbf16>, tensor<128x768x512xbf16>, tensor<129xi32>) -> tensor<1024x768xf32> {
-    ^bb0(%x: f32):
-      moe_kernel.yield %x : f32
-  }
-  moe_kernel.return %r : tensor<1024x768xf32>
-}
-
 // CHECK-LABEL: @exact
 // CHECK-SAME: cuda_config<
 // CHECK-NOT: mma>
@@ -62,13 +49,15 @@ moe_kernel.kernel @odd_heads(%q: tensor<64x40xbf16>, %k: tensor<64x40xbf16>, %v:
   moe_kernel.return %r#0, %r#1 : tensor<64x40xbf16>, tensor<64x2xf32>
 }
 
-// CHECK-LABEL: @decode
+// The cache of a prompt's tokens.
+// CHECK-LABEL: @prompt
 // CHECK-NOT: mma>
 // CHECK: moe_kernel.cached_attention
-moe_kernel.kernel @decode(%q: tensor<4x512xbf16>, %k: tensor<4x300x256xbf16>, %v: tensor<4x300x256xbf16>,
-    %p: tensor<4x1xi32>) -> tensor<4x512xbf16> {
+moe_kernel.kernel @prompt(%q: tensor<128x512xbf16>, %k: tensor<4x300x256xbf16>, %v: tensor<4x300x256xbf16>,
+    %p: tensor<4x32xi32>) -> tensor<128x512xbf16> {
   %r = moe_kernel.cached_attention %q, %k, %v, %p {num_heads = 4 : i64, num_kv_heads = 2 : i64}
-      : (tensor<4x512xbf16>, tensor<4x300x256xbf16>, tensor<4x300x256xbf16>, tensor<4x1xi32>) -> tensor<4x512xbf16>
-  moe_kernel.return %r : tensor<4x512xbf16>
+      : (tensor<128x512xbf16>, tensor<4x300x256xbf16>, tensor<4x300x256xbf16>, tensor<4x32xi32>)
+      -> tensor<128x512xbf16>
+  moe_kernel.return %r : tensor<128x512xbf16>
 }
 }

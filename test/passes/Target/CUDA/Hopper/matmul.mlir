@@ -5,6 +5,8 @@
 // RUN: FileCheck %s --check-prefixes=ALL,EXPERTS --input-file=%t/experts.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,GRADIENT --input-file=%t/gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,RESIDUAL --input-file=%t/residual.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,TALL --input-file=%t/tall.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,PARTS --input-file=%t/parts.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,WEIGHTED --input-file=%t/weighted_experts.ptx
 // RUN: FileCheck %s --check-prefix=MAPS --input-file=%t.mlir
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=LOCAL
@@ -39,9 +41,10 @@
 // EXPERTS: rcp.approx.ftz.f32
 // EXPERTS: st.global.v{{[0-9]}}.b
 // EXPERTS: setmaxnreg.dec.sync.aligned.u32 56
-// EXPERTS-COUNT-2: cp.async.bulk.tensor.2d.shared::cluster.global
-// EXPERTS: cp.async.cg.shared.global
-// EXPERTS: cp.async.mbarrier.arrive.noinc.shared.b64
+// EXPERTS-DAG: cp.async.bulk.tensor.2d.shared::cluster.global
+// EXPERTS-DAG: cp.async.bulk.tensor.2d.shared::cluster.global
+// EXPERTS-DAG: cp.async.cg.shared.global
+// EXPERTS-DAG: cp.async.mbarrier.arrive.noinc.shared.b64
 
 // Both operands are read across their rows.
 // GRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
@@ -56,6 +59,15 @@
 // RESIDUAL: cp.async.bulk.tensor.2d.shared::cluster.global
 // RESIDUAL: stmatrix.sync.aligned.m8n8.x4.shared.b16
 // RESIDUAL: cp.async.bulk.tensor.2d.global.shared::cta
+
+// Of 192 rows, both consumers have 64 alone, and of the others half of the columns. Tiles are counted in device memory.
+// TALL: wgmma.mma_async.sync.aligned.m64n256k16
+// TALL: wgmma.mma_async.sync.aligned.m64n128k16
+// TALL: atom{{.*}}.global.inc.u32
+
+// A part of the contraction per result.
+// PARTS: wgmma.mma_async.sync.aligned.m64n128k16
+// PARTS: cp.async.bulk.tensor.3d.global.shared::cta
 
 // The weights of two rows are loaded ahead of the products. Four lanes add up what they have of a row, and the first of
 // them stores it; results go to shared memory a few columns at a time.
@@ -87,6 +99,12 @@
 // MAPS-SAME: #moe_exec.tensor_map<buffer 0 : bf16, dims[64, 1000, 4] strides[512, 128], box[64, 64, 2], swizzle 128>,
 // MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[200, 1000] strides[400], box[64, 64], swizzle 128>,
 // MAPS-SAME: #moe_exec.tensor_map<buffer 3 : f32, dims[200, 256, 8] strides[800, 204800], box[32, 64, 1], swizzle 128>]
+
+// Gate and up columns alternate: 64 and 64 for each consumer's half.
+// MAPS: moe_exec.kernel @tall in @cuda
+// MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[256, 6144] strides[512], box[64, 64], swizzle 128>
+// MAPS: moe_exec.kernel @parts in @cuda
+// MAPS-SAME: #moe_exec.tensor_map<buffer 2 : f32, dims[256, 256, 8] strides[1024, 262144], box[32, 64, 1], swizzle 128>]
 
 // What is tied shares its maps.
 // MAPS: moe_exec.kernel @residual in @cuda
@@ -136,6 +154,32 @@ moe_kernel.kernel @gradient(%a: tensor<1000x256xbf16>, %b: tensor<1000x200xbf16>
       moe_kernel.yield %x : f32
   }
   moe_kernel.return %r : tensor<8x256x200xf32>
+}
+
+moe_kernel.kernel @tall(%a: tensor<512x256xbf16>, %b: tensor<8x768x256xbf16>, %o: tensor<9xi32>, %i: tensor<4096xi32>)
+    -> tensor<4096x384xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 192, tile_n = 256, tile_k = 64, stages = 3,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) rows(%i)
+      {paired, transpose_rhs, row_divisor = 8 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<512x256xbf16>, tensor<8x768x256xbf16>, tensor<9xi32>, tensor<4096xi32>) -> tensor<4096x384xbf16> {
+    ^bb0(%gate: f32, %up: f32):
+      %product = arith.mulf %gate, %up : f32
+      %rounded = arith.truncf %product : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<4096x384xbf16>
+}
+
+moe_kernel.kernel @parts(%a: tensor<8192x256xbf16>, %b: tensor<8192x256xbf16>) -> tensor<8x256x256xf32>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 128, tile_n = 128, tile_k = 64, stages = 4,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul dense (%a, %b) {transpose_lhs, parts = 8 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<8192x256xbf16>, tensor<8192x256xbf16>) -> tensor<8x256x256xf32> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  moe_kernel.return %r : tensor<8x256x256xf32>
 }
 
 moe_kernel.kernel @weighted_experts(%a: tensor<512x256xbf16>, %b: tensor<8x256x192xbf16>, %o: tensor<9xi32>,

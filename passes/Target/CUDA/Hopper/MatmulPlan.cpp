@@ -1,0 +1,214 @@
+//===- MatmulPlan.cpp - How a matmul runs on warpgroups, and what that costs -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Hopper/MatmulPlan.h"
+#include "passes/Target/CUDA/Hopper/ExtraTiles.h"
+#include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
+
+#include "mlir/IR/Remarks.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir::moe_kernel;
+
+namespace mlir::moe::cuda {
+
+//===----------------------------------------------------------------------===//
+// The machine: an H100, as measured
+//===----------------------------------------------------------------------===//
+
+static constexpr int64_t kMultiprocessors = 132;
+static constexpr double kCyclesPerMicrosecond = 1450;    // Under the load of tensor cores; power limits it.
+static constexpr double kBytesPerMicrosecond = 3.0e6;    // Of device memory: a copy, read and written.
+static constexpr double kProductsPerCycle = 2048;        // Of a multiprocessor: multiply and add, of bf16.
+static constexpr double kSharedBytesPerCycle = 128;      // Through the port of shared memory.
+static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
+static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a graph.
+
+//===----------------------------------------------------------------------===//
+// Predictions
+//===----------------------------------------------------------------------===//
+
+/// A stage: its wgmmas, or the bytes that pass shared memory for it. wgmma reads A and all of B for every 64 rows. Rows
+/// that threads copy pass it once more: a stage of 128 rows takes 12 % longer with them, one of 192 rows 4 % (measured on
+/// an H100: Qwen3-30B's 6 column tiles 728 and 670 µs, against 651 and 638 µs for rows in order).
+static double getStageCycles(const WarpgroupShape &shape, int64_t rows, int64_t columns, bool gathers) {
+  int64_t read = 0, written = (shape.tileRows + columns) * kSwizzleBytes;
+  for (int64_t group = 0; group < kConsumerGroups; ++group)
+    read += (kWarpgroupRows + columns) * kSwizzleBytes;
+  if (rows > kConsumerGroups * kWarpgroupRows)
+    read += kConsumerGroups * (kWarpgroupRows + columns / kConsumerGroups) * kSwizzleBytes;
+  if (gathers)
+    written += kConsumerGroups * kWarpgroupRows * kSwizzleBytes;
+  return std::max(rows * columns * kStageDepth / kProductsPerCycle, (read + written) / kSharedBytesPerCycle);
+}
+
+static double getEpilogueCycles(MatmulOp op, const WarpgroupShape &shape, int64_t rows, int64_t columns) {
+  int64_t outputBytes = 0; // Of a column of the epilogue: written to shared memory, read from it.
+  for (Value result : op.getResults())
+    outputBytes += 2 * cast<ShapedType>(result.getType()).getElementTypeBitWidth() / 8;
+  outputBytes += 4 * countExtraTiles(op);
+  int64_t accumulators = rows > kConsumerGroups * kWarpgroupRows ? 2 : 1;
+  return accumulators * kEpilogueCycles + rows * (columns / shape.halves()) * outputBytes / kSharedBytesPerCycle;
+}
+
+/// Bytes of operands and results; of experts' weights, those that rows meet.
+static int64_t getBytes(MatmulOp op, const WarpgroupShape &shape) {
+  auto bytesOf = [](Value value) {
+    auto type = cast<ShapedType>(value.getType());
+    return type.getNumElements() * type.getElementTypeBitWidth() / 8;
+  };
+  int64_t bytes = 0;
+  for (Value value : llvm::concat<Value>(llvm::to_vector(op->getOperands()), llvm::to_vector(op->getResults())))
+    bytes += bytesOf(value);
+  if (shape.isRaggedRows())
+    bytes -= bytesOf(op.getRhs()) / shape.experts * (shape.experts - std::min(shape.experts, shape.rows));
+  return bytes;
+}
+
+namespace {
+/// Tiles of a launch: whole ones and those at the end of an expert, of fewer rows on average.
+struct TileCounts {
+  double whole, last;
+  int64_t lastRows;
+};
+} // namespace
+
+static TileCounts countTiles(const WarpgroupShape &shape, int64_t columns) {
+  double columnTiles = shape.getColumnTiles(columns);
+  int64_t ownRows = kConsumerGroups * kWarpgroupRows;
+  if (!shape.isRaggedRows())
+    return {shape.getMostRowTiles() * columnTiles, 0, 0};
+  // Each expert that has rows has a last tile, half full.
+  double experts = std::min(shape.experts, shape.rows);
+  double whole = std::max(0.0, double(shape.rows) / shape.tileRows - experts / 2);
+  // Rows that consumers share are not multiplied where there are none.
+  int64_t lastRows = shape.sharesRows() ? (2 * ownRows + shape.tileRows) / 3 : ownRows;
+  return {whole * columnTiles, experts * columnTiles, lastRows};
+}
+
+static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t columns, int64_t stages, bool gathers) {
+  // A contraction of experts has their share each.
+  int64_t depth = shape.isContraction() ? llvm::divideCeil(shape.depth, shape.experts) : shape.depth;
+  double numStages = llvm::divideCeil(depth, kStageDepth);
+  auto getTileCycles = [&](int64_t rows) {
+    return numStages * getStageCycles(shape, rows, columns, gathers) + getEpilogueCycles(op, shape, rows, columns);
+  };
+  TileCounts tiles = countTiles(shape, columns);
+  double wholeCycles = getTileCycles(shape.tileRows), lastCycles = tiles.last > 0 ? getTileCycles(tiles.lastRows) : 0;
+  // The last tiles to start keep the others waiting for one of them; for half of one where blocks take what is left.
+  double work = tiles.whole * wholeCycles + tiles.last * lastCycles, count = tiles.whole + tiles.last;
+  double each = count / kMultiprocessors;
+  double cycles = work / count * (shape.takesTilesInTurn() ? std::ceil(each) : std::max(1.0, each + 0.5));
+
+  MatmulPlan plan;
+  plan.tileRows = shape.tileRows;
+  plan.tileColumns = columns;
+  plan.stages = stages;
+  if (shape.isRagged)
+    plan.expectedRows = (shape.isContraction() ? shape.depth : shape.rows) / shape.experts;
+  plan.products = cycles / kCyclesPerMicrosecond;
+  plan.memory = getBytes(op, shape) / kBytesPerMicrosecond;
+  return plan;
+}
+
+//===----------------------------------------------------------------------===//
+// Choices
+//===----------------------------------------------------------------------===//
+
+/// Whether tiles of 192 rows can be formed: rows of a contraction-major gathered operand are copied by the same threads,
+/// and what the epilogue keeps beside two accumulators has to fit into registers.
+static bool canTakeMostRows(MatmulOp op, const WarpgroupShape &shape, bool gathers) {
+  return countExtraTiles(op) == 0 && !op.sumsRows() && !(gathers && shape.isContraction());
+}
+
+/// The fastest tile for `op`, of which the contraction has `parts` parts.
+static std::optional<MatmulPlan> chooseTile(MatmulOp op, const Capabilities &capabilities, bool gathers,
+                                            int64_t parts) {
+  constexpr int64_t kFewestStages = 2, kMostStages = 4;
+  constexpr std::pair<int64_t, int64_t> kTiles[] = {{128, 256}, {192, 256}, {128, 128}};
+  std::optional<MatmulPlan> best;
+  for (auto [rows, columns] : kTiles) {
+    WarpgroupShape shape(op, rows);
+    if (parts > 1) {
+      shape.kind = MatmulKind::ragged_contraction;
+      shape.experts = parts;
+    }
+    if (shape.sharesRows() && !canTakeMostRows(op, shape, gathers))
+      continue;
+    int64_t stages = std::min(kMostStages, chooseStages(op, shape, columns, capabilities.sharedBytes));
+    if (stages < kFewestStages) // What the epilogue reads leaves too little shared memory.
+      continue;
+    MatmulPlan plan = predict(op, shape, columns, stages, gathers);
+    if (!best || plan.getTime() < best->getTime())
+      best = plan;
+  }
+  return best;
+}
+
+/// A tile has 128 rows whether they are used or not, and a block streams the weights of its tile alone. With fewer tiles
+/// most multiprocessors would be idle.
+static bool isTooSmall(MatmulOp op) {
+  constexpr int64_t kFewestTiles = kMultiprocessors / 4, kFewestRows = 16;
+  WarpgroupShape shape(op, kConsumerGroups * kWarpgroupRows);
+  TileCounts tiles = countTiles(shape, 128);
+  return tiles.whole + tiles.last < kFewestTiles ||
+         shape.rows / (shape.isRaggedRows() ? shape.experts : 1) < kFewestRows;
+}
+
+std::optional<MatmulPlan> planMatmul(MatmulOp op, const Capabilities &capabilities, bool gathers) {
+  if (!findWarpgroupObstacle(op, capabilities).empty() || (op.getParts() == 1 && isTooSmall(op)))
+    return std::nullopt;
+  return chooseTile(op, capabilities, gathers && op.getRowIndex(), op.getParts());
+}
+
+double getCopyTime(int64_t rows, int64_t columns) {
+  return kLaunchMicroseconds + 2.0 * 2.0 * rows * columns / kBytesPerMicrosecond;
+}
+
+PartsChoice chooseParts(MatmulOp op, const Capabilities &capabilities) {
+  if (op.getKind() != MatmulKind::dense || op.getPaired() || op.getParts() != 1 ||
+      !findWarpgroupObstacle(op, capabilities).empty())
+    return {};
+  WarpgroupShape shape(op, kConsumerGroups * kWarpgroupRows);
+  constexpr int64_t kFewestRows = 16, kMostParts = 32, kFewestStages = 4;
+  constexpr double kWorthwhile = 0.75; // Of the time without parts: predictions of a few microseconds are not exact.
+  if (shape.rows < kFewestRows)
+    return {};
+  PartsChoice best;
+  for (int64_t parts = 1; parts <= kMostParts; parts *= 2) {
+    if (shape.depth % (parts * kStageDepth) != 0 || shape.depth / (parts * kStageDepth) < kFewestStages)
+      break;
+    std::optional<MatmulPlan> plan = chooseTile(op, capabilities, /*gathers=*/false, parts);
+    if (!plan)
+      break;
+    double time = plan->getTime();
+    if (parts > 1) // The sums are written and read once more.
+      time += kLaunchMicroseconds + 2.0 * 4.0 * parts * shape.rows * shape.columns / kBytesPerMicrosecond;
+    if (parts == 1)
+      best.time = best.wholeTime = time;
+    if (time < best.time)
+      std::tie(best.parts, best.time) = std::tuple(parts, time);
+  }
+  return best.time < kWorthwhile * best.wholeTime ? best : PartsChoice();
+}
+
+//===----------------------------------------------------------------------===//
+// Explanations
+//===----------------------------------------------------------------------===//
+
+std::string MatmulPlan::describe() const {
+  std::string each = expectedRows ? llvm::formatv(", {0} rows per expert", expectedRows).str() : "";
+  return llvm::formatv("{0} x {1} tiles, {2} stages{3}: {4:F0} us (products {5:F0}, memory {6:F0})", tileRows,
+                       tileColumns, stages, each, getTime(), products, memory);
+}
+
+void explain(KernelOp kernel, const Twine &choice) {
+  auto options = remark::RemarkOpts::name("matmul").category("configure").function(kernel.getSymName());
+  if (auto remark = remark::analysis(kernel.getLoc(), options))
+    remark << choice.str();
+}
+
+} // namespace mlir::moe::cuda

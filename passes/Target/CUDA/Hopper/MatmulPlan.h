@@ -1,0 +1,63 @@
+//===- MatmulPlan.h - How a matmul runs on warpgroups, and what that costs -*- C++ -*-===//
+//
+// Part of the moe-mlir project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The one place that chooses: tiles, stages, whether gathered rows are copied first, and in how many parts a long
+/// contraction is summed. Every choice is the least of a few predicted times, from sizes alone; nothing is searched at
+/// run time. The prediction has two bounds, and takes the larger:
+///
+/// | bound | is |
+/// |---|---|
+/// | products | the stages of all tiles, shared by 132 multiprocessors, each as long as its wgmmas take or its bytes need to pass the shared memory, and an epilogue for every tile |
+/// | memory | every byte of operands and results once |
+///
+/// The constants are those of an H100.
+///
+//===----------------------------------------------------------------------===//
+#ifndef PASSES_TARGET_CUDA_HOPPER_MATMULPLAN_H
+#define PASSES_TARGET_CUDA_HOPPER_MATMULPLAN_H
+
+#include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "passes/Target/CUDA/Capabilities.h"
+
+#include <optional>
+#include <string>
+
+namespace mlir::moe::cuda {
+
+struct MatmulPlan {
+  int64_t tileRows = 0, tileColumns = 0, stages = 0;
+  int64_t expectedRows = 0; ///< Of each expert, for ragged kinds.
+  double products = 0;      ///< Microseconds, as are the following.
+  double memory = 0;
+
+  double getTime() const { return std::max(products, memory); }
+  /// "192 x 256 tiles, 3 stages, 512 rows per expert: 641 us (products 641, memory 312)".
+  std::string describe() const;
+};
+
+/// The best plan for `op` on warpgroups; none where it cannot run on them, or not well. `gathers` says whether the rows
+/// of its row index, if it has one, are gathered in the kernel; otherwise it is planned as if they were in order.
+std::optional<MatmulPlan> planMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities, bool gathers = true);
+
+/// A kernel that copies `rows` rows of `columns` bf16, in microseconds.
+double getCopyTime(int64_t rows, int64_t columns);
+
+struct PartsChoice {
+  int64_t parts = 1;
+  double time = 0, wholeTime = 0; ///< With them and their sum, and without.
+};
+/// In how many parts the contraction of `op` is summed: 1, or as many as make it faster.
+PartsChoice chooseParts(moe_kernel::MatmulOp op, const Capabilities &capabilities);
+
+/// Tells whoever asks for remarks of the category `configure` (`moe-opt --remarks-filter=configure`) what was chosen for
+/// `kernel`, and why.
+void explain(moe_kernel::KernelOp kernel, const Twine &choice);
+
+} // namespace mlir::moe::cuda
+
+#endif // PASSES_TARGET_CUDA_HOPPER_MATMULPLAN_H
