@@ -57,6 +57,8 @@ static bool readsOwnRowOnly(linalg::GenericOp op, Value value) {
     auto extract = dyn_cast<tensor::ExtractOp>(nested);
     if (!extract || extract.getIndices().empty())
       return WalkResult::interrupt();
+    if (shapeOf(value).front() == 1) // There is no other row.
+      return WalkResult::advance();
     auto row = extract.getIndices().front().getDefiningOp<linalg::IndexOp>();
     return row && row.getDim() == 0 ? WalkResult::advance() : WalkResult::interrupt();
   });

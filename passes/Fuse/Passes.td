@@ -113,6 +113,27 @@ def FuseElementwisePass : Pass<"moe-fuse-elementwise", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def FoldReshapesPass : Pass<"moe-fold-reshapes", "::mlir::func::FuncOp"> {
+  let summary = "Compute what is gathered from in the shape that it is gathered from";
+  let description = [{
+    A parallel linalg.generic that is only read through a `tensor.expand_shape`, by an op that gathers from that, computes the
+    expanded tensor instead: its loops are divided. So no reshape stands between the two, and `moe-outline-kernels` sees
+    that they agree on rows. Rows themselves are never divided. Every element is computed and rounded as before.
+    ```mlir
+    %normed = linalg.generic ... -> tensor<64x16x128xbf16>                 // RMS norm of 16 heads
+    %rows = tensor.collapse_shape %normed : ... into tensor<64x2048xbf16>
+    %halves = tensor.expand_shape %rows : ... into tensor<64x16x2x64xbf16>
+    %rotated = linalg.generic ... ins(%halves, ...)                        // reads the other half as well
+    ```
+    becomes
+    ```mlir
+    %halves = linalg.generic ... -> tensor<64x16x2x64xbf16>
+    %rotated = linalg.generic ... ins(%halves, ...)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def OutlineKernelsPass : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline structured ops and groups of linalg.generic ops into kernels";
   let description = [{

@@ -21,6 +21,7 @@ void buildFuseStage(OpPassManager &passes) {
   functions.addPass(createFuseEpiloguePass());
   functions.addPass(createMoEToLinalgPass());
   functions.addPass(createFuseElementwisePass());
+  functions.addPass(createFoldReshapesPass());
   passes.addPass(createOutlineKernelsPass());
   passes.addPass(createDeduplicateKernelsPass());
 }

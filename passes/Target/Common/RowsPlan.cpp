@@ -334,10 +334,13 @@ bool Planner::staysInRow(const PlannedOp &planned, int64_t rows) const {
     if (!isWritten(getRoot(extract.getTensor())))
       continue;
     auto shape = cast<RankedTensorType>(extract.getTensor().getType()).getShape();
-    for (auto [position, dim] : llvm::enumerate(dims)) {
-      if (position >= shape.size() || shape[position] != planned.extents[dim])
+    unsigned position = 0;
+    for (unsigned dim : dims) {
+      while (position < shape.size() && shape[position] == 1) // Its index says nothing, and no loop makes rows of it.
+        ++position;
+      if (position == shape.size() || shape[position] != planned.extents[dim])
         return false;
-      auto index = extract.getIndices()[position].getDefiningOp<linalg::IndexOp>();
+      auto index = extract.getIndices()[position++].getDefiningOp<linalg::IndexOp>();
       if (!index || index.getDim() != dim)
         return false;
     }

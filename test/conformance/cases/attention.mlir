@@ -28,6 +28,42 @@ func.func @rope.many_heads(%x: tensor<17x192x!storage>, %positions: tensor<17xi3
   return %y : tensor<17x192x!storage>
 }
 
+// Heads are normalised and then rotated by one kernel, also where there is one token, one head, or one group for all heads.
+func.func @rope.of_norm(%x: tensor<6x16x!storage>, %w: tensor<8x!storage> {moe.draw = "normal(0.5, 1)"},
+                        %positions: tensor<6xi32> {moe.draw = "positions(3)"}) -> tensor<6x16x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<6xi32>) -> (tensor<6x4x!stat>, tensor<6x4x!stat>)
+  %n = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<6x16x!storage>, tensor<8x!storage>) -> tensor<6x16x!storage>
+  %y = moe.rope %n, %cos, %sin : (tensor<6x16x!storage>, tensor<6x4x!stat>, tensor<6x4x!stat>) -> tensor<6x16x!storage>
+  return %y : tensor<6x16x!storage>
+}
+
+func.func @rope.of_norm_of_one_token(%x: tensor<1x192x!storage>,
+    %w: tensor<64x!storage> {moe.draw = "normal(0.5, 1)"}, %positions: tensor<1xi32> {moe.draw = "index(50)"})
+    -> tensor<1x192x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0}
+      : (tensor<1xi32>) -> (tensor<1x32x!stat>, tensor<1x32x!stat>)
+  %n = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<1x192x!storage>, tensor<64x!storage>) -> tensor<1x192x!storage>
+  %y = moe.rope %n, %cos, %sin
+      : (tensor<1x192x!storage>, tensor<1x32x!stat>, tensor<1x32x!stat>) -> tensor<1x192x!storage>
+  return %y : tensor<1x192x!storage>
+}
+
+func.func @rope.of_norm_of_one_head(%x: tensor<5x8x!storage>, %w: tensor<8x!storage> {moe.draw = "normal(0.5, 1)"},
+                                    %positions: tensor<5xi32> {moe.draw = "positions(5)"}) -> tensor<5x8x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<5xi32>) -> (tensor<5x4x!stat>, tensor<5x4x!stat>)
+  %n = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<5x8x!storage>, tensor<8x!storage>) -> tensor<5x8x!storage>
+  %y = moe.rope %n, %cos, %sin : (tensor<5x8x!storage>, tensor<5x4x!stat>, tensor<5x4x!stat>) -> tensor<5x8x!storage>
+  return %y : tensor<5x8x!storage>
+}
+
+func.func @rope.of_norm_over_heads(%x: tensor<70x24x!storage>, %w: tensor<24x!storage> {moe.draw = "normal(0.5, 1)"},
+                                   %positions: tensor<70xi32> {moe.draw = "positions(9)"}) -> tensor<70x24x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<70xi32>) -> (tensor<70x4x!stat>, tensor<70x4x!stat>)
+  %n = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<70x24x!storage>, tensor<24x!storage>) -> tensor<70x24x!storage>
+  %y = moe.rope %n, %cos, %sin : (tensor<70x24x!storage>, tensor<70x4x!stat>, tensor<70x4x!stat>) -> tensor<70x24x!storage>
+  return %y : tensor<70x24x!storage>
+}
+
 func.func @sequence_positions.two_sequences() -> (tensor<6xi32> {moe.no_gradient}) {
   %positions = moe.sequence_positions {sequence_length = 3} : () -> tensor<6xi32>
   return %positions : tensor<6xi32>

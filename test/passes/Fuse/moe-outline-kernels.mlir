@@ -1,4 +1,4 @@
-// RUN: %moe-opt %s -moe-to-moe-kernel -moe-to-linalg -moe-fuse-elementwise -moe-outline-kernels | FileCheck %s
+// RUN: %moe-opt %s -moe-to-moe-kernel -moe-to-linalg -moe-fuse-elementwise -moe-fold-reshapes -moe-outline-kernels | FileCheck %s
 
 // Combine and what is added to it are one kernel: a row of the sum needs the same row of the combination.
 // CHECK-LABEL: func.func @combine_add(
@@ -21,6 +21,34 @@ func.func @add_norm(%x: tensor<8x4xf32>, %y: tensor<8x4xf32>, %w: tensor<4xf32>)
   %0 = moe.add %x, %y : tensor<8x4xf32>
   %1 = moe.rms_norm %0, %w {eps = 1.0e-5 : f64} : (tensor<8x4xf32>, tensor<4xf32>) -> tensor<8x4xf32>
   return %0, %1 : tensor<8x4xf32>, tensor<8x4xf32>
+}
+
+// Heads are normalised and rotated by one kernel, of one token as of many: the other half that a rotation reads is of the
+// same row. Between the two the kernel still rounds.
+// CHECK-LABEL: func.func @norm_rope(
+// CHECK-SAME: %[[X:.*]]: tensor<8x32xbf16>, %[[X1:.*]]: tensor<1x32xbf16>, %[[W:.*]]: tensor<16xbf16>, %[[C:.*]]: tensor<8x8xf32>, %[[S:.*]]: tensor<8x8xf32>, %[[C1:.*]]: tensor<1x8xf32>, %[[S1:.*]]: tensor<1x8xf32>)
+func.func @norm_rope(%x: tensor<8x32xbf16>, %x1: tensor<1x32xbf16>, %w: tensor<16xbf16>, %c: tensor<8x8xf32>,
+    %s: tensor<8x8xf32>, %c1: tensor<1x8xf32>, %s1: tensor<1x8xf32>) -> (tensor<8x32xbf16>, tensor<1x32xbf16>) {
+  // CHECK-NEXT: %[[R:.*]] = moe_kernel.launch @rms_norm_rope_8x32(%[[X]], %[[W]], %[[C]], %[[S]])
+  // CHECK-NEXT: %[[R1:.*]] = moe_kernel.launch @rms_norm_rope_1x32(%[[X1]], %[[W]], %[[C1]], %[[S1]])
+  // CHECK-NEXT: return %[[R]], %[[R1]]
+  %n = moe.rms_norm %x, %w {eps = 1.0e-5 : f64} : (tensor<8x32xbf16>, tensor<16xbf16>) -> tensor<8x32xbf16>
+  %y = moe.rope %n, %c, %s : (tensor<8x32xbf16>, tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x32xbf16>
+  %n1 = moe.rms_norm %x1, %w {eps = 1.0e-5 : f64} : (tensor<1x32xbf16>, tensor<16xbf16>) -> tensor<1x32xbf16>
+  %y1 = moe.rope %n1, %c1, %s1 : (tensor<1x32xbf16>, tensor<1x8xf32>, tensor<1x8xf32>) -> tensor<1x32xbf16>
+  return %y, %y1 : tensor<8x32xbf16>, tensor<1x32xbf16>
+}
+
+// What is normalised for something else as well is one tensor in memory, which both read.
+// CHECK-LABEL: func.func @norm_read_twice(
+func.func @norm_read_twice(%x: tensor<8x32xbf16>, %w: tensor<16xbf16>, %c: tensor<8x8xf32>, %s: tensor<8x8xf32>)
+    -> (tensor<8x32xbf16>, tensor<8x32xbf16>) {
+  // CHECK-NEXT: %[[N:.*]] = moe_kernel.launch @rms_norm_8x32(
+  // CHECK-NEXT: %[[Y:.*]] = moe_kernel.launch @rope_8x32(%[[N]],
+  // CHECK-NEXT: return %[[N]], %[[Y]]
+  %n = moe.rms_norm %x, %w {eps = 1.0e-5 : f64} : (tensor<8x32xbf16>, tensor<16xbf16>) -> tensor<8x32xbf16>
+  %y = moe.rope %n, %c, %s : (tensor<8x32xbf16>, tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x32xbf16>
+  return %n, %y : tensor<8x32xbf16>, tensor<8x32xbf16>
 }
 
 // Σ over the tokens reads all rows: a kernel of its own. What is scalar after it shares that one.
