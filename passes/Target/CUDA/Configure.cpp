@@ -87,7 +87,7 @@ FailureOr<CUDAConfigAttr> Configurator::configureRows() {
     return kernel.emitOpError() << "keeps " << sharedBytes << " bytes between its ops, but a block of "
                                 << capabilities.arch << " has " << capabilities.sharedBytes
                                 << " bytes of shared memory; make it several kernels";
-  return make(shape.threads, shape.rows, shape.getThreadsPerRow() * shape.width);
+  return make(shape.threads, shape.rows, shape.getThreadsPerRow() / shape.parts * shape.width, /*tileK=*/shape.parts);
 }
 
 FailureOr<CUDAConfigAttr> Configurator::configure() {

@@ -15,7 +15,8 @@
 namespace mlir::moe::cuda {
 
 RowThreads::RowThreads(EmitterContext &context, const RowsShape &shape, bool mayDiverge)
-    : context(context), builder(context.builder), count(shape.getThreadsPerRow()), mayDiverge(mayDiverge) {
+    : context(context), builder(context.builder), count(shape.getThreadsPerRow()), slots(shape.rows), mayDiverge(mayDiverge) {
+  assert((count <= kWarpSize || slots == 1 || !mayDiverge) && "all threads of a block have to come to its barriers");
   blockThread = gpu::ThreadIdOp::create(builder, gpu::Dimension::x);
   Value threads = arith::ConstantIndexOp::create(builder, count);
   thread = shape.rows == 1 ? blockThread : builder.createOrFold<arith::RemUIOp>(blockThread, threads);
@@ -75,21 +76,27 @@ Value RowThreads::reduceAcrossWarps(Value value, function_ref<Value(Value, Value
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointAfterValue(slot);
     auto space = gpu::AddressSpaceAttr::get(builder.getContext(), gpu::AddressSpace::Workgroup);
-    memory = context.allocateShared(MemRefType::get(warps, value.getType(), MemRefLayoutAttrInterface(), space));
+    memory = context.allocateShared(MemRefType::get(slots * warps, value.getType(), MemRefLayoutAttrInterface(), space));
   }
   Value size = arith::ConstantIndexOp::create(builder, kWarpSize);
   Value lane = arith::RemUIOp::create(builder, thread, size), warp = arith::DivUIOp::create(builder, thread, size);
+  auto inSlot = [&](Value number) -> Value {
+    if (slots == 1)
+      return number;
+    Value first = arith::MulIOp::create(builder, slot, arith::ConstantIndexOp::create(builder, warps));
+    return arith::AddIOp::create(builder, first, number);
+  };
   Value zero = arith::ConstantIndexOp::create(builder, 0);
   Value isFirstLane = arith::CmpIOp::create(builder, arith::CmpIPredicate::eq, lane, zero);
   auto branch = scf::IfOp::create(builder, isFirstLane, /*withElseRegion=*/false);
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
-    memref::StoreOp::create(builder, value, memory, warp);
+    memref::StoreOp::create(builder, value, memory, inSlot(warp));
   }
   gpu::BarrierOp::create(builder);
   Value mine = arith::RemUIOp::create(builder, lane, arith::ConstantIndexOp::create(builder, warps));
-  Value loaded = memref::LoadOp::create(builder, memory, mine);
+  Value loaded = memref::LoadOp::create(builder, memory, inSlot(mine));
   gpu::BarrierOp::create(builder); // Before the next reduction writes.
   return reduceInWarp(loaded, warps, combine);
 }
