@@ -23,12 +23,22 @@
 #ifndef PASSES_TARGET_CUDA_DEPENDENTLAUNCH_H
 #define PASSES_TARGET_CUDA_DEPENDENTLAUNCH_H
 
+#include "passes/Target/CUDA/Capabilities.h"
+
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
 namespace mlir::moe::cuda {
 
 /// Writes the two instructions in front of the first op of `function` that may touch global memory.
 void waitForPreviousKernel(gpu::GPUFuncOp function);
+
+/// Whether a kernel whose blocks take `sharedBytes` should be launched while the one before it runs. Not if there is
+/// shared memory for one such block only on a multiprocessor: it cannot begin before the other kernel's blocks have left
+/// anyway, and layers of experts take up to 1.44 times as long when it is (measured on an H100; that it is the order in
+/// which multiprocessors get their blocks is a guess).
+inline bool gainsFromEarlyLaunch(int64_t sharedBytes, const Capabilities &capabilities) {
+  return capabilities.hasDependentLaunch && sharedBytes <= capabilities.sharedBytes / 2;
+}
 
 } // namespace mlir::moe::cuda
 

@@ -100,7 +100,7 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
                                  ArrayRef<int64_t>(shape.grid), ArrayRef<int64_t>(shape.block), emitted->sharedBytes,
                                  /*scratch_bytes=*/0, kernel.getNumArguments(), kernel.getNumResults(), shape.flops,
                                  target::getCompulsoryBytes(kernel), tensorMaps,
-                                 capabilities->hasDependentLaunch);
+                                 gainsFromEarlyLaunch(emitted->sharedBytes, *capabilities));
       kernel.erase();
     }
     if (anyFailed)
