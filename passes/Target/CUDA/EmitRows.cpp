@@ -336,7 +336,25 @@ void RowsEmitter::emitHeldChunk(Value chunk) {
         sums.append(heldVectors, lanes.materialize({neutral}));
       }
     }
+  size_t numSums = sums.size();
   Value first = multiply(chunk, plan.chunk);
+  // What is computed in place is not read before its row.
+  SmallVector<Value> ahead = shape.getHeldArguments(plan);
+  llvm::erase_if(ahead, [&](Value root) {
+    return llvm::any_of(tiedArguments, [&](const auto &tied) { return tied.second == root; });
+  });
+  auto readAhead = [&](Value rowOfChunk, Values &values) {
+    rowOfChunk = arith::MinUIOp::create(builder, rowOfChunk, index(plan.chunk - 1));
+    Value row = add(first, rowOfChunk);
+    for (Value root : ahead)
+      for (int64_t vector = 0; vector < heldVectors; ++vector) {
+        int64_t size = plan.getRowSize(root);
+        Value isThere, column = multiply(getHeldVector(vector, size / shape.width, isThere), shape.width);
+        LaneValue offset = lanes.linear(add(multiply(row, size), column), 1, lanes.getWidth());
+        values.push_back(lanes.load(memory.lookup(root), offset).value);
+      }
+  };
+  readAhead(threads.getSlot(), sums);
   sums = emitFor(threads.getSlot(), index(plan.chunk), shape.rows, sums, [&](Value rowOfChunk, ValueRange carried) {
     row = add(first, rowOfChunk);
     rowScalars.clear();
@@ -344,14 +362,18 @@ void RowsEmitter::emitHeldChunk(Value chunk) {
     heldResults.resize(heldVectors);
     readSince.clear();
     writtenSince.clear();
-    Values next(carried);
+    Values next(carried.take_front(numSums)), following;
+    for (auto [number, value] : llvm::enumerate(carried.drop_front(numSums)))
+      heldResults[number % heldVectors][ahead[number / heldVectors]] = {value};
+    readAhead(add(rowOfChunk, index(shape.rows)), following);
     for (const PlannedNest &nest : plan.nests)
       emitHeldNest(nest, next);
     if (!rowMemory.empty())
       threads.synchronize();
+    llvm::append_range(next, following);
     return next;
   });
-  emitSums(chunk, sums);
+  emitSums(chunk, ArrayRef(sums).take_front(numSums));
 }
 
 /// `sums` are those of all ops that accumulate, vector by vector.
@@ -473,9 +495,11 @@ int64_t RowsEmitter::emitRows() {
     return plan.extent / plan.chunk;
   }
   row = add(multiply(block, shape.rows), threads.getSlot());
+  heldResults.resize(heldVectors);
   auto emitRow = [&] {
+    Values sums;
     for (const PlannedNest &nest : plan.nests)
-      emitNest(nest);
+      heldVectors > 0 ? emitHeldNest(nest, sums) : emitNest(nest);
   };
   if (plan.extent % shape.rows == 0)
     emitRow();

@@ -16,7 +16,6 @@ namespace mlir::moe::cuda {
 
 RowThreads::RowThreads(EmitterContext &context, const RowsShape &shape, bool mayDiverge)
     : context(context), builder(context.builder), count(shape.getThreadsPerRow()), slots(shape.rows), mayDiverge(mayDiverge) {
-  assert((count <= kWarpSize || slots == 1 || !mayDiverge) && "all threads of a block have to come to its barriers");
   blockThread = gpu::ThreadIdOp::create(builder, gpu::Dimension::x);
   Value threads = arith::ConstantIndexOp::create(builder, count);
   thread = shape.rows == 1 ? blockThread : builder.createOrFold<arith::RemUIOp>(blockThread, threads);
@@ -38,9 +37,18 @@ Value RowThreads::getMask() {
   return arith::ShLIOp::create(builder, integer((int64_t(1) << count) - 1), first);
 }
 
+/// Of the warps of the row. Rows that share a block have a barrier each: the first one is the block's.
+void RowThreads::meet() {
+  if (slots == 1)
+    return (void)gpu::BarrierOp::create(builder);
+  Value number = arith::IndexCastUIOp::create(builder, builder.getI32Type(), slot);
+  NVVM::BarrierOp::create(builder, TypeRange(), arith::AddIOp::create(builder, number, integer(1)), integer(count),
+                          NVVM::BarrierReductionAttr(), Value());
+}
+
 void RowThreads::synchronize() {
   if (count > kWarpSize)
-    gpu::BarrierOp::create(builder);
+    meet();
   else if (count > 1)
     NVVM::SyncWarpOp::create(builder, getMask());
 }
@@ -94,10 +102,10 @@ Value RowThreads::reduceAcrossWarps(Value value, function_ref<Value(Value, Value
     builder.setInsertionPointToStart(branch.thenBlock());
     memref::StoreOp::create(builder, value, memory, inSlot(warp));
   }
-  gpu::BarrierOp::create(builder);
+  meet();
   Value mine = arith::RemUIOp::create(builder, lane, arith::ConstantIndexOp::create(builder, warps));
   Value loaded = memref::LoadOp::create(builder, memory, inSlot(mine));
-  gpu::BarrierOp::create(builder); // Before the next reduction writes.
+  meet(); // Before the next reduction writes.
   return reduceInWarp(loaded, warps, combine);
 }
 

@@ -12,8 +12,8 @@
 
 namespace mlir::moe::cuda {
 
-/// Writes code for the threads that have one row between them: part of a warp, a warp, or several, which may be all of a
-/// block. Several warps meet at barriers of the block: then all of its rows do the same at the same time.
+/// Writes code for the threads that have one row between them: part of a warp, a warp, or several, which may be all of the
+/// block.
 class RowThreads {
 public:
   /// `mayDiverge`: other rows of the same block may not be there.
@@ -36,6 +36,7 @@ private:
   Value getMask();
   /// The value of the thread whose number differs in the bit `distance`.
   Value shuffle(Value value, int64_t distance);
+  void meet();
   Value reduceInWarp(Value value, int64_t lanes, function_ref<Value(Value, Value)> combine);
   Value reduceAcrossWarps(Value value, function_ref<Value(Value, Value)> combine);
 

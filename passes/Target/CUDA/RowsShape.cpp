@@ -61,9 +61,10 @@ static int64_t countIterations(const PlannedNest &nest) {
 }
 
 int64_t RowsShape::getHeldVectors(const RowsPlan &plan) const {
-  // Of 8 elements: sums, and what is kept of three tensors; measured with ptxas.
-  int64_t mostVectors = std::clamp<int64_t>(1024 / threads, 1, 4);
-  if (plan.kind != RowsPlan::Kind::rows || plan.chunk == 1)
+  // Of 8 elements: sums, and what is kept of three tensors; of a plan without sums what is kept of one, by as many threads
+  // as a block can have. Measured with ptxas.
+  int64_t mostVectors = plan.chunk == 1 ? 4 : std::clamp<int64_t>(1024 / threads, 1, 4);
+  if (plan.kind != RowsPlan::Kind::rows || (plan.chunk == 1 && threads < Capabilities::kMostThreads))
     return 0;
   int64_t elements = 0, held = 0;
   for (const PlannedNest &nest : plan.nests) {
@@ -94,6 +95,28 @@ int64_t RowsShape::getHeldVectors(const RowsPlan &plan) const {
   }
   held = llvm::divideCeilSigned(elements, getThreadsPerRow() * width);
   return held <= mostVectors ? held : 0;
+}
+
+SmallVector<Value> RowsShape::getHeldArguments(const RowsPlan &plan) const {
+  if (getThreadsPerRow() <= Capabilities::kWarpSize)
+    return {};
+  llvm::SmallSetVector<Value, 4> arguments;
+  DenseSet<Value> others;
+  for (const auto &planned : plan.ops)
+    for (const OperandAccess &access : planned->getInputs()) {
+      if (!isa<BlockArgument>(access.root))
+        continue;
+      // All dimensions together go through the tensor in order.
+      int64_t stride = plan.getRowSize(access.root);
+      bool isWhole = stride > 1 && isWholeRow(*planned, access) &&
+                     llvm::product_of(planned->extents) == cast<ShapedType>(access.root.getType()).getNumElements();
+      for (unsigned dim : llvm::reverse(planned->row.dims)) {
+        isWhole &= access.strides[dim] == stride;
+        stride *= planned->extents[dim];
+      }
+      isWhole ? (void)arguments.insert(access.root) : (void)others.insert(access.root);
+    }
+  return llvm::filter_to_vector<4>(arguments.getArrayRef(), [&](Value root) { return !others.contains(root); });
 }
 
 SmallVector<Value> RowsShape::getScratch(const RowsPlan &plan) const {
@@ -167,9 +190,7 @@ static RowsShape chooseChunkShape(const RowsPlan &plan) {
                                Capabilities::kMostThreads);
   // Registers of one vector leave room for twice the threads.
   int64_t threads = std::max(perRow, llvm::divideCeilSigned(parallelism, perRow) <= 2 ? 2 * kThreads : kThreads);
-  // Rows of several warps meet at barriers, so that no row of the block may be missing.
-  int64_t mostRows = perRow > Capabilities::kWarpSize ? plan.chunk & -plan.chunk : llvm::bit_floor<uint64_t>(plan.chunk);
-  shape.rows = std::min(threads / perRow, mostRows);
+  shape.rows = std::min<int64_t>(threads / perRow, llvm::bit_floor<uint64_t>(plan.chunk));
   while (shape.rows > 1 && shape.rows * getSumBytes(plan) > kMostSumBytes)
     shape.rows /= 2;
   while (shape.rows * perRow < Capabilities::kWarpSize) // A block is whole warps; what has no row computes none.
@@ -218,6 +239,12 @@ RowsShape chooseRowsShape(const RowsPlan &plan) {
   bool areFew = extent * Capabilities::kWarpSize < Capabilities::kEnoughBlocks * kThreads;
   if (perRow > Capabilities::kWarpSize && !isLong && !areFew)
     perRow = Capabilities::kWarpSize;
+  // A row that would take a block many turns, several times: the largest block reads it once.
+  constexpr int64_t kMostTurns = 8;
+  int64_t readers = llvm::count_if(plan.nests, [](const PlannedNest &nest) { return countIterations(nest) > 1; });
+  if (RowsShape large{Capabilities::kMostThreads, 1, shape.width};
+      perRow > kMostTurns * kThreads && readers > 1 && large.getHeldVectors(plan) > 0)
+    return large;
   perRow = std::min(perRow, extent == 1 ? Capabilities::kMostThreads : kThreads);
   if (perRow > Capabilities::kWarpSize) {
     shape.threads = perRow;
@@ -248,8 +275,8 @@ FailureOr<RowsShape> RowsShape::get(moe_kernel::KernelOp kernel, const RowsPlan 
   int64_t perRow = shape.rows > 0 ? shape.getThreadsPerRow() / shape.parts : 0;
   shape.width = perRow > 0 ? config.getTileN() / perRow : 0;
   bool isWhole = perRow > 0 && perRow * shape.rows * shape.parts == shape.threads && shape.width * perRow == config.getTileN();
-  bool fitsWarps = perRow <= Capabilities::kWarpSize || shape.rows == 1 ||
-                   (plan.chunk > 1 && plan.chunk % shape.rows == 0);
+  constexpr int64_t kBarriers = 16; // Of a block, one of which is for all of it.
+  bool fitsWarps = perRow <= Capabilities::kWarpSize || shape.rows == 1 || (plan.chunk > 1 && shape.rows < kBarriers);
   bool areRows = plan.kind == RowsPlan::Kind::rows;
   if (isWhole && plan.chunk > 1 && shape.rows > 1 && shape.getHeldVectors(plan) == 0)
     return kernel.emitOpError() << "adds up chunks of rows in memory, so that a block has one row at a time, not "

@@ -14,6 +14,8 @@
 /// every tensor, the rows are dealt out as above (also to several warps each) and each thread keeps the sums of its columns in registers until the
 /// rows of the block meet in shared memory, in order. Elsewhere the block takes row after row, and sums are in global memory.
 ///
+/// A long row that several nests read is held likewise, by a block of the most threads.
+///
 /// Where there are few columns, `parts` groups of threads share what is reduced for each, and meet likewise.
 ///
 //===----------------------------------------------------------------------===//
@@ -36,6 +38,9 @@ struct RowsShape {
   int64_t getColumnThreads() const { return threads / parts; }
   /// Vectors that a thread has of every row, if that is how it can keep them in registers; else 0.
   int64_t getHeldVectors(const target::RowsPlan &plan) const;
+  /// The arguments that the ops of such a plan read element by element, if a thread is to read its part of the next row
+  /// before it computes one: where the warps of a row wait for each other.
+  SmallVector<Value> getHeldArguments(const target::RowsPlan &plan) const;
   /// The results that different threads of a row exchange, or that have no other place.
   SmallVector<Value> getScratch(const target::RowsPlan &plan) const;
   /// Shared memory for what the plan keeps between its nests, for sums of several warps, and for those of a chunk.
