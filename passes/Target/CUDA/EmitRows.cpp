@@ -12,6 +12,7 @@
 /// that all of them need.
 ///
 //===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/HoistLoads.h"
 #include "passes/Target/CUDA/RowThreads.h"
 #include "passes/Target/Common/RowsBody.h"
 
@@ -593,10 +594,19 @@ LaunchShape RowsEmitter::emit() {
   for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
     if (std::optional<unsigned> result = kernel.getTiedResult(i))
       tiedArguments[getRoot(returned[*result])] = kernel.getArgument(i);
+  DenseSet<Value> unwritten;
+  for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
+    if (!kernel.getTiedResult(i))
+      unwritten.insert(memory.lookup(kernel.getArgument(i)));
   LaunchShape launch;
   launch.grid[0] = plan.kind == RowsPlan::Kind::rows ? emitRows() : emitColumns();
   launch.block[0] = shape.threads;
   launch.flops = plan.flops;
+  // Of the function, and of what it does if the row is there.
+  Block *body = builder.getInsertionBlock();
+  for (auto branch : body->getOps<scf::IfOp>())
+    hoistLoads(*branch.thenBlock(), unwritten);
+  hoistLoads(*body, unwritten);
   return launch;
 }
 

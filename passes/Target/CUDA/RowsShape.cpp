@@ -98,7 +98,8 @@ int64_t RowsShape::getHeldVectors(const RowsPlan &plan) const {
 }
 
 SmallVector<Value> RowsShape::getHeldArguments(const RowsPlan &plan) const {
-  if (getThreadsPerRow() <= Capabilities::kWarpSize)
+  // Many rows of one vector a thread hide each other's latency; those of more leave no room for more threads anyway.
+  if (getThreadsPerRow() <= Capabilities::kWarpSize && getHeldVectors(plan) == 1)
     return {};
   llvm::SmallSetVector<Value, 4> arguments;
   DenseSet<Value> others;

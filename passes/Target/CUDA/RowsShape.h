@@ -39,7 +39,7 @@ struct RowsShape {
   /// Vectors that a thread has of every row, if that is how it can keep them in registers; else 0.
   int64_t getHeldVectors(const target::RowsPlan &plan) const;
   /// The arguments that the ops of such a plan read element by element, if a thread is to read its part of the next row
-  /// before it computes one: where the warps of a row wait for each other.
+  /// before it computes one: where warps wait for each other, or are few.
   SmallVector<Value> getHeldArguments(const target::RowsPlan &plan) const;
   /// The results that different threads of a row exchange, or that have no other place.
   SmallVector<Value> getScratch(const target::RowsPlan &plan) const;
