@@ -13,9 +13,9 @@
 namespace mlir::moe::cuda {
 
 /// Moves loads from `memories`, which the kernel does not write, and what computes their addresses to the first op of
-/// `block` that touches memory, and so before barriers and exchanges between threads. A kernel that reads a row, reduces
-/// it and then reads what it scales it by would wait for memory twice. Loads whose places are not known there stay, and
-/// so do all if they are more than a thread has registers to spare for.
+/// `block` that touches memory, and so before barriers and exchanges between threads. A kernel that reads a row,
+/// reduces it and then reads what it scales it by would wait for memory twice. Loads whose places are not known there
+/// stay, and so do all if they are more than a thread has registers to spare for.
 ///
 ///   %x = vector.load %row[%i]                 %x = vector.load %row[%i]
 ///   … %sum = nvvm.shfl.sync … barrier    →    %w = vector.load %weight[%j]

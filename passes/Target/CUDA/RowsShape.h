@@ -10,9 +10,10 @@
 /// warp, or the whole block. Or it computes threads · width columns of a plan by columns. Every thread has `width`
 /// neighbouring iterations of the innermost loop at a time.
 ///
-/// If ops of a plan accumulate, a block has one chunk of rows. Where a thread's part of a row is a few vectors, the same of
-/// every tensor, the rows are dealt out as above (also to several warps each) and each thread keeps the sums of its columns in registers until the
-/// rows of the block meet in shared memory, in order. Elsewhere the block takes row after row, and sums are in global memory.
+/// If ops of a plan accumulate, a block has one chunk of rows. Where a thread's part of a row is a few vectors, the
+/// same of every tensor, the rows are dealt out as above (also to several warps each) and each thread keeps the sums of
+/// its columns in registers until the rows of the block meet in shared memory, in order. Elsewhere the block takes row
+/// after row, and sums are in global memory.
 ///
 /// A long row that several nests read is held likewise, by a block of the most threads.
 ///
