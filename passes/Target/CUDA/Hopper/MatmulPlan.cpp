@@ -120,10 +120,9 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
 // Choices
 //===----------------------------------------------------------------------===//
 
-/// Whether tiles of 192 rows can be formed: rows of a contraction-major gathered operand are copied by the same threads,
-/// and what the epilogue keeps beside two accumulators has to fit into registers.
-static bool canTakeMostRows(MatmulOp op, const WarpgroupShape &shape, bool gathers) {
-  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1 && !(gathers && shape.isContraction());
+/// Whether tiles of 192 rows can be formed: what the epilogue keeps beside two accumulators has to fit into registers.
+static bool canTakeMostRows(MatmulOp op) {
+  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1;
 }
 
 /// The fastest tile for `op`, of which the contraction has `parts` parts.
@@ -138,7 +137,7 @@ static std::optional<MatmulPlan> chooseTile(MatmulOp op, const Capabilities &cap
       shape.kind = MatmulKind::ragged_contraction;
       shape.experts = parts;
     }
-    if (shape.sharesRows() && !canTakeMostRows(op, shape, gathers))
+    if (shape.sharesRows() && !canTakeMostRows(op))
       continue;
     int64_t stages = std::min(kMostStages, chooseStages(op, shape, columns, capabilities.sharedBytes));
     if (stages < kFewestStages) // What the epilogue reads leaves too little shared memory.

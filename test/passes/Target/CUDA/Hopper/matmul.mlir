@@ -6,6 +6,8 @@
 // RUN: FileCheck %s --check-prefixes=ALL,GRADIENT --input-file=%t/gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,RESIDUAL --input-file=%t/residual.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,TALL --input-file=%t/tall.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,TALLGRADIENT --input-file=%t/tall_gradient.ptx
+// RUN: FileCheck %s --check-prefix=TALLCOPIES --input-file=%t/tall_gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,PARTS --input-file=%t/parts.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,WEIGHTED --input-file=%t/weighted_experts.ptx
 // RUN: FileCheck %s --check-prefix=MAPS --input-file=%t.mlir
@@ -64,6 +66,12 @@
 // TALL: wgmma.mma_async.sync.aligned.m64n256k16
 // TALL: wgmma.mma_async.sync.aligned.m64n128k16
 // TALL: atom{{.*}}.global.inc.u32
+
+// 192 columns of gathered rows are three chunks of 64, each of 16 rows at a time.
+// TALLGRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
+// TALLGRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n128k16
+// TALLCOPIES-COUNT-12: cp.async.cg.shared.global
+// TALLCOPIES-NOT: cp.async.cg.shared.global
 
 // A part of the contraction per result.
 // PARTS: wgmma.mma_async.sync.aligned.m64n128k16
@@ -169,6 +177,20 @@ moe_kernel.kernel @tall(%a: tensor<512x256xbf16>, %b: tensor<8x768x256xbf16>, %o
       moe_kernel.yield %rounded : bf16
   }
   moe_kernel.return %r : tensor<4096x384xbf16>
+}
+
+moe_kernel.kernel @tall_gradient(%a: tensor<512x320xbf16>, %b: tensor<4096x256xbf16>, %o: tensor<9xi32>,
+                                 %i: tensor<4096xi32>) -> tensor<8x320x256xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 192, tile_n = 256, tile_k = 64, stages = 3,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul ragged_contraction (%a, %b) offsets(%o) rows(%i)
+      {row_divisor = 8 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<512x320xbf16>, tensor<4096x256xbf16>, tensor<9xi32>, tensor<4096xi32>) -> tensor<8x320x256xbf16> {
+    ^bb0(%x: f32):
+      %rounded = arith.truncf %x : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<8x320x256xbf16>
 }
 
 moe_kernel.kernel @parts(%a: tensor<8192x256xbf16>, %b: tensor<8192x256xbf16>) -> tensor<8x256x256xf32>
