@@ -27,6 +27,8 @@ static constexpr double kBytesPerMicrosecond = 3.0e6;    // Of device memory: a 
 static constexpr double kProductsPerCycle = 2048;        // Of a multiprocessor: multiply and add, of bf16.
 static constexpr double kSharedBytesPerCycle = 128;      // Through the port of shared memory.
 static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
+static constexpr double kHandOverCycles = 900;           // Of products to shared memory, where the epilogue is deferred.
+static constexpr double kDeferredCycles = 5000;          // Of 64 columns of it, by the warps beside the producer.
 static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a graph.
 
 //===----------------------------------------------------------------------===//
@@ -96,7 +98,10 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   int64_t depth = shape.isContraction() ? llvm::divideCeil(shape.depth, shape.experts) : shape.depth;
   double numStages = llvm::divideCeil(depth, kStageDepth);
   auto getTileCycles = [&](int64_t rows) {
-    return numStages * getStageCycles(shape, rows, columns, gathers) + getEpilogueCycles(op, shape, rows, columns);
+    double products = numStages * getStageCycles(shape, rows, columns, gathers);
+    if (shape.defersEpilogue)
+      return std::max(products + kHandOverCycles, columns / shape.halves() / 64.0 * kDeferredCycles);
+    return products + getEpilogueCycles(op, shape, rows, columns);
   };
   TileCounts tiles = countTiles(shape, columns);
   double wholeCycles = getTileCycles(shape.tileRows), lastCycles = tiles.last > 0 ? getTileCycles(tiles.lastRows) : 0;

@@ -20,7 +20,8 @@ OperandLoad::OperandLoad(HopperBuilder &b, EmitterContext &context, MatmulOp op,
     : tile{side == lhs ? shape.lhsMajor : shape.rhsMajor, extent, kStageDepth}, b(b),
       parts(side == rhs && shape.paired ? shape.columnParts() : 1), halves(side == rhs ? shape.halves() : 1),
       boxExtent(extent / halves / parts), outerTotal(side == lhs ? shape.rows : shape.columns), depthTotal(shape.depth),
-      halfDistance(side == rhs ? shape.outputs : 0), rowDivisor(shape.rowDivisor) {
+      halfDistance(side == rhs ? shape.outputs : 0), rowDivisor(shape.rowDivisor),
+      gatheringThreads(shape.getProducerThreads()) {
   Value tensor = (side == lhs) != shape.isSwapped ? op.getLhs() : op.getRhs();
   base = b.allocateBytes(stages * tile.getBytes());
   if (side == lhs ? shape.gathersLhs : shape.gathersRhs) {
@@ -98,7 +99,7 @@ int64_t OperandLoad::getPiecesPerRow() const {
 }
 
 SmallVector<Expr> OperandLoad::getGatheredRows(const Place &place, Expr k) {
-  int64_t pieces = getPiecesPerRow(), rowsAtOnce = kWarpgroupSize / pieces;
+  int64_t pieces = getPiecesPerRow(), rowsAtOnce = gatheringThreads / pieces;
   int64_t count = (tile.major == Major::contraction ? tile.outer : kStageDepth) / rowsAtOnce;
   Expr first = (tile.major == Major::contraction ? place.outer : k) + b.threadInGroup / pieces;
   return llvm::map_to_vector(llvm::seq(count), [&](int64_t i) {
@@ -109,7 +110,7 @@ SmallVector<Expr> OperandLoad::getGatheredRows(const Place &place, Expr k) {
 
 void OperandLoad::gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k, Expr stage) {
   bool byContraction = tile.major == Major::contraction;
-  int64_t pieces = getPiecesPerRow(), rowsAtOnce = kWarpgroupSize / pieces;
+  int64_t pieces = getPiecesPerRow(), rowsAtOnce = gatheringThreads / pieces;
   int64_t columns = byContraction ? depthTotal : outerTotal;
   Expr piece = b.threadInGroup % pieces, row = b.threadInGroup / pieces;
   Expr column = (byContraction ? k : place.outer) + piece * kPiece;

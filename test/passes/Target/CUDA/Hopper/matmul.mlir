@@ -10,6 +10,7 @@
 // RUN: FileCheck %s --check-prefix=TALLCOPIES --input-file=%t/tall_gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,PARTS --input-file=%t/parts.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,WEIGHTED --input-file=%t/weighted_experts.ptx
+// RUN: FileCheck %s --check-prefix=ONEWARP --input-file=%t/weighted_experts.ptx
 // RUN: FileCheck %s --check-prefix=MAPS --input-file=%t.mlir
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=LOCAL
 
@@ -77,19 +78,29 @@
 // PARTS: wgmma.mma_async.sync.aligned.m64n128k16
 // PARTS: cp.async.bulk.tensor.3d.global.shared::cta
 
-// The weights of two rows are loaded ahead of the products. Four lanes add up what they have of a row, and the first of
-// them stores it; results go to shared memory a few columns at a time.
-// WEIGHTED: setmaxnreg.inc.sync.aligned.u32 224
-// WEIGHTED-COUNT-2: ld.global{{(.nc)?}}.b32
+// Where the epilogue reads the rows of a gradient, consumers leave their products to three warps beside the one that
+// gathers rows. These load what they read of a row when they are done with the same columns of the one before; eight lanes
+// add up what they have of a row, and the first of them stores it.
+// WEIGHTED: setmaxnreg.inc.sync.aligned.u32 192
 // WEIGHTED: wgmma.wait_group.sync.aligned 0;
-// WEIGHTED: ldmatrix.sync.aligned.m8n8.x4.shared.b16
-// WEIGHTED: ex2.approx.ftz.f32
-// WEIGHTED: stmatrix.sync.aligned.m8n8.x4.shared.b16
-// WEIGHTED: ldmatrix.sync.aligned.m8n8.x4.shared.b16
-// WEIGHTED: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: mbarrier.try_wait
+// WEIGHTED-COUNT-16: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: mbarrier.arrive
+// WEIGHTED: setmaxnreg.dec.sync.aligned.u32 120
+// WEIGHTED-COUNT-8: ld.global.v4.b32
+// WEIGHTED: mbarrier.try_wait
+// WEIGHTED: ld.shared.v4.b32
+// WEIGHTED-COUNT-8: ex2.approx.ftz.f32
+// WEIGHTED-COUNT-3: st.global.v4.b32
+// WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 4, 31, -1;
 // WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 2, 31, -1;
 // WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 1, 31, -1;
 // WEIGHTED: st.global.b32
+// WEIGHTED-COUNT-2: ld.global.v4.b32
+// WEIGHTED: ld.shared.v4.b32
+// WEIGHTED-NOT: global.shared::cta
+// ONEWARP-COUNT-32: cp.async.cg.shared.global
+// ONEWARP-NOT: cp.async.cg.shared.global
 
 // LOCAL-NOT: .local
 
