@@ -33,6 +33,8 @@ static constexpr double kSharedBytesPerCycle = 128;      // Through the port of 
 static constexpr double kCacheBytes = 50e6;              // Of the L2 cache.
 static constexpr double kCacheBytesPerMicrosecond = 7.2e6, kMissedCacheBytesPerMicrosecond = 6.2e6; // Out of it.
 static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
+static constexpr double kHandOverCycles = 900;           // Of products to shared memory, where the epilogue is deferred.
+static constexpr double kDeferredCycles = 5000;          // Of 64 columns of it, by the warps beside the producer.
 static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a graph.
 
 //===----------------------------------------------------------------------===//
@@ -132,7 +134,10 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   int64_t depth = shape.isContraction() ? llvm::divideCeil(shape.depth, shape.experts) : shape.depth;
   double numStages = llvm::divideCeil(depth, kStageDepth);
   auto getTileCycles = [&](int64_t rows) {
-    return numStages * getStageCycles(shape, rows, columns, gathers) + getEpilogueCycles(op, shape, rows, columns);
+    double products = numStages * getStageCycles(shape, rows, columns, gathers);
+    if (shape.defersEpilogue)
+      return std::max(products + kHandOverCycles, columns / shape.halves() / 64.0 * kDeferredCycles);
+    return products + getEpilogueCycles(op, shape, rows, columns);
   };
   TileCounts tiles = countTilesOfAll(shape, columns);
   double work = tiles.full * getTileCycles(shape.tileRows);
@@ -160,10 +165,9 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
 // Choices
 //===----------------------------------------------------------------------===//
 
-/// Whether tiles of 192 rows can be formed: rows of a contraction-major gathered operand are copied by the same threads,
-/// and what the epilogue keeps beside two accumulators has to fit into registers.
-static bool canTakeMostRows(MatmulOp op, const WarpgroupShape &shape, bool gathers) {
-  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1 && !(gathers && shape.isContraction());
+/// Whether tiles of 192 rows can be formed: what the epilogue keeps beside two accumulators has to fit into registers.
+static bool canTakeMostRows(MatmulOp op) {
+  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1;
 }
 
 /// The fastest tile for `op`, of which the contraction has `parts` parts.
@@ -178,7 +182,7 @@ static std::optional<MatmulPlan> chooseTile(MatmulOp op, const Capabilities &cap
       shape.kind = MatmulKind::ragged_contraction;
       shape.experts = parts;
     }
-    if (shape.sharesRows() && !canTakeMostRows(op, shape, gathers))
+    if (shape.sharesRows() && !canTakeMostRows(op))
       continue;
     int64_t stages = std::min(kMostStages, chooseStages(op, shape, columns, capabilities.sharedBytes));
     if (stages < kFewestStages) // What the epilogue reads leaves too little shared memory.
