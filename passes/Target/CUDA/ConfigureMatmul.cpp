@@ -137,7 +137,8 @@ FailureOr<CUDAConfigAttr> configureCombinedMatmul(CombinedMatmulOp op, const Cap
                             << ", but rows of a multiple of 16 bytes of bf16 and at most 32 choices are combined where they "
                                "are computed; make it a matmul and a combine";
   // So many bytes of weights are under way on a multiprocessor, in a few stages of whole lines at least.
-  constexpr int64_t kThreads = 128, kRows = 8, kBytesUnderWay = 64 << 10, kFewestStages = 4, kMostStages = 9;
+  constexpr int64_t kThreads = 128, kRows = 8, kBytesUnderWay = 64 << 10, kFewestStages = 4;
+  constexpr int64_t kOtherBytes = 8 << 10; // Offsets of the experts, and sums.
   int64_t tokens = op.getInverse().getType().getDimSize(0), depth = op.getMatrix().getType().getDimSize(2);
   int64_t multiprocessors = capabilities.kEnoughBlocks / 2, columns = 16;
   auto blocks = [&] { return tokens * llvm::divideCeilSigned(op.getMatrix().getType().getDimSize(1), columns); };
@@ -146,7 +147,8 @@ FailureOr<CUDAConfigAttr> configureCombinedMatmul(CombinedMatmulOp op, const Cap
     columns = 32;
   int64_t stageDepth = depth <= 128 ? 128 : 256;
   int64_t share = kBytesUnderWay / llvm::divideCeilSigned(blocks(), multiprocessors);
-  int64_t stages = std::clamp(share / (2 * stageDepth * columns) + 1, kFewestStages, kMostStages);
+  int64_t most = (capabilities.sharedBytes - kOtherBytes) / (2 * stageDepth * (kRows + columns));
+  int64_t stages = std::clamp(share / (2 * stageDepth * columns) + 1, std::min(kFewestStages, most), most);
   auto config = CUDAConfigAttr::get(op.getContext(), kThreads, kRows, columns, stageDepth, stages, CUDAUnit::stream);
   explainStream(op, config);
   return config;
