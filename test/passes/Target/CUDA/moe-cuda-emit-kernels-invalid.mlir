@@ -19,7 +19,7 @@ moe_kernel.kernel @unconfigured(%x: tensor<64xf32>) -> tensor<64xf32> {
 #ij = affine_map<(i, j) -> (i, j)>
 #cij = affine_map<(c, i, j) -> (c, i, j)>
 #cj = affine_map<(c, i, j) -> (c, j)>
-#config = #moe_kernel.cuda_config<threads = 32, tile_m = 32, tile_n = 32, tile_k = 1, stages = 1>
+#config = #moe_kernel.cuda_config<threads = 32, tile_m = 32, tile_n = 4, tile_k = 1, stages = 1>
 
 // A thread would keep 32 sums for a row of its own.
 // expected-error @below {{adds up chunks of rows in memory, so that a block has one row at a time, not 32}}

@@ -18,22 +18,17 @@
 // CHECK: moe_kernel.kernel @rms_norm_backward_add_16384x1024({{.*}} #moe_kernel.cuda_config<threads = 256, tile_m = 8, tile_n = 256,
 // CHECK: moe_kernel.kernel @rope_inverse_rms_norm_backward_16384x512({{.*}} #moe_kernel.cuda_config<threads = 512, tile_m = 32, tile_n = 128,
 
-// A warp reads a row of each of four tensors once and writes one, row after row; what its threads have added up meets in
-// shared memory when the chunk is done.
+// A warp reads a row of each of three tensors once, before it computes the one it has read, and the weight; it writes one,
+// row after row. What its threads have added up meets in shared memory when the chunk is done.
 // ROWS: .reqntid 256
 // ROWS: $L__BB0_1:
-// ROWS-COUNT-4: ld.global.nc.v4.b32
+// ROWS-COUNT-12: ld.global.nc.v4.b32
 // ROWS: sqrt.rn.f32
-// ROWS-COUNT-8: ld.global.nc.v4.b32
+// ROWS-COUNT-4: ld.global.nc.v4.b32
+// ROWS-NOT: ld.global
 // ROWS-COUNT-5: shfl.sync.bfly.b32
-// ROWS: ld.global.nc.v4.b32
-// ROWS: st.global.v4.b32
-// ROWS: ld.global.nc.v4.b32
-// ROWS: st.global.v4.b32
-// ROWS: ld.global.nc.v4.b32
-// ROWS: st.global.v4.b32
-// ROWS: ld.global.nc.v4.b32
-// ROWS: st.global.v4.b32
+// ROWS-NOT: ld.global
+// ROWS-COUNT-4: st.global.v4.b32
 // ROWS-NOT: {{ld|st}}.global
 // ROWS: bra
 // ROWS: st.shared.v4.b32
