@@ -20,4 +20,25 @@ def ConfigurePass : Pass<"moe-configure", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"]; // Of the kernels of rows that replace others.
 }
 
+def FuseHorizontallyPass : Pass<"moe-fuse-horizontally", "::mlir::ModuleOp"> {
+  let summary = "Make launches that do not depend on each other one, where the target runs that faster";
+  let description = [{
+    The target is asked about configured kernels (`Target::fusesHorizontally`). Candidates are launches of a function
+    before which equally many launches have to run one after the other; what one of them works on in place is no operand
+    of another.
+    ```mlir
+    %q = moe_kernel.launch @query(%x, %wq) : ...
+    %n = moe_kernel.launch @norm(%q) : ...
+    %k = moe_kernel.launch @key(%x, %wk) : ...
+    ```
+    becomes
+    ```mlir
+    %q, %k = moe_kernel.launch @query_and_key(%x, %wq, %wk) : ...
+    %n = moe_kernel.launch @norm(%q) : ...
+    ```
+    with a kernel that launches both. The buffers of all of them live at the same time from here on, which the stage
+    `schedule` then plans for.
+  }];
+}
+
 #endif // PASSES_CONFIGURE_PASSES_TD

@@ -51,6 +51,10 @@ public:
   /// nearest thing that can.
   virtual LogicalResult configure(moe_kernel::KernelOp kernel) const = 0;
 
+  /// Whether launches of `kernels`, which are configured and do not depend on each other, run faster as one launch. A
+  /// target that says so has code for kernels that launch others. No by default.
+  virtual bool fusesHorizontally(ArrayRef<moe_kernel::KernelOp> kernels) const { return false; }
+
   /// Passes on the module that turn every configured `moe_kernel.kernel` into a `moe_exec.kernel` and the code into
   /// `moe_exec.object`s. If `dumpTo` is not empty, they write each kernel's code, readable, into folders of `dumpTo`.
   virtual void addCodegenPasses(OpPassManager &passes, llvm::StringRef dumpTo) const = 0;

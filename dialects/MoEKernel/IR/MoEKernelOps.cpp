@@ -40,6 +40,8 @@ std::optional<unsigned> KernelOp::getTiedResult(unsigned index) {
   return std::nullopt;
 }
 
+bool KernelOp::holdsLaunches() { return !isExternal() && isa<LaunchOp>(getBody().front().front()); }
+
 static LogicalResult verifyTiedArguments(KernelOp kernel) {
   TypeRange results = kernel.getResultTypes();
   SmallVector<int64_t> tiedBy(results.size(), -1);
@@ -78,6 +80,27 @@ static LogicalResult verifyStructuredBody(KernelOp kernel, Operation *structured
     return terminator.emitOpError() << "must return the " << structured->getNumResults() << " results of '"
                                     << structured->getName() << "' in order, but returns "
                                     << terminator.getNumOperands() << " values";
+  return success();
+}
+
+/// What the launched kernels work on in place, verifyLaunchInKernel compares, which may look at them.
+static LogicalResult verifyLaunchesBody(KernelOp kernel, ReturnOp terminator) {
+  SmallVector<Value> results;
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    if (!isa<LaunchOp>(op))
+      return op.emitOpError() << "stands beside a launch; a kernel that launches others does nothing else";
+    for (auto [index, operand] : llvm::enumerate(op.getOperands()))
+      if (!isa<BlockArgument>(operand))
+        return op.emitOpError() << "operand " << index
+                                << " is not an argument of the kernel: launches of a kernel run at the same time";
+    llvm::append_range(results, op.getResults());
+  }
+  if (!llvm::equal(results, terminator.getValues()))
+    return terminator.emitOpError() << "must return the " << results.size()
+                                    << " results of the kernel's launches in order, but returns "
+                                    << terminator.getNumOperands() << " values";
+  if (kernel.getConfigAttr())
+    return kernel.emitOpError("has a config, but the kernels that it launches have theirs");
   return success();
 }
 
@@ -126,6 +149,8 @@ LogicalResult KernelOp::verify() {
 
   if (failed(verifyTiedArguments(*this)))
     return failure();
+  if (holdsLaunches())
+    return verifyLaunchesBody(*this, terminator);
   for (Operation &op : getBody().front())
     if (op.hasTrait<StructuredKernelOp>())
       return verifyStructuredBody(*this, &op, terminator);
@@ -147,11 +172,35 @@ static LogicalResult verifySignature(LaunchOp launch, StringRef what, TypeRange 
   return success();
 }
 
+/// Whether `launch`, of the kernel `launched`, can be a part of the kernel around it.
+static LogicalResult verifyLaunchInKernel(LaunchOp launch, KernelOp launched) {
+  auto kernel = cast<KernelOp>(launch->getParentOp());
+  if (launched.holdsLaunches())
+    return launch.emitOpError() << "in a kernel launches " << launch.getKernelAttr() << ", which launches kernels itself";
+  for (auto [index, operand] : llvm::enumerate(launch.getInputs())) {
+    auto argument = dyn_cast<BlockArgument>(operand);
+    if (!argument)
+      continue; // The kernel's verifier says so.
+    std::optional<unsigned> inner = launched.getTiedResult(index), outer = kernel.getTiedResult(argument.getArgNumber());
+    Value tied = outer ? kernel.getBody().front().getTerminator()->getOperand(*outer) : Value();
+    if (inner && (tied != launch.getResult(*inner) || !argument.hasOneUse()))
+      return launch.emitOpError() << "works on operand " << index << " in place: the kernel's argument "
+                                  << argument.getArgNumber()
+                                  << " has to be tied to the same result and can have no other use";
+    if (!inner && outer)
+      return launch.emitOpError() << "does not work on operand " << index << " in place, but the kernel's argument "
+                                  << argument.getArgNumber() << " is tied to result " << *outer;
+  }
+  return success();
+}
+
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel)
     return emitOpError() << "there is no kernel " << getKernelAttr();
   if (failed(verifySignature(*this, "operand", getInputs().getTypes(), kernel.getArgumentTypes())))
     return failure();
-  return verifySignature(*this, "result", getResultTypes(), kernel.getResultTypes());
+  if (failed(verifySignature(*this, "result", getResultTypes(), kernel.getResultTypes())))
+    return failure();
+  return isa<KernelOp>((*this)->getParentOp()) ? verifyLaunchInKernel(*this, kernel) : success();
 }

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/EmitLaunches.h"
 #include "passes/Target/CUDA/FuseRouter.h"
 #include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 #include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
@@ -43,6 +44,10 @@ void CUDATarget::splitKernels(ModuleOp module) const {
 }
 
 void CUDATarget::fuseKernels(ModuleOp module) const { cuda::fuseRouters(module, capabilities); }
+
+bool CUDATarget::fusesHorizontally(ArrayRef<moe_kernel::KernelOp> kernels) const {
+  return cuda::fusesHorizontally(kernels);
+}
 
 void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {
   buildCUDACodegenPipeline(passes, dumpTo.empty() ? "" : (dumpTo + "/kernels").str());

@@ -50,12 +50,11 @@ static void emitInstruction(ImplicitLocOpBuilder &builder, StringRef text) {
                             /*operand_attrs=*/ArrayAttr());
 }
 
-void waitForPreviousKernel(gpu::GPUFuncOp function) {
-  Block &entry = function.getBody().front();
-  Operation *first = &*llvm::find_if(entry, [](Operation &op) {
+void waitForPreviousKernel(Block *body) {
+  Operation *first = &*llvm::find_if(*body, [](Operation &op) {
     return op.hasTrait<OpTrait::IsTerminator>() || !leavesGlobalMemoryAlone(&op);
   });
-  ImplicitLocOpBuilder builder(function.getLoc(), first);
+  ImplicitLocOpBuilder builder(first->getLoc(), first);
   emitInstruction(builder, "griddepcontrol.wait;");
   emitInstruction(builder, "griddepcontrol.launch_dependents;");
 }

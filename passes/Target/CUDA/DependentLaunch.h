@@ -27,8 +27,9 @@
 
 namespace mlir::moe::cuda {
 
-/// Writes the two instructions in front of the first op of `function` that may touch global memory.
-void waitForPreviousKernel(gpu::GPUFuncOp function);
+/// Writes the two instructions in front of the first op of `body`, all that a block of threads runs, that may touch global
+/// memory.
+void waitForPreviousKernel(Block *body);
 
 } // namespace mlir::moe::cuda
 

@@ -50,7 +50,7 @@ Value RowsBody::getConstant(DenseElementsAttr value, int64_t alignment) {
   auto function = builder.getInsertionBlock()->getParent()->getParentOfType<FunctionOpInterface>();
   Block *scope = function->getBlock();
   auto type = MemRefType::get(value.getType().getShape(), value.getElementType());
-  std::string name = (kernel.getName() + ".table" + Twine(llvm::range_size(scope->getOps<memref::GlobalOp>()))).str();
+  std::string name = (function.getName() + ".table" + Twine(llvm::range_size(scope->getOps<memref::GlobalOp>()))).str();
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(scope);
