@@ -20,6 +20,24 @@ def ConfigurePass : Pass<"moe-configure", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"]; // Of the kernels of rows that replace others.
 }
 
+def FuseProloguesPass : Pass<"moe-fuse-prologues", "::mlir::ModuleOp"> {
+  let summary = "Compute few rows where they are read, where the target runs that faster";
+  let description = [{
+    A kernel that reads what a small kernel of rows computes has that computed by each of its blocks for itself: no launch,
+    and no memory, lies between the two. The target is asked (`Target::configurePrologue`). If other launches read the
+    rows too, but have to wait for the first of these anyway, the rows are one more result of it.
+    ```mlir
+    %n = moe_kernel.launch @norm(%x, %w) : ...
+    %q = moe_kernel.launch @query(%n, %wq) : ...
+    ```
+    becomes
+    ```mlir
+    %q = moe_kernel.launch @norm_to_query(%x, %w, %wq) : ...
+    ```
+    with a kernel that launches `@norm`, and `@query` on its result.
+  }];
+}
+
 def FuseHorizontallyPass : Pass<"moe-fuse-horizontally", "::mlir::ModuleOp"> {
   let summary = "Make launches that do not depend on each other one, where the target runs that faster";
   let description = [{

@@ -83,22 +83,26 @@ static LogicalResult verifyStructuredBody(KernelOp kernel, Operation *structured
   return success();
 }
 
-/// What the launched kernels work on in place, verifyLaunchInKernel compares, which may look at them.
+/// What the launched kernels work on in place, and what they are, verifyLaunchInKernel compares, which may look at them.
 static LogicalResult verifyLaunchesBody(KernelOp kernel, ReturnOp terminator) {
-  SmallVector<Value> results;
+  SmallVector<Value> results; // Those that are returned, and those that have to be.
   for (Operation &op : kernel.getBody().front().without_terminator()) {
     if (!isa<LaunchOp>(op))
       return op.emitOpError() << "stands beside a launch; a kernel that launches others does nothing else";
     for (auto [index, operand] : llvm::enumerate(op.getOperands()))
-      if (!isa<BlockArgument>(operand))
+      if (auto prologue = operand.getDefiningOp<LaunchOp>();
+          prologue && !llvm::all_of(prologue.getInputs(), llvm::IsaPred<BlockArgument>))
         return op.emitOpError() << "operand " << index
-                                << " is not an argument of the kernel: launches of a kernel run at the same time";
-    llvm::append_range(results, op.getResults());
+                                << " is the result of a launch that reads another one's; only arguments of the kernel "
+                                   "can be read in a prologue";
+    for (Value result : op.getResults())
+      if (result.use_empty() || llvm::is_contained(terminator.getValues(), result))
+        results.push_back(result);
   }
   if (!llvm::equal(results, terminator.getValues()))
-    return terminator.emitOpError() << "must return the " << results.size()
-                                    << " results of the kernel's launches in order, but returns "
-                                    << terminator.getNumOperands() << " values";
+    return terminator.emitOpError() << "must return the results of the kernel's launches in order, but those that its "
+                                       "launches read, if it likes: "
+                                    << results.size() << " values, but returns " << terminator.getNumOperands();
   if (kernel.getConfigAttr())
     return kernel.emitOpError("has a config, but the kernels that it launches have theirs");
   return success();
@@ -172,16 +176,28 @@ static LogicalResult verifySignature(LaunchOp launch, StringRef what, TypeRange 
   return success();
 }
 
+static bool isStructured(LaunchOp launch, SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(launch, launch.getKernelAttr());
+  return kernel && !kernel.isExternal() && kernel.getBody().front().front().hasTrait<StructuredKernelOp>();
+}
+
 /// Whether `launch`, of the kernel `launched`, can be a part of the kernel around it.
-static LogicalResult verifyLaunchInKernel(LaunchOp launch, KernelOp launched) {
+static LogicalResult verifyLaunchInKernel(LaunchOp launch, KernelOp launched, SymbolTableCollection &symbols) {
   auto kernel = cast<KernelOp>(launch->getParentOp());
   if (launched.holdsLaunches())
     return launch.emitOpError() << "in a kernel launches " << launch.getKernelAttr() << ", which launches kernels itself";
   for (auto [index, operand] : llvm::enumerate(launch.getInputs())) {
+    std::optional<unsigned> inner = launched.getTiedResult(index);
     auto argument = dyn_cast<BlockArgument>(operand);
+    if (!argument && inner)
+      return launch.emitOpError() << "works in place on operand " << index << ", which is no argument of the kernel";
+    if (!argument && isStructured(operand.getDefiningOp<LaunchOp>(), symbols))
+      return launch.emitOpError() << "operand " << index << " is computed by "
+                                  << operand.getDefiningOp<LaunchOp>().getKernelAttr()
+                                  << ", which is not a kernel of rows: launches of a kernel run at the same time";
     if (!argument)
-      continue; // The kernel's verifier says so.
-    std::optional<unsigned> inner = launched.getTiedResult(index), outer = kernel.getTiedResult(argument.getArgNumber());
+      continue;
+    std::optional<unsigned> outer = kernel.getTiedResult(argument.getArgNumber());
     Value tied = outer ? kernel.getBody().front().getTerminator()->getOperand(*outer) : Value();
     if (inner && (tied != launch.getResult(*inner) || !argument.hasOneUse()))
       return launch.emitOpError() << "works on operand " << index << " in place: the kernel's argument "
@@ -202,5 +218,5 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return failure();
   if (failed(verifySignature(*this, "result", getResultTypes(), kernel.getResultTypes())))
     return failure();
-  return isa<KernelOp>((*this)->getParentOp()) ? verifyLaunchInKernel(*this, kernel) : success();
+  return isa<KernelOp>((*this)->getParentOp()) ? verifyLaunchInKernel(*this, kernel, symbols) : success();
 }

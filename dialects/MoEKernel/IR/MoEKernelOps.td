@@ -33,10 +33,12 @@ def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFr
       what another op of the kernel computed only in the row that it is computing itself, so rows are independent. Beside
       them there are `tensor.empty` and `linalg.fill` (initial values), `arith.constant`, and `tensor.expand_shape` and
       `tensor.collapse_shape` of arguments and of what is returned.
-    * Launches of kernels of the other two forms that do not depend on each other: they share one launch (horizontal
-      fusion). Their operands are arguments of the kernel, which returns all of their results, in order. What one of
-      them works on in place is tied to the same result and is no operand of another. Such a kernel has no `config`: the
-      kernels that it launches have theirs.
+    * Launches of kernels of the other two forms, which share one launch. They run at the same time, each by itself
+      (horizontal fusion), or one reads the result of another one, which then is of rows: whatever computes a part of the
+      reader computes all of these rows itself first (a prologue). Other operands are arguments of the kernel. It returns
+      the results of all launches, in order; those that are read in it only if it is to. What a launch works on in place
+      is tied to the same result and is no operand of another. Such a kernel has no `config`: the kernels that it
+      launches have theirs.
     ```mlir
     moe_kernel.kernel @key_and_value(%x: tensor<1x1024xbf16>, %k: ..., %v: ...) -> (...) {
       %0 = moe_kernel.launch @linear_1x512x1024(%x, %k) : ...

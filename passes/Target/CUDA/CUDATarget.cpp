@@ -45,6 +45,10 @@ void CUDATarget::splitKernels(ModuleOp module) const {
 
 void CUDATarget::fuseKernels(ModuleOp module) const { cuda::fuseRouters(module, capabilities); }
 
+Attribute CUDATarget::configurePrologue(moe_kernel::KernelOp rows, moe_kernel::KernelOp reader, unsigned operand) const {
+  return cuda::configurePrologue(rows, reader, operand);
+}
+
 bool CUDATarget::fusesHorizontally(ArrayRef<moe_kernel::KernelOp> kernels) const {
   return cuda::fusesHorizontally(kernels);
 }

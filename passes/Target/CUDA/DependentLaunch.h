@@ -17,19 +17,33 @@
 /// everything that touches global memory
 /// ```
 ///
+/// Memory that the kernel before does not write is as it will be when that begins, so it may be read before the wait
+/// (`early_inputs` of moe_exec.kernel): weights on their way to shared memory while the kernel before works.
+///
 /// docs/cuda.md says why that keeps the order of a program.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_DEPENDENTLAUNCH_H
 #define PASSES_TARGET_CUDA_DEPENDENTLAUNCH_H
 
+#include "passes/Target/CUDA/Emitter.h"
+
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
 namespace mlir::moe::cuda {
 
-/// Writes the two instructions in front of the first op of `body`, all that a block of threads runs, that may touch global
-/// memory.
-void waitForPreviousKernel(Block *body);
+/// Writes the two instructions where the builder stands, in the kernel's outermost block of code: what comes before reads no operands of the
+/// kernel but `early` ones, each of them settled (EmitterContext), and past the first-level cache, which may still hold
+/// what was there before. For emitters; a kernel waits once.
+void waitForPreviousKernel(EmitterContext &context, ArrayRef<Value> early);
+
+/// Writes the two instructions in front of the first op of `body`, all the code of `context.kernel`, that may touch global
+/// memory, unless the emitter has. In that case checks that nothing before them writes global memory or reads others than
+/// early inputs.
+LogicalResult waitForPreviousKernel(Block *body, const EmitterContext &context);
+
+/// Operands of `kernel` that are settled in every launch of it that the module's programs have; none if there is none.
+llvm::SmallBitVector findSettledOperands(moe_kernel::KernelOp kernel);
 
 } // namespace mlir::moe::cuda
 

@@ -30,11 +30,12 @@ struct EmittedKernel {
   LaunchShape shape;
   int64_t sharedBytes;
   SmallVector<Attribute> tensorMaps;
+  SmallVector<int64_t> earlyInputs;
 };
 } // namespace
 
 /// Writes the code of `emitter.kernel`, which has a config, where the builder is.
-static FailureOr<LaunchShape> emitBody(EmitterContext &emitter) {
+static FailureOr<LaunchShape> emitCode(EmitterContext &emitter) {
   Operation *structured = target::findStructuredOp(emitter.kernel);
   return structured ? emitStructuredOp(structured, emitter) : emitRows(emitter);
 }
@@ -75,18 +76,25 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
     if (std::optional<unsigned> result = kernel.getTiedResult(i))
       emitter.results[*result] = emitter.arguments[i];
 
-  SmallVector<Block *> bodies{entry};
-  FailureOr<LaunchShape> shape = kernel.holdsLaunches() ? emitLaunches(emitter, emitBody, bodies) : emitBody(emitter);
+  if (capabilities.hasDependentLaunch)
+    emitter.settled = findSettledOperands(kernel);
+
+  auto finish = [&](Block *body, EmitterContext &emitter) {
+    return success(!capabilities.hasDependentLaunch || succeeded(waitForPreviousKernel(body, emitter)));
+  };
+  bool holdsLaunches = kernel.holdsLaunches();
+  FailureOr<LaunchShape> shape = holdsLaunches ? emitLaunches(emitter, emitCode, finish) : emitCode(emitter);
+  if (succeeded(shape) && !holdsLaunches && failed(finish(entry, emitter)))
+    return failure();
   if (failed(shape))
     return failure();
   if (emitter.sharedBytes > capabilities.sharedBytes)
     return kernel.emitOpError() << "needs " << emitter.sharedBytes << " bytes of shared memory, but a block of "
                                 << capabilities.arch << " has " << capabilities.sharedBytes;
-  if (capabilities.hasDependentLaunch)
-    llvm::for_each(bodies, waitForPreviousKernel);
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr(SmallVector<int32_t>(shape->block.begin(), shape->block.end())));
-  return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps)};
+  return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps),
+                       std::move(emitter.earlyInputs)};
 }
 
 /// The kernels of `module` that only other kernels launch: they have no code of their own.
@@ -129,11 +137,13 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       builder.setInsertionPoint(module);
       const LaunchShape &shape = emitted->shape;
       ArrayAttr tensorMaps = emitted->tensorMaps.empty() ? ArrayAttr() : builder.getArrayAttr(emitted->tensorMaps);
+      DenseI64ArrayAttr earlyInputs =
+          emitted->earlyInputs.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(emitted->earlyInputs);
       moe_exec::KernelOp::create(builder, kernel.getLoc(), kernel.getName(), kObjectName,
                                  ArrayRef<int64_t>(shape.grid), ArrayRef<int64_t>(shape.block), emitted->sharedBytes,
                                  /*scratch_bytes=*/0, kernel.getNumArguments(), kernel.getNumResults(), shape.flops,
                                  target::getCompulsoryBytes(kernel), tensorMaps,
-                                 capabilities->hasDependentLaunch);
+                                 capabilities->hasDependentLaunch, earlyInputs);
       kernel.erase();
     }
     if (anyFailed)

@@ -54,6 +54,11 @@ LaunchShape MatmulSchedule::getLaunchShape() const {
 //===----------------------------------------------------------------------===//
 
 void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
+  auto [tile, found] = findTile();
+  b.ifThen(found, [&, &tile = tile] { body(tile); });
+}
+
+std::pair<MatmulSchedule::Tile, Expr> MatmulSchedule::findTile(bool early) {
   Expr rowTile = b.block % rowTiles;
   Tile tile;
   tile.firstOutput = b.block / rowTiles % columnTiles * tileOutputs;
@@ -62,7 +67,7 @@ void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
   tile.lastDepth = b.index(depth);
   Expr found;
   if (isRaggedRows()) {
-    findRaggedTile(rowTile, tile, found);
+    findRaggedTile(rowTile, early, tile, found);
   } else {
     tile.firstRow = rowTile * tileRows;
     tile.rows = b.blockSize(tile.firstRow, tileRows, rows);
@@ -72,12 +77,12 @@ void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
     tile.firstDepth = b.load(offsets, tile.expert).toIndex();
     tile.lastDepth = b.load(offsets, tile.expert + 1).toIndex();
   }
-  b.ifThen(found, [&] { body(tile); });
+  return {tile, found};
 }
 
 /// The experts' tiles are numbered one expert after the other. Each lane looks at as many consecutive experts as all
 /// lanes need, so that all offsets are read at once.
-void MatmulSchedule::findRaggedTile(Expr rowTile, Tile &tile, Expr &found) {
+void MatmulSchedule::findRaggedTile(Expr rowTile, bool early, Tile &tile, Expr &found) {
   int64_t expertsEach = llvm::divideCeil(experts, kWarpSize);
   bool hasAll = expertsEach * kWarpSize == experts;
   // Experts behind the last one have no rows.
@@ -85,7 +90,7 @@ void MatmulSchedule::findRaggedTile(Expr rowTile, Tile &tile, Expr &found) {
   Expr firstExpert = b.lane * expertsEach;
   SmallVector<Expr> starts;
   for (int64_t i = 0; i <= expertsEach; ++i)
-    starts.push_back(b.load(offsets, limit(firstExpert + i)));
+    starts.push_back(early ? b.loadCoherent(offsets, limit(firstExpert + i)) : b.load(offsets, limit(firstExpert + i)));
   SmallVector<Expr> firstTiles = {b.i32(0)};
   for (int64_t i = 0; i < expertsEach; ++i)
     firstTiles.push_back(firstTiles.back() + (starts[i + 1] - starts[i] + (tileRows - 1)) / tileRows);

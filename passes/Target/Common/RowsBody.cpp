@@ -41,7 +41,8 @@ RowsBody::Values RowsBody::emitFor(Value lower, Value upper, int64_t step, Value
 
 Value RowsBody::flatten(Value memory) {
   auto type = cast<MemRefType>(memory.getType());
-  auto flat = MemRefType::get({type.getNumElements()}, type.getElementType());
+  auto flat = MemRefType::get({type.getNumElements()}, type.getElementType(), MemRefLayoutAttrInterface(),
+                              type.getMemorySpace());
   return memref::ReinterpretCastOp::create(builder, flat, memory, /*offset=*/0, flat.getShape(), ArrayRef<int64_t>{1});
 }
 

@@ -25,7 +25,7 @@
 /// it has copied itself, so that there is no barrier before the sums meet:
 ///
 /// ```
-/// begin to copy the first stages - 1 stages
+/// begin to copy the first stages - 1 stages             // the weights before the kernel waits for the one before it
 /// for stage:
 ///   wait for its chunks and read them; begin to copy stage + stages - 1
 ///   accumulators += weights · tokens
@@ -35,6 +35,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Ampere/TensorCore.h"
+#include "passes/Target/CUDA/DependentLaunch.h"
 #include "passes/Target/CUDA/MatmulSchedule.h"
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -71,9 +72,14 @@ public:
         laneDepth(b.warp * shape.warpDepth + b.lane % kLanesTogether * kChunk),
         memory(b.allocateShared(shape.buffers * shape.chunksPerStage() * b.threads * kChunk, b.builder.getBF16Type())) {}
 
-  void begin(const MatmulSchedule::Operand &weights, const MatmulSchedule::Operand &tokens);
+  /// The first one before the second.
+  void setWeights(const MatmulSchedule::Operand &weights) { addSources(weights, 2 * shape.strips, /*isShared=*/false); }
+  void setTokens(const MatmulSchedule::Operand &tokens) { addSources(tokens, shape.groups, /*isShared=*/true); }
   /// Begins to copy the chunks of the stage at `firstDepth`; zeros where there are no elements.
-  void copy(Expr firstDepth, Expr buffer);
+  void copyWeights(Expr firstDepth, Expr buffer) { copy(firstDepth, buffer, 0, 2 * shape.strips); }
+  void copyTokens(Expr firstDepth, Expr buffer) {
+    copy(firstDepth, buffer, 2 * shape.strips, shape.chunksPerPiece());
+  }
   /// The registers of the thread's chunks of a stage.
   SmallVector<Expr> load(Expr buffer) const;
   void multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Expr> registers) const;
@@ -84,6 +90,9 @@ private:
     Expr offset, inside;
     bool isShared; ///< With other blocks of the multiprocessor: may stay in its cache.
   };
+  void addSources(const MatmulSchedule::Operand &operand, int64_t count, bool isShared);
+  /// Chunks [first, last) of each piece.
+  void copy(Expr firstDepth, Expr buffer, int64_t first, int64_t last);
   Expr at(Expr buffer, int64_t chunk) const {
     return ((buffer * shape.chunksPerStage() + chunk) * b.threads + b.thread) * kChunk;
   }
@@ -98,28 +107,21 @@ private:
 
 } // namespace
 
-void WarpStream::begin(const MatmulSchedule::Operand &weights, const MatmulSchedule::Operand &tokens) {
-  auto add = [&](const MatmulSchedule::Operand &operand, int64_t count, bool isShared) {
-    for (int64_t i = 0; i < count; ++i) {
-      Expr outer = laneOuter + i * kGroup;
-      sources.push_back({operand.memory, operand.outerOffset(outer), operand.isInside(outer), isShared});
-    }
-  };
-  add(weights, 2 * shape.strips, /*isShared=*/false);
-  add(tokens, shape.groups, /*isShared=*/true);
+void WarpStream::addSources(const MatmulSchedule::Operand &operand, int64_t count, bool isShared) {
+  for (int64_t i = 0; i < count; ++i) {
+    Expr outer = laneOuter + i * kGroup;
+    sources.push_back({operand.memory, operand.outerOffset(outer), operand.isInside(outer), isShared});
+  }
 }
 
-void WarpStream::copy(Expr firstDepth, Expr buffer) {
-  // The weights first: where rows are gathered, their addresses have to be read.
-  int64_t weights = 2 * shape.strips;
-  for (auto [first, last] : {std::pair<int64_t, int64_t>(0, weights), {weights, shape.chunksPerPiece()}})
-    for (int64_t piece = 0; piece < shape.pieces; ++piece) {
-      Expr at = firstDepth + (laneDepth + piece * kPieceDepth);
-      Expr hasDepth = depth % shape.stageDepth == 0 ? Expr() : at < depth;
-      for (int64_t i = first; i < last; ++i)
-        copyChunk(b, memory, this->at(buffer, piece * shape.chunksPerPiece() + i), sources[i].memory,
-                  sources[i].offset + at, both(hasDepth, sources[i].inside), /*bypassesCache=*/!sources[i].isShared);
-    }
+void WarpStream::copy(Expr firstDepth, Expr buffer, int64_t first, int64_t last) {
+  for (int64_t piece = 0; piece < shape.pieces; ++piece) {
+    Expr at = firstDepth + (laneDepth + piece * kPieceDepth);
+    Expr hasDepth = depth % shape.stageDepth == 0 ? Expr() : at < depth;
+    for (int64_t i = first; i < last; ++i)
+      copyChunk(b, memory, this->at(buffer, piece * shape.chunksPerPiece() + i), sources[i].memory,
+                sources[i].offset + at, both(hasDepth, sources[i].inside), /*bypassesCache=*/!sources[i].isShared);
+  }
 }
 
 SmallVector<Expr> WarpStream::load(Expr buffer) const {
@@ -185,13 +187,33 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
   // Four rows of sums lie in different banks, of which lanes write two at a time.
   MatrixView sums = b.allocateShared(b.warps * tileM, tileN, tileN + 4);
 
-  schedule.forTile([&](const MatmulSchedule::Tile &tile) {
-    WarpStream stream(b, shape, schedule.getDepth());
-    stream.begin(schedule.getRhs(tile), schedule.getLhs(tile));
+  // Weights and, of experts, the plan are read before the kernel waits where the one before it writes neither.
+  SmallVector<Value> early{op.getRhs()};
+  if (op.getOffsets())
+    early.push_back(op.getOffsets());
+  bool startsEarly = llvm::all_of(early, [&](Value operand) { return context.isSettled(operand); });
+  auto [tile, exists] = schedule.findTile(startsEarly);
+  WarpStream stream(b, shape, schedule.getDepth());
+  stream.setWeights(schedule.getRhs(tile));
+  auto forFirstStages = [&](function_ref<void(Expr depth, Expr buffer)> copy) {
     for (int64_t step = 0; step < shape.ahead; ++step) {
-      stream.copy(b.index(step * shape.stageDepth), b.index(step));
+      copy(b.index(step * shape.stageDepth), b.index(step));
       commitCopies(b);
     }
+  };
+  if (startsEarly) {
+    b.ifThen(exists, [&] { forFirstStages([&](Expr depth, Expr buffer) { stream.copyWeights(depth, buffer); }); });
+    waitForPreviousKernel(context, early);
+  }
+
+  b.ifThen(exists, [&, &tile = tile] {
+    stream.setTokens(schedule.getLhs(tile));
+    forFirstStages([&](Expr depth, Expr buffer) {
+      // The weights first: where rows are gathered, their addresses have to be read.
+      if (!startsEarly)
+        stream.copyWeights(depth, buffer);
+      stream.copyTokens(depth, buffer);
+    });
 
     SmallVector<Expr> accumulators(shape.accumulators(), b.real(0));
     if (shape.ahead == shape.steps) {
@@ -211,7 +233,10 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
         waitForCopies(b, shape.ahead - 1);
         SmallVector<Expr> registers = stream.load(read);
         Expr following = depth + shape.ahead * shape.stageDepth;
-        b.ifThen(following < end, [&] { stream.copy(following, write); });
+        b.ifThen(following < end, [&] {
+          stream.copyWeights(following, write);
+          stream.copyTokens(following, write);
+        });
         commitCopies(b);
         stream.multiply(sums, registers);
         sums.append({next(read), next(write)});
