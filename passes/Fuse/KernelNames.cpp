@@ -92,7 +92,8 @@ static std::string nameStructured(Operation *op) {
       });
 }
 
-/// The labels of the ops, each once, and the shape of the last result; of a scalar, the loops that lead to it.
+/// The labels of the ops, each once, and the shape of the last of the largest results; of a scalar, the loops that lead to
+/// it.
 static std::string nameRows(const KernelGroup &group, TypeRange results) {
   llvm::SmallSetVector<StringAttr, 4> labels;
   SmallVector<int64_t> shape;
@@ -102,7 +103,11 @@ static std::string nameRows(const KernelGroup &group, TypeRange results) {
     if (loops.size() > shape.size())
       shape = loops;
   }
-  ArrayRef<int64_t> result = results.empty() ? ArrayRef<int64_t>() : cast<ShapedType>(results.back()).getShape();
+  ArrayRef<int64_t> result;
+  for (Type type : results)
+    if (ArrayRef<int64_t> candidate = cast<ShapedType>(type).getShape();
+        llvm::product_of(candidate) >= llvm::product_of(result))
+      result = candidate;
   std::string name;
   for (StringAttr label : labels)
     name += label.str() + "_";

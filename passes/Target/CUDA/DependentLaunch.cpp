@@ -37,8 +37,8 @@ static bool touchesSharedMemoryOnly(Operation *op) {
 static bool leavesGlobalMemoryAlone(Operation *op) {
   return !op->walk([](Operation *nested) {
               bool isKnown = isMemoryEffectFree(nested) || nested->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
-                             isa<gpu::BarrierOp, NVVM::VoteSyncOp, NVVM::MBarrierInitOp, NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp>(
-                                 nested) ||
+                             isa<gpu::BarrierOp, NVVM::VoteSyncOp, NVVM::MBarrierInitOp, NVVM::FenceMbarrierInitOp,
+                                 NVVM::FenceProxyOp, NVVM::ClusterArriveRelaxedOp>(nested) ||
                              touchesSharedMemoryOnly(nested);
               return isKnown ? WalkResult::advance() : WalkResult::interrupt();
             }).wasInterrupted();

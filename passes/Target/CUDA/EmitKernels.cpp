@@ -137,13 +137,15 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       builder.setInsertionPoint(module);
       const LaunchShape &shape = emitted->shape;
       ArrayAttr tensorMaps = emitted->tensorMaps.empty() ? ArrayAttr() : builder.getArrayAttr(emitted->tensorMaps);
-      DenseI64ArrayAttr earlyInputs =
-          emitted->earlyInputs.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(emitted->earlyInputs);
+      bool isDependent = gainsFromEarlyLaunch(emitted->sharedBytes, *capabilities);
+      DenseI64ArrayAttr earlyInputs; // Launched after the one before it, a kernel reads nothing early.
+      if (isDependent && !emitted->earlyInputs.empty())
+        earlyInputs = builder.getDenseI64ArrayAttr(emitted->earlyInputs);
       moe_exec::KernelOp::create(builder, kernel.getLoc(), kernel.getName(), kObjectName,
                                  ArrayRef<int64_t>(shape.grid), ArrayRef<int64_t>(shape.block), emitted->sharedBytes,
                                  /*scratch_bytes=*/0, kernel.getNumArguments(), kernel.getNumResults(), shape.flops,
                                  target::getCompulsoryBytes(kernel), tensorMaps,
-                                 capabilities->hasDependentLaunch, earlyInputs);
+                                 isDependent, earlyInputs);
       kernel.erase();
     }
     if (anyFailed)

@@ -89,8 +89,15 @@ void MatmulSchedule::findRaggedTile(Expr rowTile, bool early, Tile &tile, Expr &
   auto limit = [&](Expr expert) { return hasAll ? expert : min(expert, b.index(experts)); };
   Expr firstExpert = b.lane * expertsEach;
   SmallVector<Expr> starts;
+  Value source = offsets;
+  if (early) {
+    // Once for the block: of all blocks, these are many reads of few lines of the second-level cache.
+    source = b.allocateShared(experts + 1, b.builder.getI32Type());
+    b.forThreads(experts + 1, [&](Expr expert) { b.store(b.loadCoherent(offsets, expert), source, expert); });
+    b.barrier();
+  }
   for (int64_t i = 0; i <= expertsEach; ++i)
-    starts.push_back(early ? b.loadCoherent(offsets, limit(firstExpert + i)) : b.load(offsets, limit(firstExpert + i)));
+    starts.push_back(b.load(source, limit(firstExpert + i)));
   SmallVector<Expr> firstTiles = {b.i32(0)};
   for (int64_t i = 0; i < expertsEach; ++i)
     firstTiles.push_back(firstTiles.back() + (starts[i + 1] - starts[i] + (tileRows - 1)) / tileRows);

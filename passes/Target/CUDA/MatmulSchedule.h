@@ -53,7 +53,7 @@ public:
 
   /// Runs `body` for the tile of this block, if it has one.
   void forTile(function_ref<void(const Tile &)> body);
-  /// The tile of this block, and whether it has one (null: it has). `early`: offsets are read before the kernel waits for
+  /// The tile of this block, and whether it has one (null: it has). `early`: the code comes before the kernel waits for
   /// the one before it.
   std::pair<Tile, Expr> findTile(bool early = false);
   Operand getLhs(const Tile &tile);

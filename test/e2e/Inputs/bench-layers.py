@@ -18,6 +18,7 @@ def check_report(path):
     for kind, factor in (("forward", 6), ("forward_backward", 18)):
         entry = point[kind]
         assert entry["flops"] == factor * products and entry["runs"] >= 10, entry
+        assert entry["ceiling_flops_per_second"] > 0, entry
         assert math.isclose(entry["share_of_floor"], entry["floor_seconds"] / entry["seconds"]), entry
         counted = sum(kernel["flops"] for kernel in entry["kernels"])
         assert counted >= entry["flops"], (kind, counted)
