@@ -44,7 +44,8 @@ private:
 
 } // namespace
 
-/// Nothing that one launch of the group works on in place is an operand of another: one would have to wait for the other.
+/// Nothing that one launch of the group works on in place is an operand of another: one would have to wait for the
+/// other.
 bool HorizontalFusion::canJoin(ArrayRef<LaunchOp> group, LaunchOp launch) {
   auto overwritesInput = [&](LaunchOp writer, LaunchOp reader) {
     return llvm::any_of(joiner.getWorkedOnInPlace(writer),
@@ -86,7 +87,8 @@ SmallVector<Group> HorizontalFusion::findGroups(Block &block) {
 
 void HorizontalFusion::replace(ArrayRef<LaunchOp> group) {
   DenseMap<Value, Value> replacements;
-  LaunchOp joined = joiner.join(group, [](Value) { return true; }, replacements);
+  LaunchOp joined = joiner.join(
+      group, [](Value) { return true; }, replacements);
   for (LaunchOp launch : group) {
     for (Value result : launch->getResults())
       result.replaceAllUsesWith(replacements.at(result));

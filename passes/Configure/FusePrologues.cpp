@@ -74,7 +74,8 @@ LaunchOp PrologueFusion::getProducer(LaunchOp producer, Attribute config) {
 void PrologueFusion::replace(LaunchOp producer, LaunchOp reader, bool returnsRows) {
   DenseMap<Value, Value> replacements;
   Value rows = producer.getResult(0);
-  LaunchOp joined = joiner.join({producer, reader}, [&](Value value) { return value != rows || returnsRows; }, replacements);
+  LaunchOp joined = joiner.join(
+      {producer, reader}, [&](Value value) { return value != rows || returnsRows; }, replacements);
   for (Value result : reader->getResults())
     result.replaceAllUsesWith(replacements.at(result));
   auto options = remark::RemarkOpts::name("prologue").category("configure").function(reader.getKernel());
@@ -87,11 +88,12 @@ void PrologueFusion::replace(LaunchOp producer, LaunchOp reader, bool returnsRow
     rows.replaceAllUsesWith(replacements.at(rows));
 }
 
-/// Gives the rows to all that read them; where one cannot compute them itself, it must come later than one that can, whose
-/// launch then has them as a result.
+/// Gives the rows to all that read them; where one cannot compute them itself, it must come later than one that can,
+/// whose launch then has them as a result.
 void PrologueFusion::fuse(LaunchOp producer) {
   KernelOp kernel = joiner.lookup(producer);
-  if (!kernel || kernel.holdsLaunches() || producer.getNumResults() != 1 || !joiner.getWorkedOnInPlace(producer).empty())
+  if (!kernel || kernel.holdsLaunches() || producer.getNumResults() != 1 ||
+      !joiner.getWorkedOnInPlace(producer).empty())
     return;
   SmallVector<LaunchOp> readers;
   SmallVector<Operation *> others;

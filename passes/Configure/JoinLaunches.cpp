@@ -71,7 +71,8 @@ int64_t Composition::addPart(KernelOp kernel, ArrayRef<int64_t> operands) {
 
 void Composition::add(LaunchOp launch) {
   KernelOp kernel = joiner.lookup(launch);
-  SmallVector<int64_t> operands = llvm::map_to_vector(launch.getInputs(), [&](Value input) { return addArgument(input); });
+  SmallVector<int64_t> operands =
+      llvm::map_to_vector(launch.getInputs(), [&](Value input) { return addArgument(input); });
   SmallVector<int64_t> results;
   if (!kernel.holdsLaunches()) {
     int64_t first = addPart(kernel, operands);
@@ -82,7 +83,8 @@ void Composition::add(LaunchOp launch) {
     for (auto [argument, number] : llvm::zip_equal(kernel.getArguments(), operands))
       inner[argument] = number;
     for (auto part : kernel.getBody().getOps<LaunchOp>()) {
-      int64_t first = addPart(joiner.lookup(part), llvm::map_to_vector(part.getInputs(), [&](Value v) { return inner.at(v); }));
+      int64_t first =
+          addPart(joiner.lookup(part), llvm::map_to_vector(part.getInputs(), [&](Value v) { return inner.at(v); }));
       for (auto [i, result] : llvm::enumerate(part.getResults()))
         inner[result] = first - i;
     }
@@ -115,8 +117,9 @@ std::string Composition::getKey() const {
 std::string Composition::getName() const {
   std::string name;
   for (const Part &part : parts)
-    name += KernelOp(part.kernel).getSymName().str() +
-            (&part == &parts.back() ? "" : isReadInside(part) ? "_to_" : "_and_");
+    name += KernelOp(part.kernel).getSymName().str() + (&part == &parts.back() ? ""
+                                                        : isReadInside(part)   ? "_to_"
+                                                                               : "_and_");
   return name;
 }
 
@@ -129,7 +132,9 @@ KernelOp Composition::create(OpBuilder &builder, Location location) const {
   builder.setInsertionPointToStart(&body);
   SmallVector<Value> results;
   SmallVector<std::pair<int64_t, Value>> tied;
-  auto getValue = [&](int64_t number) -> Value { return number >= 0 ? body.getArgument(number) : results[-1 - number]; };
+  auto getValue = [&](int64_t number) -> Value {
+    return number >= 0 ? body.getArgument(number) : results[-1 - number];
+  };
   for (const Part &part : parts) {
     auto launched = KernelOp(part.kernel);
     auto inner = LaunchOp::create(builder, location, launched.getResultTypes(), launched.getSymName(),

@@ -8,9 +8,12 @@
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -38,7 +41,7 @@ static bool leavesGlobalMemoryAlone(Operation *op) {
   return !op->walk([](Operation *nested) {
               bool isKnown = isMemoryEffectFree(nested) || nested->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
                              isa<gpu::BarrierOp, NVVM::VoteSyncOp, NVVM::MBarrierInitOp, NVVM::FenceMbarrierInitOp,
-                                 NVVM::FenceProxyOp, NVVM::ClusterArriveRelaxedOp>(nested) ||
+                                 NVVM::FenceProxyOp, NVVM::ClusterArriveRelaxedOp, NVVM::PrefetchOp>(nested) ||
                              touchesSharedMemoryOnly(nested);
               return isKnown ? WalkResult::advance() : WalkResult::interrupt();
             }).wasInterrupted();
@@ -71,6 +74,33 @@ void waitForPreviousKernel(EmitterContext &context, ArrayRef<Value> early) {
   emitInstructions(context.builder);
   if (context.prologue)
     std::exchange(context.prologue, {})();
+}
+
+/// Each line by a thread, at the start of `body`.
+void prefetch(Block *body, ArrayRef<Value> buffers) {
+  constexpr int64_t kLine = 128, kMostLines = 64;
+  if (buffers.empty())
+    return;
+  auto b = ImplicitLocOpBuilder::atBlockBegin(buffers.front().getLoc(), body);
+  auto index = [&](int64_t value) -> Value { return arith::ConstantIndexOp::create(b, value); };
+  Value thread = gpu::ThreadIdOp::create(b, gpu::Dimension::x);
+  for (Value buffer : buffers) {
+    auto type = cast<MemRefType>(buffer.getType());
+    int64_t lines = llvm::divideCeil(type.getNumElements() * type.getElementTypeBitWidth() / 8, kLine);
+    if (lines > kMostLines)
+      continue;
+    Value has = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, thread, index(lines));
+    auto branch = scf::IfOp::create(b, has, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    Value start = memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
+    Value offset = arith::MulIOp::create(b, thread, index(kLine));
+    Value address = arith::IndexCastOp::create(b, b.getI64Type(), arith::AddIOp::create(b, start, offset));
+    address = LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext(), /*addressSpace=*/1), address);
+    auto level = NVVM::PrefetchCacheLevelAttr::get(b.getContext(), NVVM::PrefetchCacheLevel::L2);
+    NVVM::PrefetchOp::create(b, level, NVVM::CacheEvictionPriorityAttr(), address, /*predicate=*/Value(),
+                             /*tensormap=*/UnitAttr());
+  }
 }
 
 //===----------------------------------------------------------------------===//

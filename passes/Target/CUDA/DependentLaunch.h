@@ -43,6 +43,10 @@ void waitForPreviousKernel(EmitterContext &context, ArrayRef<Value> early);
 /// early inputs.
 LogicalResult waitForPreviousKernel(Block *body, const EmitterContext &context);
 
+/// Asks the second-level cache, at the start of `body` and so before the kernel waits, for those of `buffers` that have 8 KB
+/// at most: the weights of a norm come from memory while the kernel before works. A hint: nothing is read. For few blocks.
+void prefetch(Block *body, ArrayRef<Value> buffers);
+
 /// Operands of `kernel` that are settled in every launch of it that the module's programs have; none if there is none.
 llvm::SmallBitVector findSettledOperands(moe_kernel::KernelOp kernel);
 

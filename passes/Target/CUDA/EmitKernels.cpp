@@ -79,12 +79,20 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
   if (capabilities.hasDependentLaunch)
     emitter.settled = findSettledOperands(kernel);
 
-  auto finish = [&](Block *body, EmitterContext &emitter) {
-    return success(!capabilities.hasDependentLaunch || succeeded(waitForPreviousKernel(body, emitter)));
+  auto finish = [&](Block *body, EmitterContext &emitter, const LaunchShape &shape) -> LogicalResult {
+    if (!capabilities.hasDependentLaunch)
+      return success();
+    SmallVector<Value> later; // What is read after the wait, though it could be before it.
+    for (unsigned operand : emitter.settled.set_bits())
+      if (emitter.arguments[operand] && !llvm::is_contained(emitter.earlyInputs, operand))
+        later.push_back(emitter.arguments[operand]);
+    if (shape.grid[0] <= Capabilities::kEnoughBlocks)
+      prefetch(body, later);
+    return waitForPreviousKernel(body, emitter);
   };
   bool holdsLaunches = kernel.holdsLaunches();
   FailureOr<LaunchShape> shape = holdsLaunches ? emitLaunches(emitter, emitCode, finish) : emitCode(emitter);
-  if (succeeded(shape) && !holdsLaunches && failed(finish(entry, emitter)))
+  if (succeeded(shape) && !holdsLaunches && failed(finish(entry, emitter, *shape)))
     return failure();
   if (failed(shape))
     return failure();

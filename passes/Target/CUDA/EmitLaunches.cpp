@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/EmitLaunches.h"
+#include "passes/Target/CUDA/DependentLaunch.h"
 #include "passes/Target/CUDA/RowsShape.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -40,8 +41,8 @@ static int64_t getProducts(KernelOp kernel) {
 /// About five microseconds of an H100. What takes longer has little to gain.
 static constexpr int64_t kMostBytes = 16 << 20;
 
-/// Whether the emitter of `reader`, configured by `config`, reads operand number `operand` by ops that shared memory has,
-/// too.
+/// Whether the emitter of `reader`, configured by `config`, reads operand number `operand` by ops that shared memory
+/// has, too.
 static bool canReadShared(KernelOp reader, CUDAConfigAttr config, unsigned operand) {
   auto isOperand = [&](Value value) { return cast<BlockArgument>(value).getArgNumber() == operand; };
   return llvm::TypeSwitch<Operation *, bool>(target::findStructuredOp(reader))
@@ -92,15 +93,16 @@ bool fusesHorizontally(ArrayRef<KernelOp> kernels) {
     // Warpgroups share out the registers of whole blocks, and are for much work.
     if (!config || config.getUnit() == CUDAUnit::wgmma)
       return false;
-    // Few blocks that go over the same data again and again, or that are long for other reasons.
-    if (isa_and_nonnull<AttentionOp, AttentionBackwardOp, ScatterAddOp>(target::findStructuredOp(main)))
+    // Few blocks that go over the same data again and again, or that are long for other reasons; and clusters of
+    // blocks, of which a grid would have to be made.
+    if (isa_and_nonnull<AttentionOp, AttentionBackwardOp, ScatterAddOp, RouterOp>(target::findStructuredOp(main)))
       return false;
     products += getProducts(main);
     fewestThreads = std::min<int64_t>(fewestThreads, config.getThreads());
     mostThreads = std::max<int64_t>(mostThreads, config.getThreads());
   }
-  return kernels.size() <= kMostKernels && buffers <= kMostBuffers && bytes <= kMostBytes && products <= kMostProducts &&
-         mostThreads <= kMostThreadRatio * fewestThreads;
+  return kernels.size() <= kMostKernels && buffers <= kMostBuffers && bytes <= kMostBytes &&
+         products <= kMostProducts && mostThreads <= kMostThreadRatio * fewestThreads;
 }
 
 //===----------------------------------------------------------------------===//
@@ -111,7 +113,7 @@ namespace {
 class LaunchesEmitter {
 public:
   LaunchesEmitter(EmitterContext &context, function_ref<FailureOr<LaunchShape>(EmitterContext &)> emitCode,
-                  function_ref<LogicalResult(Block *, EmitterContext &)> finish)
+                  function_ref<LogicalResult(Block *, EmitterContext &, const LaunchShape &)> finish)
       : context(context), builder(context.builder), emitCode(emitCode), finish(finish) {}
 
   FailureOr<LaunchShape> emit();
@@ -138,7 +140,7 @@ private:
   EmitterContext &context;
   ImplicitLocOpBuilder &builder;
   function_ref<FailureOr<LaunchShape>(EmitterContext &)> emitCode;
-  function_ref<LogicalResult(Block *, EmitterContext &)> finish;
+  function_ref<LogicalResult(Block *, EmitterContext &, const LaunchShape &)> finish;
   Value block, thread;
   int64_t blocks = 0, threads = 1, flops = 0;
   std::set<int64_t> earlyInputs;    ///< Of any part.
@@ -200,7 +202,11 @@ LogicalResult LaunchesEmitter::emit(LaunchOp launch, KernelOp part) {
     inner.prologue();
   }
   context.tensorMaps = std::move(inner.tensorMaps);
-  if (failed(shape) || prologuesFailed || failed(finish(branch.thenBlock(), inner)))
+  for (const Prologue &prologue : prologues)
+    for (Value input : LaunchOp(prologue.launch).getInputs())
+      if (context.isSettled(input))
+        prefetch(branch.thenBlock(), context.lookup(input));
+  if (failed(shape) || prologuesFailed || failed(finish(branch.thenBlock(), inner, *shape)))
     return failure();
   assert(shape->grid[1] * shape->grid[2] == 1 && shape->block[0] == config.getThreads() && "blocks lie along x");
   for (int64_t operand : inner.earlyInputs)
@@ -233,9 +239,9 @@ LogicalResult LaunchesEmitter::emitPrologue(const Prologue &prologue, Value numb
                                 << " threads, but is the prologue of a kernel with " << readerThreads
                                 << " threads, each block of which has to compute it";
     reader.sharedBytes = inner.sharedBytes;
-    // The other threads may be waiting at barrier 0 already.
+    // The other threads may be waiting at barrier 0 already; the last one is nobody's.
     builder.setInsertionPointToStart(branch.thenBlock());
-    adaptBlocks(branch.thenBlock(), index(0), /*barrier=*/1, config.getThreads());
+    adaptBlocks(branch.thenBlock(), index(0), /*barrier=*/15, config.getThreads());
   }
   Value result = getResult(launch.getResult(0));
   if (!result || !isReturned.insert(result).second)
@@ -269,7 +275,8 @@ void LaunchesEmitter::copyToResult(Value memory, Value result, int64_t partThrea
   llvm::MaybeAlign alignment(width * bytes);
   Value elements = vector::LoadOp::create(builder, vector, source, ValueRange{loop.getInductionVar()},
                                           /*nontemporal=*/false, alignment);
-  vector::StoreOp::create(builder, elements, target, ValueRange{loop.getInductionVar()}, /*nontemporal=*/false, alignment);
+  vector::StoreOp::create(builder, elements, target, ValueRange{loop.getInductionVar()}, /*nontemporal=*/false,
+                          alignment);
 }
 
 /// Blocks are numbered from 0 in each part, and only its own threads meet at barriers.
@@ -280,8 +287,11 @@ void LaunchesEmitter::adaptBlocks(Block *body, Value number, int64_t barrier, in
       op->erase();
     } else if (isa<gpu::BarrierOp>(op) && partThreads < threads) {
       ImplicitLocOpBuilder before(op->getLoc(), op);
-      auto i32 = [&](int64_t value) -> Value { return arith::ConstantIntOp::create(before, before.getI32Type(), value); };
-      NVVM::BarrierOp::create(before, TypeRange(), i32(barrier), i32(partThreads), NVVM::BarrierReductionAttr(), Value());
+      auto i32 = [&](int64_t value) -> Value {
+        return arith::ConstantIntOp::create(before, before.getI32Type(), value);
+      };
+      NVVM::BarrierOp::create(before, TypeRange(), i32(barrier), i32(partThreads), NVVM::BarrierReductionAttr(),
+                              Value());
       op->erase();
     }
   });
@@ -300,13 +310,16 @@ FailureOr<LaunchShape> LaunchesEmitter::emit() {
   for (auto [launch, kernel] : parts)
     if (failed(emit(launch, kernel)))
       return failure();
+  auto function = builder.getInsertionBlock()->getParent()->getParentOfType<gpu::GPUFuncOp>();
+  if (parts.size() > 1 && function->hasAttr(NVVM::NVVMDialect::getClusterDimAttrName()))
+    return context.kernel.emitOpError("launches a kernel whose blocks are in clusters beside others");
   context.earlyInputs.assign(earlyInputs.begin(), earlyInputs.end());
   return LaunchShape{{blocks, 1, 1}, {threads, 1, 1}, flops};
 }
 
-FailureOr<LaunchShape> emitLaunches(EmitterContext &context,
-                                    function_ref<FailureOr<LaunchShape>(EmitterContext &)> emitCode,
-                                    function_ref<LogicalResult(Block *, EmitterContext &)> finish) {
+FailureOr<LaunchShape>
+emitLaunches(EmitterContext &context, function_ref<FailureOr<LaunchShape>(EmitterContext &)> emitCode,
+             function_ref<LogicalResult(Block *, EmitterContext &, const LaunchShape &)> finish) {
   return LaunchesEmitter(context, emitCode, finish).emit();
 }
 
