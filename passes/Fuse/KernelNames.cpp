@@ -80,6 +80,10 @@ static std::string nameStructured(Operation *op) {
       })
       .Case<moe_kernel::AttentionOp, moe_kernel::AttentionBackwardOp, moe_kernel::CachedAttentionOp>(
           [](auto op) { return nameAttention(op, op.getNumHeads(), op.getNumKvHeads(), op.getQuery()); })
+      .Case([](CombinedMatmulOp op) {
+        return std::string("grouped_matmul_combine_") + (op.getResidual() ? "add_" : "") +
+               toString({shapeOf(op.getResult())[0], shapeOf(op.getResult())[1], shapeOf(op.getRows())[1]});
+      })
       .Case([](PlanOp op) {
         return "plan_routing_" +
                toString({shapeOf(op.getIndices())[0], shapeOf(op.getIndices())[1], shapeOf(op.getOffsets())[0] - 1});

@@ -102,6 +102,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
           return config;
         return cuda::configureMatmul(op, capabilities);
       })
+      .Case([&](CombinedMatmulOp op) { return cuda::configureCombinedMatmul(op, capabilities); })
       .Case<AttentionOp, AttentionBackwardOp, CachedAttentionOp>(
           [&](Operation *op) { return cuda::configureAttention(op, capabilities); })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })

@@ -11,18 +11,7 @@
 /// rows of tokens its columns. Each warp of a block contracts its own part of every stage; the sums of the warps meet in
 /// shared memory, in the order of their numbers.
 ///
-/// The order in which a contraction is summed up is free. A lane copies 8 consecutive elements, 16 bytes, of its column
-/// of weights and of its row of tokens. Two products take them, four elements each, as if they were elements 2·t, 2·t + 1,
-/// 2·t + 8 and 2·t + 9 of the 16 that lane t of four contributes to: both operands agree on it, and nothing is moved
-/// between lanes:
-///
-/// ```
-/// weights  column g:      | lane t = 0: 8 elements | 1 | 2 | 3 |       lanes 4·g + t; and column g + 8
-/// tokens   row g:         | lane t = 0: 8 elements | 1 | 2 | 3 |
-/// ```
-///
-/// Chunks pass through shared memory only because `cp.async` needs no registers while it waits: each thread reads what
-/// it has copied itself, so that there is no barrier before the sums meet:
+/// What a thread copies and multiplies is WarpStream.h.
 ///
 /// ```
 /// begin to copy the first stages - 1 stages             // the weights before the kernel waits for the one before it
@@ -35,120 +24,13 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Ampere/TensorCore.h"
+#include "passes/Target/CUDA/Ampere/WarpStream.h"
 #include "passes/Target/CUDA/DependentLaunch.h"
 #include "passes/Target/CUDA/MatmulSchedule.h"
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 namespace mlir::moe::cuda::ampere {
-namespace {
-
-constexpr int64_t kLanesTogether = 4;                       ///< That have one column, or row, of a fragment.
-constexpr int64_t kPieceDepth = kLanesTogether * kChunk;    ///< What they copy of it at a time.
-constexpr int64_t kStrip = 16, kGroup = 8;                  ///< Columns of weights and rows of tokens of a product.
-
-/// How the tile of a block is made up.
-struct StreamShape {
-  StreamShape(moe_kernel::CUDAConfigAttr config, int64_t depth)
-      : warps(config.getThreads() / kWarpSize), strips(config.getTileN() / kStrip), groups(config.getTileM() / kGroup),
-        stageDepth(config.getTileK()), warpDepth(stageDepth / warps), pieces(warpDepth / kPieceDepth),
-        steps(llvm::divideCeil(depth, stageDepth)), ahead(std::min(config.getStages() - 1, steps)),
-        buffers(ahead == steps ? steps : ahead + 1) {}
-
-  int64_t warps, strips, groups;
-  int64_t stageDepth, warpDepth, pieces; ///< Contraction elements of a stage, of them a warp's; its pieces.
-  int64_t steps, ahead, buffers;         ///< Stages in all; those copied before the first one is used; their buffers.
-
-  int64_t chunksPerPiece() const { return 2 * strips + groups; }
-  int64_t chunksPerStage() const { return pieces * chunksPerPiece(); }
-  int64_t accumulators() const { return strips * groups * 4; }
-};
-
-/// What a thread copies and multiplies.
-class WarpStream {
-public:
-  WarpStream(BlockBuilder &b, const StreamShape &shape, int64_t depth)
-      : b(b), shape(shape), depth(depth), laneOuter(b.lane / kLanesTogether),
-        laneDepth(b.warp * shape.warpDepth + b.lane % kLanesTogether * kChunk),
-        memory(b.allocateShared(shape.buffers * shape.chunksPerStage() * b.threads * kChunk, b.builder.getBF16Type())) {}
-
-  /// The first one before the second.
-  void setWeights(const MatmulSchedule::Operand &weights) { addSources(weights, 2 * shape.strips, /*isShared=*/false); }
-  void setTokens(const MatmulSchedule::Operand &tokens) { addSources(tokens, shape.groups, /*isShared=*/true); }
-  /// Begins to copy the chunks of the stage at `firstDepth`; zeros where there are no elements.
-  void copyWeights(Expr firstDepth, Expr buffer) { copy(firstDepth, buffer, 0, 2 * shape.strips); }
-  void copyTokens(Expr firstDepth, Expr buffer) {
-    copy(firstDepth, buffer, 2 * shape.strips, shape.chunksPerPiece());
-  }
-  /// The registers of the thread's chunks of a stage.
-  SmallVector<Expr> load(Expr buffer) const;
-  void multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Expr> registers) const;
-
-private:
-  struct Source {
-    Value memory;
-    Expr offset, inside;
-    bool isShared; ///< With other blocks of the multiprocessor: may stay in its cache.
-  };
-  void addSources(const MatmulSchedule::Operand &operand, int64_t count, bool isShared);
-  /// Chunks [first, last) of each piece.
-  void copy(Expr firstDepth, Expr buffer, int64_t first, int64_t last);
-  Expr at(Expr buffer, int64_t chunk) const {
-    return ((buffer * shape.chunksPerStage() + chunk) * b.threads + b.thread) * kChunk;
-  }
-
-  BlockBuilder &b;
-  const StreamShape &shape;
-  int64_t depth;
-  Expr laneOuter, laneDepth;
-  Value memory;
-  SmallVector<Source> sources; ///< Of the chunks of a piece: two of each strip, then one of each group.
-};
-
-} // namespace
-
-void WarpStream::addSources(const MatmulSchedule::Operand &operand, int64_t count, bool isShared) {
-  for (int64_t i = 0; i < count; ++i) {
-    Expr outer = laneOuter + i * kGroup;
-    sources.push_back({operand.memory, operand.outerOffset(outer), operand.isInside(outer), isShared});
-  }
-}
-
-void WarpStream::copy(Expr firstDepth, Expr buffer, int64_t first, int64_t last) {
-  for (int64_t piece = 0; piece < shape.pieces; ++piece) {
-    Expr at = firstDepth + (laneDepth + piece * kPieceDepth);
-    Expr hasDepth = depth % shape.stageDepth == 0 ? Expr() : at < depth;
-    for (int64_t i = first; i < last; ++i)
-      copyChunk(b, memory, this->at(buffer, piece * shape.chunksPerPiece() + i), sources[i].memory,
-                sources[i].offset + at, both(hasDepth, sources[i].inside), /*bypassesCache=*/!sources[i].isShared);
-  }
-}
-
-SmallVector<Expr> WarpStream::load(Expr buffer) const {
-  SmallVector<Expr> registers;
-  auto chunkType = VectorType::get(kChunk, b.builder.getBF16Type());
-  for (int64_t chunk = 0; chunk < shape.chunksPerStage(); ++chunk) {
-    Value loaded = vector::LoadOp::create(b.builder, chunkType, memory, ValueRange{at(buffer, chunk)},
-                                          /*nontemporal=*/false, llvm::MaybeAlign(2 * kChunk));
-    Expr words = b.wrap(vector::BitCastOp::create(b.builder, VectorType::get(4, b.builder.getI32Type()), loaded));
-    for (int64_t i = 0; i < 4; ++i)
-      registers.push_back(words.extract(i));
-  }
-  return registers;
-}
-
-void WarpStream::multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Expr> registers) const {
-  for (; !registers.empty(); registers = registers.drop_front(4 * shape.chunksPerPiece()))
-    for (int64_t half = 0; half < 2; ++half) {
-      auto part = [&](int64_t chunk) { return registers.slice(4 * chunk + 2 * half, 2); };
-      for (int64_t strip = 0; strip < shape.strips; ++strip) {
-        ArrayRef<Expr> upper = part(2 * strip), lower = part(2 * strip + 1);
-        for (int64_t group = 0; group < shape.groups; ++group)
-          multiplyAdd(b, accumulators.slice((strip * shape.groups + group) * 4, 4),
-                      {upper[0], lower[0], upper[1], lower[1]}, part(2 * shape.strips + group));
-      }
-    }
-}
 
 std::string findStreamObstacle(moe_kernel::MatmulOp op) {
   auto lhs = op.getLhs().getType(), rhs = op.getRhs().getType();

@@ -34,6 +34,8 @@ static constexpr double kSharedBytesPerCycle = 128;      // Through the port of 
 static constexpr double kCacheBytes = 50e6;              // Of the L2 cache.
 static constexpr double kCacheBytesPerMicrosecond = 7.2e6, kMissedCacheBytesPerMicrosecond = 5.9e6; // Out of it.
 static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
+static constexpr double kHandOverCycles = 900;           // Of products to shared memory, where the epilogue is deferred.
+static constexpr double kDeferredCycles = 5000;          // Of 64 columns of it, by the warps beside the producer.
 static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a graph.
 
 //===----------------------------------------------------------------------===//
@@ -140,7 +142,10 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   double numStages = llvm::divideCeil(depth, kStageDepth);
   bool tokensFit = getTokenBytes(op) <= kCacheBytes;
   auto getTileCycles = [&](int64_t rows) {
-    return numStages * getStageCycles(shape, rows, columns, gathers, tokensFit) + getEpilogueCycles(op, shape, rows, columns);
+    double products = numStages * getStageCycles(shape, rows, columns, gathers, tokensFit);
+    if (shape.defersEpilogue)
+      return std::max(products + kHandOverCycles, columns / shape.halves() / 64.0 * kDeferredCycles);
+    return products + getEpilogueCycles(op, shape, rows, columns);
   };
   TileCounts tiles = countTilesOfAll(shape, columns);
   double work = tiles.full * getTileCycles(shape.tileRows);
@@ -168,10 +173,9 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
 // Choices
 //===----------------------------------------------------------------------===//
 
-/// Whether tiles of 192 rows can be formed: rows of a contraction-major gathered operand are copied by the same threads,
-/// and what the epilogue keeps beside two accumulators has to fit into registers.
-static bool canTakeMostRows(MatmulOp op, const WarpgroupShape &shape, bool gathers) {
-  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1 && !(gathers && shape.isContraction());
+/// Whether tiles of 192 rows can be formed: what the epilogue keeps beside two accumulators has to fit into registers.
+static bool canTakeMostRows(MatmulOp op) {
+  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1;
 }
 
 /// The fastest tile for `op`, of which the contraction has `parts` parts.
@@ -186,7 +190,7 @@ static std::optional<MatmulPlan> chooseTile(MatmulOp op, const Capabilities &cap
       shape.kind = MatmulKind::ragged_contraction;
       shape.experts = parts;
     }
-    if (shape.sharesRows() && !canTakeMostRows(op, shape, gathers))
+    if (shape.sharesRows() && !canTakeMostRows(op))
       continue;
     int64_t stages = std::min(kMostStages, chooseStages(op, shape, columns, capabilities.sharedBytes));
     if (stages < kFewestStages) // What the epilogue reads leaves too little shared memory.

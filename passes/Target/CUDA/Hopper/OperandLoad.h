@@ -7,7 +7,7 @@
 ///
 /// \file
 /// One operand of a matmul and its tiles in the pipeline's stages. TMA brings boxes, one thread asks for them; rows
-/// that are gathered by an index come through cp.async from all threads of the producer's warpgroup. What lies outside
+/// that are gathered by an index come through cp.async from all threads of the producer. What lies outside
 /// of the tensor is zero in either case.
 ///
 /// | major | tensor | boxes |
@@ -45,7 +45,7 @@ public:
   /// By one thread: the elements from contraction index `k` on.
   void copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier);
 
-  /// By the threads of a warpgroup: the rows of the tokens that this thread copies, of which those of a
+  /// By the threads of the producer: the rows of the tokens that this thread copies, of which those of a
   /// contraction-major operand are the same for all stages of a tile; `k` is its first row for the other one.
   SmallVector<Expr> getGatheredRows(const Place &place, Expr k);
   void gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k, Expr stage);
@@ -60,7 +60,7 @@ private:
   int64_t halfDistance = 0;                           ///< From an outer element to that of the other half.
   bool inChunks = false, hasMatrices = false;
   Value map, memory, rowIndex;
-  int64_t rowDivisor;
+  int64_t rowDivisor, gatheringThreads;
   Expr base;
 };
 

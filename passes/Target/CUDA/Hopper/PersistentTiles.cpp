@@ -105,7 +105,9 @@ PersistentTiles::Tile PersistentTiles::getTile(Expr number, Expr expert, Expr st
 }
 
 void PersistentTiles::initBarriers() {
-  int64_t warps = (kConsumerGroups + (shape.gathers() ? 1 : 0)) * kWarpgroupSize / kWarpSize;
+  int64_t threads = kConsumerGroups * kWarpgroupSize + (shape.gathers() ? shape.getProducerThreads() : 0) +
+                    (shape.defersEpilogue ? kEpilogueThreads : 0);
+  int64_t warps = threads / kWarpSize;
   for (int64_t slot = 0; slot < kSlots; ++slot) {
     b.initBarrier(full + slot * 8, 1);
     b.initBarrier(empty + slot * 8, warps);
