@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Fuse/ApplyFusions.h"
 #include "passes/Fuse/KernelGroups.h"
 #include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/Passes.h"
@@ -12,7 +13,6 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_FOLDRESHAPESPASS
@@ -96,10 +96,7 @@ struct FoldReshapesPass : impl::FoldReshapesPassBase<FoldReshapesPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add(computeExpanded);
-    // Scalar constants stay where they are used.
-    GreedyRewriteConfig config;
-    config.enableConstantCSE(false);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(applyFusions(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
 };

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Fuse/ApplyFusions.h"
 #include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/RowsBuilder.h"
@@ -11,7 +12,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_FUSEELEMENTWISEPASS
@@ -67,10 +67,7 @@ struct FuseElementwisePass : impl::FuseElementwisePassBase<FuseElementwisePass> 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add(fuseElementwiseChain).add(dropRounding);
-    // Scalar constants stay where they are used.
-    GreedyRewriteConfig config;
-    config.enableConstantCSE(false);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(applyFusions(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
 };

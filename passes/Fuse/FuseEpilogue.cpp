@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/MoE/IR/MoEOps.h"
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "passes/Fuse/ApplyFusions.h"
 #include "passes/Fuse/KernelLabels.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/RowsBuilder.h"
@@ -13,7 +14,6 @@
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::moe {
@@ -286,10 +286,7 @@ struct FuseEpiloguePass : impl::FuseEpiloguePassBase<FuseEpiloguePass> {
       return signalPassFailure();
     if (target)
       patterns.add<FuseWeightedGatedActivationBackward>(&getContext(), *target);
-    // Scalar constants stay where they are used.
-    GreedyRewriteConfig config;
-    config.enableConstantCSE(false);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(applyFusions(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
 };

@@ -7,6 +7,7 @@
 #include "passes/Fuse/KernelGroups.h"
 
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
+#include "dialects/MoEKernel/IR/Rows.h"
 #include "passes/Fuse/RowsBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -18,6 +19,12 @@ bool isReshape(Operation *op) { return isa_and_nonnull<tensor::ExpandShapeOp, te
 
 bool isKernelSupport(Operation *op) {
   return isReshape(op) || isa_and_nonnull<tensor::EmptyOp, linalg::FillOp, arith::ConstantOp>(op);
+}
+
+Value lookThroughReshapes(Value value) {
+  while (isReshape(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  return value;
 }
 
 void forEachOutsideValue(Operation *op, function_ref<void(Value)> callback) {
@@ -46,18 +53,43 @@ static bool isIndexedByRow(AffineMap map) {
   return llvm::none_of(map.getResults().drop_front(), [](AffineExpr result) { return result.isFunctionOfDim(0); });
 }
 
-/// Whether `op` reads `value` only in the row that it computes.
-static bool readsOwnRowOnly(linalg::GenericOp op, Value value) {
-  for (OpOperand &operand : op->getOpOperands())
-    if (operand.get() == value && !isIndexedByRow(op.getMatchingIndexingMap(&operand)))
+/// Whether `op` adds up `rows` rows, chunk by chunk.
+static bool accumulates(linalg::GenericOp op, int64_t rows) {
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  return op->hasAttr(moe_kernel::kAccumulatesAttrName) && extents[0] != rows && extents[0] * extents[1] == rows;
+}
+
+/// Whether the first two dimensions of a tensor, and no others, are indexed by the first two loops.
+static bool isIndexedByChunkAndRow(AffineMap map) {
+  MLIRContext *context = map.getContext();
+  return map.getNumResults() >= 2 && map.getResult(0) == getAffineDimExpr(0, context) &&
+         map.getResult(1) == getAffineDimExpr(1, context) &&
+         llvm::none_of(map.getResults().drop_front(2), [](AffineExpr result) {
+           return result.isFunctionOfDim(0) || result.isFunctionOfDim(1);
+         });
+}
+
+/// Whether `op` reads `value`, of `rows` rows, only in the row that it computes.
+static bool readsOwnRowOnly(linalg::GenericOp op, Value value, int64_t rows) {
+  bool inChunks = accumulates(op, rows);
+  ArrayRef<int64_t> shape = shapeOf(value);
+  int64_t leading = inChunks ? 2 : 1;
+  if (static_cast<int64_t>(shape.size()) < leading || llvm::product_of(shape.take_front(leading)) != rows)
+    return false;
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (operand.get() != value)
+      continue;
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    if (!(inChunks ? isIndexedByChunkAndRow(map) : isIndexedByRow(map)))
       return false;
+  }
   WalkResult gathers = op.getRegion().walk([&](Operation *nested) {
     if (!llvm::is_contained(nested->getOperands(), value))
       return WalkResult::advance();
     auto extract = dyn_cast<tensor::ExtractOp>(nested);
-    if (!extract || extract.getIndices().empty())
+    if (!extract || extract.getIndices().empty() || inChunks)
       return WalkResult::interrupt();
-    if (shapeOf(value).front() == 1) // There is no other row.
+    if (shape.front() == 1) // There is no other row.
       return WalkResult::advance();
     auto row = extract.getIndices().front().getDefiningOp<linalg::IndexOp>();
     return row && row.getDim() == 0 ? WalkResult::advance() : WalkResult::interrupt();
@@ -67,17 +99,21 @@ static bool readsOwnRowOnly(linalg::GenericOp op, Value value) {
 
 /// Whether the ops of `group` depend on each other within rows only.
 static bool isRowLocal(ArrayRef<Operation *> group) {
-  int64_t rows = getNumRows(cast<linalg::GenericOp>(group.front()));
+  int64_t rows = 0;
+  for (Operation *member : group)
+    rows = std::max(rows, getNumRows(cast<linalg::GenericOp>(member)));
   for (Operation *member : group) {
     auto op = cast<linalg::GenericOp>(member);
-    bool local = getNumRows(op) == rows;
+    bool local = getNumRows(op) == rows || accumulates(op, rows);
     forEachOutsideValue(op, [&](Value value) {
-      auto producer = value.getDefiningOp<linalg::GenericOp>();
+      Value source = lookThroughReshapes(value);
+      auto producer = source.getDefiningOp<linalg::GenericOp>();
       if (!producer || !llvm::is_contained(group, producer))
         return;
-      unsigned result = cast<OpResult>(value).getResultNumber();
-      local &= isIndexedByRow(producer.getIndexingMapMatchingResult(producer->getOpResult(result))) &&
-               readsOwnRowOnly(op, value);
+      unsigned result = cast<OpResult>(source).getResultNumber();
+      local &= !accumulates(producer, rows) &&
+               isIndexedByRow(producer.getIndexingMapMatchingResult(producer->getOpResult(result))) &&
+               readsOwnRowOnly(op, value, rows);
     });
     if (!local)
       return false;
@@ -131,7 +167,7 @@ void Grouping::addGeneric(linalg::GenericOp op) {
     return;
   llvm::SmallSetVector<unsigned, 4> candidates;
   forEachOutsideValue(op, [&](Value value) {
-    auto producer = value.getDefiningOp<linalg::GenericOp>();
+    auto producer = lookThroughReshapes(value).getDefiningOp<linalg::GenericOp>();
     if (producer && producer->getBlock() == &block && hasRows(producer))
       candidates.insert(groupOf.lookup(producer));
   });
@@ -175,10 +211,13 @@ bool Grouping::isConvex(ArrayRef<Operation *> ops) const {
   for (bool changed = true; changed;) {
     changed = false;
     for (Operation *op = first; op != last->getNextNode(); op = op->getNextNode()) {
+      if (isReshape(op)) // It is in every group that reads it.
+        continue;
       bool dependsOnInside = false, dependsOnDependent = false;
       forEachOutsideValue(op, [&](Value value) {
-        dependsOnInside |= inside.contains(value.getDefiningOp());
-        dependsOnDependent |= dependent.contains(value.getDefiningOp());
+        Operation *producer = lookThroughReshapes(value).getDefiningOp();
+        dependsOnInside |= inside.contains(producer);
+        dependsOnDependent |= dependent.contains(producer);
       });
       if (inside.contains(op)) {
         if (dependsOnDependent)

@@ -18,8 +18,9 @@ using KernelGroup = SmallVector<Operation *>;
 /// Divides the structured ops and linalg.generic ops of `block` into kernels.
 ///
 /// A linalg.generic joins the groups whose results it reads if
-/// * all of them have as many rows (the extent of the first loop),
-/// * within the group, results are read only in the row that is being computed, and
+/// * all of them have as many rows (the extent of the first loop), or it accumulates over such rows
+///   (`moe_kernel.accumulates`),
+/// * within the group, results are read only in the row that is being computed, also through reshapes, and
 /// * no op outside of the group lies between two ops of it, taking each other group as one.
 ///
 /// Ops marked with `moe_kernel.batch` on operands of the same types (the updates of equal parameters) share kernels: they
@@ -32,6 +33,9 @@ bool isKernelSupport(Operation *op);
 
 /// Whether `op` views its operand with another shape.
 bool isReshape(Operation *op);
+
+/// What `value` views, through any number of reshapes.
+Value lookThroughReshapes(Value value);
 
 /// Calls `callback` for every value that `op` or an op nested in it uses and that is defined outside of `op`.
 void forEachOutsideValue(Operation *op, function_ref<void(Value)> callback);

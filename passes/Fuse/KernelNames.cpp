@@ -80,6 +80,10 @@ static std::string nameStructured(Operation *op) {
       })
       .Case<moe_kernel::AttentionOp, moe_kernel::AttentionBackwardOp, moe_kernel::CachedAttentionOp>(
           [](auto op) { return nameAttention(op, op.getNumHeads(), op.getNumKvHeads(), op.getQuery()); })
+      .Case([](CombinedMatmulOp op) {
+        return std::string("grouped_matmul_combine_") + (op.getResidual() ? "add_" : "") +
+               toString({shapeOf(op.getResult())[0], shapeOf(op.getResult())[1], shapeOf(op.getRows())[1]});
+      })
       .Case([](PlanOp op) {
         return "plan_routing_" +
                toString({shapeOf(op.getIndices())[0], shapeOf(op.getIndices())[1], shapeOf(op.getOffsets())[0] - 1});
@@ -92,7 +96,8 @@ static std::string nameStructured(Operation *op) {
       });
 }
 
-/// The labels of the ops, each once, and the shape of the last result; of a scalar, the loops that lead to it.
+/// The labels of the ops, each once, and the shape of the last of the largest results; of a scalar, the loops that lead to
+/// it.
 static std::string nameRows(const KernelGroup &group, TypeRange results) {
   llvm::SmallSetVector<StringAttr, 4> labels;
   SmallVector<int64_t> shape;
@@ -102,7 +107,11 @@ static std::string nameRows(const KernelGroup &group, TypeRange results) {
     if (loops.size() > shape.size())
       shape = loops;
   }
-  ArrayRef<int64_t> result = results.empty() ? ArrayRef<int64_t>() : cast<ShapedType>(results.back()).getShape();
+  ArrayRef<int64_t> result;
+  for (Type type : results)
+    if (ArrayRef<int64_t> candidate = cast<ShapedType>(type).getShape();
+        llvm::product_of(candidate) >= llvm::product_of(result))
+      result = candidate;
   std::string name;
   for (StringAttr label : labels)
     name += label.str() + "_";

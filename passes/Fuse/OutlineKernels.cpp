@@ -163,8 +163,9 @@ Value Outliner::bringIn(Value value) {
     return inner;
   Block *body = &kernel.getBody().front();
   Operation *producer = value.getDefiningOp();
-  // A reshape to the model's shape is what another kernel returns.
-  if (!isStructured() && producer && isKernelSupport(producer) && !producer->hasAttr(kModelShapeAttrName)) {
+  // A reshape to the model's shape is what another kernel returns, unless a member of this one is behind it.
+  bool isOwn = producer && members.contains(lookThroughReshapes(value).getDefiningOp());
+  if (!isStructured() && producer && isKernelSupport(producer) && (isOwn || !producer->hasAttr(kModelShapeAttrName))) {
     for (Value operand : producer->getOperands())
       bringIn(operand);
     if (isReshape(producer))
@@ -173,7 +174,9 @@ Value Outliner::bringIn(Value value) {
           mapping.map(value, user->getResult(0));
           return user->getResult(0);
         }
-    return OpBuilder::atBlockEnd(body).clone(*producer, mapping)->getResult(0);
+    Operation *clone = OpBuilder::atBlockEnd(body).clone(*producer, mapping);
+    clone->removeDiscardableAttr(kModelShapeAttrName);
+    return clone->getResult(0);
   }
   if (isStructured() && !isa<RankedTensorType>(value.getType())) { // A scalar constant of an epilogue.
     OpBuilder::atBlockEnd(body).clone(*producer, mapping);
@@ -230,7 +233,10 @@ void Outliner::addResult(Value outer) {
   results.push_back({inner, outer});
 }
 
+/// Whether anything but members of the group reads what `use` is, or views of it.
 bool Outliner::isOutside(OpOperand &use) const {
+  if (isReshape(use.getOwner()))
+    return llvm::any_of(use.getOwner()->getUses(), [&](OpOperand &view) { return isOutside(view); });
   return !members.contains(group.front()->getBlock()->findAncestorOpInBlock(*use.getOwner()));
 }
 
@@ -270,6 +276,15 @@ void Outliner::tieArguments() {
   }
 }
 
+/// Erases the views of what `op` computed: what read them is gone, or reads what the launch returns.
+static void eraseReshapes(Operation *op) {
+  for (Operation *user : llvm::make_early_inc_range(op->getUsers())) {
+    assert(isReshape(user) && "only replaced reshapes can be left");
+    eraseReshapes(user);
+    user->erase();
+  }
+}
+
 void Outliner::finish() {
   Location location = kernel.getLoc();
   auto inner = llvm::map_to_vector(results, [](const Result &result) { return result.inner; });
@@ -289,10 +304,7 @@ void Outliner::finish() {
   for (auto [replaced, replacement] : llvm::zip_equal(outer, launch.getResults()))
     replaced.replaceAllUsesWith(replacement);
   for (Operation *op : llvm::reverse(group)) {
-    for (Operation *user : llvm::make_early_inc_range(op->getUsers())) {
-      assert(isReshape(user) && user->use_empty() && "only replaced reshapes can be left");
-      user->erase();
-    }
+    eraseReshapes(op);
     op->erase();
   }
 }

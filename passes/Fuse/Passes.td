@@ -54,6 +54,25 @@ def FuseDispatchPass : Pass<"moe-fuse-dispatch", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect"];
 }
 
+def FuseCombinePass : Pass<"moe-fuse-combine", "::mlir::func::FuncOp"> {
+  let summary = "Sum up a token's rows where they are computed";
+  let description = [{
+    A weighted `moe.combine` of rows that a matmul of experts computes for it alone becomes one kernel with that matmul,
+    and with a sum that follows it, where the target is faster so (`Target::combinesRows`): with few tokens, whose experts
+    differ.
+    ```mlir
+    %rows = moe_kernel.matmul ragged_rows(%h, %down) offsets(%offsets) {transpose_rhs, ...}
+    %sum = moe.combine %rows plan(%permutation, %inverse) weights(%weights) : ...
+    %y = moe.add %residual, %sum : ...
+    ```
+    becomes
+    ```mlir
+    %y = moe_kernel.combined_matmul %h, %down, %offsets, %inverse, %weights, %residual : ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe_kernel::MoEKernelDialect"];
+}
+
 def FuseEpiloguePass : Pass<"moe-fuse-epilogue", "::mlir::func::FuncOp"> {
   let summary = "Apply to a matmul's accumulator what happens to its result";
   let description = [{

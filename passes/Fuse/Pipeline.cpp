@@ -18,6 +18,7 @@ void buildFuseStage(OpPassManager &passes) {
   functions.addPass(createFuseRoutingPass());
   functions.addPass(createMoEToMoEKernelPass());
   functions.addPass(createFuseDispatchPass());
+  functions.addPass(createFuseCombinePass());
   functions.addPass(createFuseEpiloguePass());
   functions.addPass(createMoEToLinalgPass());
   functions.addPass(createFuseElementwisePass());

@@ -39,6 +39,10 @@ public:
   /// Whether an epilogue of `matmul` may have results of extent `row_sum`. The stage fuse asks; no by default.
   virtual bool sumsRows(moe_kernel::MatmulOp matmul) const { return false; }
 
+  /// Whether the target is faster if it sums up the products of `matmul`, rows of experts, for the `tokens` that they
+  /// belong to in the kernel that computes them (moe_kernel.combined_matmul). The stage fuse asks; no by default.
+  virtual bool combinesRows(moe_kernel::MatmulOp matmul, int64_t tokens) const { return false; }
+
   /// Before kernels are configured: replaces several kernels by one, where the target runs that faster. Nothing by
   /// default.
   virtual void fuseKernels(ModuleOp module) const {}

@@ -99,6 +99,16 @@ TEST(DeviceTimer, RepeatsWithinBounds) {
   EXPECT_EQ(timer.time(nothing, {7, 20, 1000})->runs, 20);
 }
 
+// As long as the work, after each run but the warm-up.
+TEST(DeviceTimer, RestsIfAsked) {
+  FakeDriver driver;
+  driver.clock = {std::chrono::milliseconds(20)};
+  DeviceTimer timer = createTimer(driver);
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_OK(timer.time([] { return Status(); }, {.minimum = 3, .maximum = 3, .seconds = 0, .rests = true}));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(60));
+}
+
 TEST(DeviceTimer, StopsAtAnError) {
   FakeDriver driver;
   DeviceTimer timer = createTimer(driver);

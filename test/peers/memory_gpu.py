@@ -68,18 +68,42 @@ def elementwise_cases():
       {{beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.1, max_grad_norm = 1.0}}
       : ({p}, {p}, {m}, {m}, {s}, {s}, {s}, {s}, {m}) -> ({p}, {m}, {m}, {m})""", {"p1": p, "m1": m, "v1": m, "w1": m})
 
+    def norm_backward(rows, columns, width=0, adds=False):
+        """The gradients of a norm of rows, or of heads of `width`, and what reaches the input past the norm."""
+        x, w = tensor([rows, columns]), tensor([width or columns])
+        body = f"  %dx, %dw = moe.rms_norm_backward %x, %w, %g {{eps = 1.0e-6}} : ({x}, {w}, {x}) -> ({x}, {w})"
+        arguments = {"x": x, "w": w, "g": x}
+        if adds:
+            body += f"\n  %sum = moe.add %z, %dx : {x}"
+            arguments |= {"z": x}
+        name = f"rms_norm_backward{'_add' if adds else ''}_{rows}x{columns // width if width else columns}{f'x{width}' if width else ''}"
+        return Case(name, arguments, body, {"sum" if adds else "dx": x, "dw": w})
+
+    def norm_rope(tokens, heads, size, backward=False):
+        x, w, table = tensor([tokens, heads * size]), tensor([size]), tensor([tokens, size // 2], "f32")
+        arguments = {"x": x, "w": w, "cos": table, "sin": table}
+        if not backward:
+            return Case(f"rms_norm_rope_{tokens}x{heads}x{size}", arguments,
+                        f"""  %n = moe.rms_norm %x, %w {{eps = 1.0e-6}} : ({x}, {w}) -> {x}
+  %y = moe.rope %n, %cos, %sin : ({x}, {table}, {table}) -> {x}""", {"y": x})
+        return Case(f"rms_norm_rope_backward_{tokens}x{heads}x{size}", arguments | {"g": x},
+                    f"""  %n = moe.rope %g, %cos, %sin {{inverse}} : ({x}, {table}, {table}) -> {x}
+  %dx, %dw = moe.rms_norm_backward %x, %w, %n {{eps = 1.0e-6}} : ({x}, {w}, {x}) -> ({x}, {w})""",
+                    {"dx": x, "dw": w})
+
     x = tensor([16384, 1024])
     add = Case("add", {"x": x, "z": x}, f"  %y = moe.add %x, %z : {x}", {"y": x})
     w = tensor([1024])
     residual = Case("add_norm", {"x": x, "z": x, "w": w}, f"""  %y = moe.add %x, %z : {x}
   %n = moe.rms_norm %y, %w {{eps = 1.0e-6}} : ({x}, {w}) -> {x}""", {"y": x, "n": x})
-    back = Case("rms_norm_backward", {"x": x, "w": w, "g": x},
-                f"  %dx, %dw = moe.rms_norm_backward %x, %w, %g {{eps = 1.0e-6}} : ({x}, {w}, {x}) -> ({x}, {w})",
-                {"dx": x, "dw": w})
+    backward = [norm_backward(16384, 1024), norm_backward(16384, 1024, adds=True), norm_backward(8192, 2048, adds=True),
+                norm_backward(8192, 4096, adds=True), norm_backward(8192, 2880, adds=True), norm_backward(8192, 7168),
+                norm_backward(16384, 2048, 128)]
+    heads = [norm_rope(16384, heads, 128, backward) for heads in (16, 4) for backward in (False, True)]
     return [norm(16384, 1024), norm(262144, 128), norm(65536, 128), norm(8192, 2048), norm(8192, 4096), norm(1, 2048),
-            norm(64, 2048), rope(16384, 16, 128), rope(16384, 4, 128), residual, back, add,
+            norm(64, 2048), rope(16384, 16, 128), rope(16384, 4, 128), residual, add,
             unary("cast", "cast", [16384, 2048], [16384, 2048], element="f32"),
-            unary("gated_activation", "gated_activation", [65536, 1536], [65536, 768]), adamw(32 << 20)]
+            unary("gated_activation", "gated_activation", [65536, 1536], [65536, 768]), adamw(32 << 20)] + backward + heads
 
 
 def routing_cases():

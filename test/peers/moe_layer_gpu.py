@@ -101,15 +101,15 @@ def expected(tensors, top_k):
 def check(paths):
     import torch
     torch.backends.cuda.matmul.allow_tf32 = False
-    right, weights, name = True, {}, None
+    right, weights, held = True, {}, None
     for path in sorted(paths):
         if path.endswith("-weights.safetensors"):
             continue
         tensors, metadata = read(path)
-        if metadata["weights"] != name:
+        if metadata["weights"] != held:
             weights.clear()
-            name = metadata["weights"]
-            weights.update(read(os.path.join(os.path.dirname(path), name))[0])
+            held = metadata["weights"]
+            weights.update(read(os.path.join(os.path.dirname(path), held))[0])
         tensors.update(weights)
         results, load = expected(tensors, int(metadata["top_k"]))
         words = []
@@ -117,7 +117,7 @@ def check(paths):
             error = ((tensors[name].float() - value).norm() / value.norm()).item()
             right &= error < TOLERANCE["y" if name == "y" else "gradient"]
             words.append(f"{name} {error:.2e}")
-        moved = (load - tensors["load"]).abs().sum().item() // 2
+        moved = (load - tensors["offsets"].diff()).abs().sum().item() // 2
         print(f"{os.path.basename(path)}: {', '.join(words)}; {moved} of {load.sum().item()} choices differ", flush=True)
         del tensors, results
         torch.cuda.empty_cache()

@@ -137,6 +137,11 @@ LogicalResult KernelOp::verify() {
       if (map.getBuffer() >= numBuffers)
         return emitOpError() << "has tensor map " << index << " of buffer " << map.getBuffer() << ", but "
                              << numBuffers << " buffers";
+  for (int64_t input : getEarlyInputs().value_or(ArrayRef<int64_t>()))
+    if (input < 0 || input >= int64_t(getNumInputs()))
+      return emitOpError() << "reads operand " << input << " early, but has " << getNumInputs() << " operands";
+  if (getEarlyInputs() && !getDependentLaunch())
+    return emitOpError("reads operands early, but does not wait for the launch before it: dependent_launch is missing");
   return success();
 }
 
@@ -203,12 +208,35 @@ LogicalResult ProgramOp::verify() {
   return success();
 }
 
+static bool overlap(BufferAttr lhs, BufferAttr rhs) {
+  return lhs.getSpace() == rhs.getSpace() && lhs.getVariable() == rhs.getVariable() && lhs.getIndex() == rhs.getIndex() &&
+         lhs.getOffset() < rhs.getOffset() + rhs.getSize() && rhs.getOffset() < lhs.getOffset() + lhs.getSize();
+}
+
+bool LaunchOp::isSettled(unsigned input) {
+  auto buffer = cast<BufferAttr>(getInputs()[input]);
+  for (Operation *before = (*this)->getPrevNode(); before; before = before->getPrevNode()) {
+    if (auto launch = dyn_cast<LaunchOp>(before))
+      return llvm::none_of(launch.getOutputs().getAsRange<BufferAttr>(),
+                           [&](BufferAttr output) { return overlap(buffer, output); });
+    // What comes after a copy or a fill waits for it; but one of no bytes is none.
+    if (overlap(buffer, isa<CopyOp>(before) ? cast<CopyOp>(before).getDestination()
+                                            : cast<FillOp>(before).getDestination()))
+      return false;
+  }
+  return true;
+}
+
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   Operation *kernel = symbols.lookupNearestSymbolFrom(*this, getKernelAttr());
   int64_t inputs, outputs;
   if (auto compiled = dyn_cast_or_null<KernelOp>(kernel)) {
     inputs = compiled.getNumInputs();
     outputs = compiled.getNumOutputs();
+    for (int64_t input : compiled.getEarlyInputs().value_or(ArrayRef<int64_t>()))
+      if (input >= 0 && input < int64_t(getInputs().size()) && !isSettled(input))
+        return emitOpError() << "passes operand " << input << " to " << getKernelAttr()
+                             << ", which reads it before it waits for the launch before it, but that writes it";
   } else if (auto source = dyn_cast_or_null<moe_kernel::KernelOp>(kernel)) {
     inputs = source.getArgumentTypes().size();
     outputs = source.getResultTypes().size();

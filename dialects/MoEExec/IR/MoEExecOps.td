@@ -110,9 +110,18 @@ def MoEExec_ProgramOp : MoEExec_Op<"program", [Symbol, SingleBlock, NoTerminator
 
 def MoEExec_LaunchOp : MoEExec_Instruction<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "runs a kernel on buffers: its operands, then its results";
+  let description = [{
+    The verifier checks the numbers of operands and results, and that no `early_inputs` of the kernel are written by the
+    launch before this one.
+  }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, MoEExec_BufferArrayAttr:$inputs, MoEExec_BufferArrayAttr:$outputs,
     OptionalAttr<StrAttr>:$label);
   let assemblyFormat = "$kernel `(` custom<Buffers>($inputs) `)` `->` `(` custom<Buffers>($outputs) `)` attr-dict";
+  let extraClassDeclaration = [{
+    /// Whether operand `input` is left alone by the launch before this one, and by what lies between: so its contents
+    /// are settled when that launch begins, if it begins after all before it have ended. True in the first launch.
+    bool isSettled(unsigned input);
+  }];
 }
 def MoEExec_CopyOp : MoEExec_Instruction<"copy"> {
   let summary = "copies a buffer to another of the same size";
@@ -128,11 +137,15 @@ def MoEExec_FillOp : MoEExec_Instruction<"fill"> {
 
 def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp">]> {
   let summary = "a compiled kernel: its launch geometry and the object that holds its code";
-  let description = [{See table `Kernel` of runtime/format/artifact.fbs.}];
+  let description = [{
+    See table `Kernel` of runtime/format/artifact.fbs. A kernel with `dependent_launch` waits by itself for the launch
+    before it. Before it waits it may read the operands `early_inputs`: in every program they are settled by then. This is
+    for the verifier alone, and not in the artifact.
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$object, DenseI64ArrayAttr:$grid,
     DenseI64ArrayAttr:$block, I64Attr:$shared_bytes, I64Attr:$scratch_bytes, I64Attr:$num_inputs,
     I64Attr:$num_outputs, I64Attr:$flops, I64Attr:$bytes, OptionalAttr<MoEExec_TensorMapArrayAttr>:$tensor_maps,
-    UnitAttr:$dependent_launch);
+    UnitAttr:$dependent_launch, OptionalAttr<DenseI64ArrayAttr>:$early_inputs);
   let assemblyFormat = "$sym_name `in` $object attr-dict";
   let hasVerifier = 1;
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 
+#include "dialects/MoEKernel/IR/Rows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -92,7 +93,15 @@ static LogicalResult verifyRowsBody(KernelOp kernel) {
       return op.emitOpError() << "cannot be in a kernel: one structured op or linalg.generic ops can";
     if (generic.getNumLoops() == 0 || generic.getIteratorTypesArray().front() != utils::IteratorType::parallel)
       return op.emitOpError() << "must have a parallel first loop, the rows of the kernel";
-    int64_t rows = generic.getStaticLoopRanges().front();
+    SmallVector<int64_t> extents = generic.getStaticLoopRanges();
+    int64_t rows = extents.front();
+    if (generic->hasAttr(kAccumulatesAttrName)) {
+      if (extents.size() < 3 || generic.getIteratorTypesArray()[1] != utils::IteratorType::reduction)
+        return op.emitOpError() << "is marked '" << kAccumulatesAttrName
+                                << "' but does not reduce its second loop, the rows of a chunk, beside a loop over columns";
+      if (rows != firstRows)
+        rows *= extents[1];
+    }
     if (first && rows != firstRows)
       return op.emitOpError() << "has " << rows << " rows but the kernel's first op has " << firstRows;
     if (!first) {

@@ -175,6 +175,27 @@ def MoEKernel_YieldOp : MoEKernel_Op<"yield", [Pure, ReturnLike, Terminator, Has
   let builders = [OpBuilder<(ins), "">];
 }
 
+def MoEKernel_CombinedMatmulOp : MoEKernel_StructuredOp<"combined_matmul"> {
+  let summary = "a matmul of experts' rows, and the weighted sum of a token's rows";
+  let description = [{
+    `result[t] = Σ_j weights[t, j] · (matrix[e] · rows[inverse[t, j]]) + residual[t]`, in float32 and in the order of j, and
+    rounded once. `rows` [R, K], `matrix` [E, N, K]; e is the expert whose rows, from `offsets[e]` to `offsets[e + 1]`, the
+    row belongs to. R is T · top_k.
+
+    For few tokens: a matrix is read once for each token that chose its expert. `moe-fuse-combine` makes it of a matmul and
+    a combine where the target wants it (`Target::combinesRows`).
+    ```mlir
+    %y = moe_kernel.combined_matmul %h, %down, %offsets, %inverse, %weights
+        : (tensor<8x768xbf16>, tensor<128x2048x768xbf16>, tensor<129xi32>, tensor<1x8xi32>, tensor<1x8xf32>)
+        -> tensor<1x2048xbf16>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$rows, AnyStaticShapeTensor:$matrix, AnyStaticShapeTensor:$offsets,
+    AnyStaticShapeTensor:$inverse, AnyStaticShapeTensor:$weights, Optional<AnyStaticShapeTensor>:$residual);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
 def MoEKernel_AttentionOp : MoEKernel_StructuredOp<"attention"> {
   let summary = "causal grouped-query attention, no score matrix in memory; see moe.attention";
   let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key, AnyStaticShapeTensor:$value,

@@ -488,6 +488,26 @@ LogicalResult RouteBackwardOp::verify() {
   return verifyShape(*this, "logits gradient", getLogitsGradient(), scores, "scores of that shape");
 }
 
+LogicalResult CombinedMatmulOp::verify() {
+  if (failed(verifyRank(*this, "rows", getRows(), 2)) || failed(verifyRank(*this, "matrix", getMatrix(), 3)) ||
+      failed(verifyRank(*this, "inverse", getInverse(), 2)) || failed(verifyFloat(*this, "rows", getRows())) ||
+      failed(verifySameElement(*this, "matrix", getMatrix(), "rows", getRows())) ||
+      failed(verifyFloat(*this, "result", getResult())) || failed(verifyFloat32(*this, "weights", getWeights())) ||
+      failed(verifyInt32(*this, "offsets", getOffsets())) || failed(verifyInt32(*this, "inverse", getInverse())))
+    return failure();
+  int64_t tokens = shapeOf(getInverse())[0], topK = shapeOf(getInverse())[1];
+  int64_t experts = shapeOf(getMatrix())[0], columns = shapeOf(getMatrix())[1], depth = shapeOf(getMatrix())[2];
+  if (failed(verifyShape(*this, "rows", getRows(), {tokens * topK, depth}, "that plan and matrix")) ||
+      failed(verifyShape(*this, "offsets", getOffsets(), {experts + 1}, Twine(experts) + " experts")) ||
+      failed(verifyShape(*this, "weights", getWeights(), {tokens, topK}, "those choices")) ||
+      failed(verifyShape(*this, "result", getResult(), {tokens, columns}, "those tokens and columns")))
+    return failure();
+  if (!getResidual())
+    return success();
+  return failure(failed(verifyShape(*this, "residual", getResidual(), {tokens, columns}, "those tokens and columns")) ||
+                 failed(verifySameElement(*this, "residual", getResidual(), "result", getResult())));
+}
+
 LogicalResult PlanOp::verify() {
   return failure(failed(verifyPlan(*this)) || failed(verifyCounts(*this, shapeOf(getOffsets())[0] - 1)));
 }

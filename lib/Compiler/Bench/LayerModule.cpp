@@ -134,8 +134,7 @@ func::FuncOp LayerBuilder::addLayer(int64_t tokens) {
                                           RaggedDim::rows, /*transpose_rhs=*/true);
   Value y =
       CombineOp::create(builder, x.getType(), outputs, plan.getPermutation(), plan.getInverse(), gate.getWeights());
-  Value load = ExpertLoadOp::create(builder, getIndexType({experts}), plan.getOffsets());
-  end(layer, {y, load});
+  end(layer, {y, plan.getOffsets()});
   return layer;
 }
 
@@ -145,7 +144,7 @@ void LayerBuilder::addForward(func::FuncOp layer, int64_t tokens) {
   for (VariableOp weight : weights)
     operands.push_back(read(weight));
   end(entry, func::CallOp::create(builder, layer, operands).getResults());
-  publish(entry, {"x"}, {"y", "load"});
+  publish(entry, {"x"}, {"y", "offsets"});
 }
 
 LogicalResult LayerBuilder::addForwardBackward(func::FuncOp layer, int64_t tokens) {
@@ -155,7 +154,7 @@ LogicalResult LayerBuilder::addForwardBackward(func::FuncOp layer, int64_t token
   Type type = layer.getArgumentTypes().front();
   func::FuncOp entry = begin("forward_backward." + Twine(tokens), {type, type});
   SmallVector<Value> operands = {entry.getArgument(0)};
-  SmallVector<std::string> outputs = {"y", "load", "gradient.x"};
+  SmallVector<std::string> outputs = {"y", "offsets", "gradient.x"};
   for (VariableOp weight : weights) {
     operands.push_back(read(weight));
     outputs.push_back("gradient." + weight.getSymName().str());

@@ -9,10 +9,10 @@
 /// The layer of moe.sparse_mlp alone, for several numbers of tokens at once, over one set of weights:
 ///
 ///   moe.variable @mlp.gate.weight, @mlp.experts.gate_up_proj, @mlp.experts.down_proj
-///   func.func private @layer.T(x [T, d], weights…) -> (y [T, d], load i32 [E])
-///   func.func @forward.T(x) -> (y, load)
+///   func.func private @layer.T(x [T, d], weights…) -> (y [T, d], offsets i32 [E + 1])
+///   func.func @forward.T(x) -> (y, offsets)
 ///   func.func @forward_backward.T(x, gradient.y)
-///       -> (y, load, gradient.x, gradient.mlp.gate.weight, gradient.mlp.experts.gate_up_proj, …)
+///       -> (y, offsets, gradient.x, gradient.mlp.gate.weight, gradient.mlp.experts.gate_up_proj, …)
 ///
 /// The second keeps between its halves what a training step keeps (passes/Objective/Residuals.h).
 ///

@@ -68,6 +68,8 @@ Result<MeasuredTime> DeviceTimer::time(const std::function<Status()> &work, cons
     if (!elapsed)
       return elapsed.status();
     times.push_back(std::chrono::duration<double>(*elapsed).count());
+    if (policy.rests)
+      std::this_thread::sleep_for(*elapsed);
   }
   std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
   return MeasuredTime{times[times.size() / 2], static_cast<int>(times.size())};

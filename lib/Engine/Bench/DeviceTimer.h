@@ -23,6 +23,9 @@ struct MeasuredTime {
 struct RepeatPolicy {
   int minimum = 10, maximum = 200;
   double seconds = 0.15;
+  /// Before each run as long as the last one took. A GPU at the limit of its power lowers its clock, so that what is
+  /// timed would depend on what ran before; a program that never rests is timed without.
+  bool rests = false;
 };
 
 /// Times work on a device by Driver::time, whose clock on a GPU is the device's own. Before each run, and not part of it,

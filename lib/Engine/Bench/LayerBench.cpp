@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Engine/Bench/LayerBench.h"
 
-#include "lib/Engine/Bench/NormalTensor.h"
 #include "lib/Engine/Conformance/Conformance.h"
 #include "lib/Engine/Support/Files.h"
 #include "runtime/format/artifact_generated.h"
@@ -21,8 +20,8 @@ constexpr int kKernelRuns = 5;
 /// Runs one layer, everything that was asked for.
 class LayerMeasurement {
 public:
-  LayerMeasurement(LayerRun &run, DeviceTimer &timer, const Ceilings &ceilings, const LayerBenchOptions &options)
-      : run(run), timer(timer), ceilings(ceilings), options(options) {}
+  LayerMeasurement(LayerRun &run, DeviceTimer &timer, CeilingMeter &meter, const LayerBenchOptions &options)
+      : run(run), timer(timer), meter(meter), options(options) {}
 
   Result<LayerPoint> measure(std::int64_t tokens, Routing routing);
 
@@ -31,7 +30,7 @@ private:
 
   LayerRun &run;
   DeviceTimer &timer;
-  const Ceilings &ceilings;
+  CeilingMeter &meter;
   const LayerBenchOptions &options;
 };
 
@@ -52,11 +51,14 @@ Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::s
   Result<MeasuredTime> measured = timer.time([&] { return entry.run(); }, options.repeat);
   if (!measured)
     return measured.status();
+  Result<Ceilings> ceilings = meter.lasting(measured->seconds);
+  if (!ceilings)
+    return ceilings.status();
   const CompiledLayer &layer = run.getLayer();
   const double elementBytes = layer.dtype == "bf16" ? 2 : 4;
   const std::vector<KernelWork> work = kind == "forward" ? forwardWork(layer.sizes, point.tokens, elementBytes)
                                                          : forwardBackwardWork(layer.sizes, point.tokens, elementBytes);
-  LayerTime time{measured->seconds, floorSeconds(work, ceilings), totalFlops(work), measured->runs, {}};
+  LayerTime time{measured->seconds, floorSeconds(work, *ceilings), totalFlops(work), measured->runs, *ceilings, {}};
   if (options.kernels) {
     Result<std::vector<KernelTime>> kernels = timeKernels(run.getSession(), entry, timer, kKernelRuns);
     if (!kernels)
@@ -88,37 +90,6 @@ Result<LayerPoint> LayerMeasurement::measure(std::int64_t tokens, Routing routin
   return point;
 }
 
-Result<MeasuredCeilings> measureCeilings(const LayerFolder &folder, const std::string &dtype, Driver &driver,
-                                         const DriverOptions &options) {
-  const CompiledCeiling *compiled = folder.findCeiling(dtype);
-  if (!compiled)
-    return Status(ErrorCode::failed, "the folder has no ceilings-" + dtype + ".moe, which says what a matrix product "
-                                     "reaches on this device; make the folder with moe-bench");
-  MeasuredCeilings measured{dtype, compiled->size, {}};
-  Result<double> copySpeed = measureCopySpeed(driver);
-  if (!copySpeed)
-    return copySpeed.status();
-  measured.ceilings.bytesPerSecond = *copySpeed;
-
-  Result<std::unique_ptr<Session>> session = Session::create(compiled->artifact, options);
-  if (!session)
-    return session.status();
-  EntryPoint *product = (*session)->find("matmul");
-  if (!product)
-    return Status(ErrorCode::corruptFile, compiled->artifact->path() + " has no entry point 'matmul'");
-  if (Status status = drawVariables(**session); !status)
-    return status;
-  Result<DeviceTimer> timer = DeviceTimer::create((*session)->driver());
-  if (!timer)
-    return timer.status();
-  Result<MeasuredTime> time = timer->time([&] { return product->run(); });
-  if (!time)
-    return time.status();
-  const double size = static_cast<double>(compiled->size);
-  measured.ceilings.flopsPerSecond = 2 * size * size * size / time->seconds;
-  return measured;
-}
-
 } // namespace
 
 Result<LayerBenchResult> benchLayers(const LayerFolder &folder, const LayerBenchOptions &options,
@@ -133,16 +104,16 @@ Result<LayerBenchResult> benchLayers(const LayerFolder &folder, const LayerBench
   if (!options.save.empty())
     if (Status status = createDirectories(options.save); !status)
       return status;
+  std::map<std::string, CeilingMeter> meters;
   for (const CompiledLayer &layer : folder.layers) {
-    auto known = std::find_if(result.ceilings.begin(), result.ceilings.end(),
-                              [&](const MeasuredCeilings &entry) { return entry.dtype == layer.dtype; });
-    if (known == result.ceilings.end()) {
-      Result<MeasuredCeilings> measured = measureCeilings(folder, layer.dtype, **driver, driverOptions);
-      if (!measured)
-        return measured.status();
-      known = result.ceilings.insert(result.ceilings.end(), *measured);
+    auto meter = meters.find(layer.dtype);
+    if (meter == meters.end()) {
+      Result<CeilingMeter> created = CeilingMeter::create(folder, layer.dtype, driverOptions);
+      if (!created)
+        return created.status();
+      meter = meters.emplace(layer.dtype, std::move(*created)).first;
+      result.ceilings.push_back({layer.dtype, meter->second.getSize(), meter->second.getCeilings()});
     }
-    const Ceilings ceilings = known->ceilings;
     Result<LayerRun> run = LayerRun::create(layer, driverOptions);
     if (!run)
       return run.status();
@@ -154,7 +125,7 @@ Result<LayerBenchResult> benchLayers(const LayerFolder &folder, const LayerBench
               *run, options.save + "/" + layer.shape + "-" + layer.dtype + "-weights.safetensors");
           !status)
         return status;
-    LayerMeasurement measurement(*run, *timer, ceilings, options);
+    LayerMeasurement measurement(*run, *timer, meter->second, options);
     for (Routing routing : options.routings) {
       if (Status status = run->setRouting(routing); !status)
         return status;

@@ -7,6 +7,7 @@
 #ifndef LIB_ENGINE_BENCH_LAYERBENCH_H
 #define LIB_ENGINE_BENCH_LAYERBENCH_H
 
+#include "lib/Engine/Bench/CeilingMeter.h"
 #include "lib/Engine/Bench/DeviceTimer.h"
 #include "lib/Engine/Bench/KernelTimes.h"
 #include "lib/Engine/Bench/LayerRun.h"
@@ -18,7 +19,7 @@ namespace moe::engine {
 
 struct LayerBenchOptions {
   std::vector<Routing> routings = {Routing::uniform, Routing::skewed};
-  RepeatPolicy repeat;
+  RepeatPolicy repeat = {.rests = true};
   bool kernels = false; ///< The time of each kernel, too.
   std::string save;     ///< A folder for inputs, weights and outputs; none if empty.
 };
@@ -27,6 +28,7 @@ struct LayerBenchOptions {
 struct LayerTime {
   double seconds = 0, floorSeconds = 0, flops = 0;
   int runs = 0;
+  Ceilings ceilings;               ///< Reached for as long as this takes.
   std::vector<KernelTime> kernels; ///< If they were asked for.
 
   double share() const { return seconds > 0 ? floorSeconds / seconds : 0; }
@@ -43,7 +45,7 @@ struct LayerPoint {
   std::optional<LayerTime> forwardBackward;
 };
 
-/// What layers of one type are compared with, and how it was found.
+/// What layers and kernels of one type are compared with that do not take long, and how it was found.
 struct MeasuredCeilings {
   std::string dtype;
   std::int64_t size = 0;

@@ -57,12 +57,26 @@ static std::string kernelText(const LayerPoint &point, const Ceilings &ceilings)
   return text;
 }
 
+/// The least that any point of a type was compared with.
+static double lowestCeiling(const LayerBenchResult &result, const MeasuredCeilings &entry) {
+  double lowest = entry.ceilings.flopsPerSecond;
+  for (const LayerPoint &point : result.points) {
+    if (point.dtype != entry.dtype)
+      continue;
+    lowest = std::min(lowest, point.forward.ceilings.flopsPerSecond);
+    if (point.forwardBackward)
+      lowest = std::min(lowest, point.forwardBackward->ceilings.flopsPerSecond);
+  }
+  return lowest;
+}
+
 std::string layerBenchText(const LayerBenchResult &result) {
   std::string text = result.target + " on " + result.device + "\n";
   for (const MeasuredCeilings &entry : result.ceilings)
-    text += format("  ceilings: %.1f TFLOP/s of %s (a product of %lld³), %.0f GB/s (a copy, bytes read and written)\n",
+    text += format("  ceilings: %.1f TFLOP/s of %s (a product of %lld³; at least %.1f for as long as a point takes), "
+                   "%.0f GB/s (a copy, bytes read and written)\n",
                    entry.ceilings.flopsPerSecond * 1e-12, entry.dtype.c_str(), static_cast<long long>(entry.size),
-                   entry.ceilings.bytesPerSecond * 1e-9);
+                   lowestCeiling(result, entry) * 1e-12, entry.ceilings.bytesPerSecond * 1e-9);
   Table table({"layer", "type", "tokens", "routing", "max/mean", "forward µs", "floor µs", "reached", "TFLOP/s",
                "with backward µs", "floor µs", "reached", "TFLOP/s"},
               "llrlrrrrrrrrr");
@@ -96,6 +110,7 @@ static Json timeJson(const LayerTime &time, const Ceilings &ceilings) {
   Json json = {{"seconds", time.seconds},
                {"floor_seconds", time.floorSeconds},
                {"share_of_floor", time.share()},
+               {"ceiling_flops_per_second", time.ceilings.flopsPerSecond},
                {"flops", time.flops},
                {"runs", time.runs}};
   for (const KernelTime &kernel : time.kernels)

@@ -84,9 +84,13 @@ Status LayerRun::readInput(std::string_view name, std::span<std::byte> bytes) co
 }
 
 Result<std::vector<std::int32_t>> LayerRun::readLoad(EntryPoint &entry) {
-  std::vector<std::int32_t> load(portBytes(entry, "load") / sizeof(std::int32_t));
-  if (Status status = entry.getOutput("load", load); !status)
+  std::vector<std::int32_t> offsets(portBytes(entry, "offsets") / sizeof(std::int32_t));
+  if (Status status = entry.getOutput("offsets", offsets); !status)
     return status;
+  // offsets[0] stays in front; it is 0, and dropped.
+  std::vector<std::int32_t> load(offsets.size());
+  std::adjacent_difference(offsets.begin(), offsets.end(), load.begin());
+  load.erase(load.begin());
   return load;
 }
 

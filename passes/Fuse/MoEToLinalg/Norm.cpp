@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/MoEKernel/IR/Rows.h"
 #include "passes/Fuse/MoEToLinalg/Lowerings.h"
 
 namespace mlir::moe {
@@ -55,16 +56,18 @@ static SmallVector<Value> lowerRMSNorm(RMSNormOp op, RowsBuilder &b) {
   return {b.toModelShape(result, shapeOf(op.getInput()))};
 }
 
-/// Rows whose sums are added up in one chunk: the largest divisor of `rows` up to 32.
+/// Rows whose sums are added up in one chunk: the largest divisor of `rows` up to 32, or as many as leave 256 chunks, which
+/// is enough work items for a GPU and little to add up.
 static int64_t rowsPerChunk(int64_t rows) {
-  int64_t chunk = 1;
-  for (int64_t divisor = 2; divisor <= 32; ++divisor)
+  int64_t chunk = 1, most = std::max<int64_t>(32, rows / 256);
+  for (int64_t divisor = 2; divisor <= most; ++divisor)
     if (rows % divisor == 0)
       chunk = divisor;
   return chunk;
 }
 
-/// Σ over rows (and groups) of gradient · input · reciprocal: chunks of rows in parallel, then the chunks in order.
+/// Σ over rows (and groups) of gradient · input · reciprocal: chunks of rows in parallel, by the kernel that has their
+/// operands at hand, then the chunks in order.
 static Value buildWeightGradient(const NormRows &rows, Value input, Value gradient, Value reciprocal, RowsBuilder &b) {
   int64_t tokens = rows.extents[0], chunk = rowsPerChunk(tokens), columns = rows.columns();
   auto splitTokens = [&](Value value) {
@@ -77,10 +80,10 @@ static Value buildWeightGradient(const NormRows &rows, Value input, Value gradie
   SmallVector<unsigned> all = llvm::to_vector(llvm::seq<unsigned>(0, extents.size()));
   SmallVector<unsigned> groups = llvm::to_vector(ArrayRef(all).drop_back());
 
-  b.setLabel("rms_norm_weight_backward");
   Value partial = b.compute(
       extents, {{splitTokens(gradient), all}, {splitTokens(input), all}, {splitTokens(reciprocal), groups}},
       {rows.computed, {0, all.back()}}, [&](ValueRange v) { return b.add(v[3], b.mul(v[0], b.mul(v[1], v[2]))); });
+  partial.getDefiningOp()->setAttr(moe_kernel::kAccumulatesAttrName, b.getUnitAttr());
   b.setLabel("sum_chunks");
   Value sum = b.compute({1, tokens / chunk, columns}, {{b.reshape(partial, {1, tokens / chunk, columns}), {0, 1, 2}}},
                         {rows.type, {0, 2}}, [&](ValueRange v) { return b.add(v[1], v[0]); });

@@ -122,6 +122,7 @@ FailureOr<CPUConfigAttr> Configurator::configureRows() {
                            llvm::divideCeilSigned(kSmallestItem, work));
   if (plan->kind == target::RowsPlan::Kind::columns)
     block = llvm::alignTo(block, 16); // Cache lines of float32, and every vector width.
+  block = llvm::alignTo(block, plan->chunk);
   return make(std::clamp<int64_t>(block, 1, plan->extent), width);
 }
 

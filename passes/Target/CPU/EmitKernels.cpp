@@ -110,7 +110,7 @@ struct CPUEmitKernelsPass : impl::CPUEmitKernelsPassBase<CPUEmitKernelsPass> {
                                  /*grid=*/ArrayRef<int64_t>{shape->items, 1, 1}, /*block=*/ArrayRef<int64_t>{1, 1, 1},
                                  /*shared_bytes=*/0, shape->scratchBytes, kernel.getNumArguments(),
                                  kernel.getNumResults(), shape->flops, target::getCompulsoryBytes(kernel), /*tensor_maps=*/ArrayAttr(),
-                                 /*dependent_launch=*/false);
+                                 /*dependent_launch=*/false, /*early_inputs=*/DenseI64ArrayAttr());
       kernel.erase();
     }
     if (anyFailed)

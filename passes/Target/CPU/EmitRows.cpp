@@ -260,6 +260,8 @@ FailureOr<LaunchShape> emitRows(EmitterContext &context) {
   if (block < 1 || (plan->kind == RowsPlan::Kind::columns && block % width != 0 && block < plan->extent))
     return context.kernel.emitOpError() << "has blocks of " << block
                                         << " columns, but they have to be multiples of its " << width << " lanes";
+  if (block % plan->chunk != 0)
+    return context.kernel.emitOpError() << "has blocks of " << block << " rows, but adds up chunks of " << plan->chunk;
   return RowsEmitter(context, *plan).emit();
 }
 

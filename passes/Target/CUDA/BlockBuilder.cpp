@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -45,6 +46,18 @@ Expr BlockBuilder::loadOrZero(Value memory, Expr offset, Expr valid) {
     return load(memory, offset);
   Expr value = load(memory, select(valid, offset, index(0)));
   return select(valid, value, value.constant(0));
+}
+
+Expr BlockBuilder::loadCoherent(Value memory, Expr offset) {
+  Type type = getElementTypeOrSelf(memory.getType());
+  int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+  Expr start = wrap(memref::ExtractAlignedPointerAsIndexOp::create(builder, memory));
+  Value address = arith::IndexCastOp::create(builder, builder.getI64Type(), Value(start + offset * bytes));
+  address = LLVM::IntToPtrOp::create(builder, LLVM::LLVMPointerType::get(builder.getContext(), /*addressSpace=*/1),
+                                     address);
+  return wrap(LLVM::LoadOp::create(builder, type, address, bytes, /*isVolatile=*/false, /*isNonTemporal=*/false,
+                                   /*isInvariant=*/false, /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic,
+                                   "device"));
 }
 
 SmallVector<Expr> BlockBuilder::loadVector(Value memory, Expr offset, int64_t width) {

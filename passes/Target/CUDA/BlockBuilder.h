@@ -43,6 +43,8 @@ public:
 
   /// memory[offset] if `valid`, else zero; what is outside is not touched. A null `valid` means true.
   Expr loadOrZero(Value memory, Expr offset, Expr valid);
+  /// memory[offset] as the second-level cache has it: what other multiprocessors wrote before is seen.
+  Expr loadCoherent(Value memory, Expr offset);
   /// `width` (a power of two up to 4) consecutive elements; `offset` is a multiple of it.
   SmallVector<Expr> loadVector(Value memory, Expr offset, int64_t width);
   /// Adds `value` to the integer memory[offset] atomically: the sum does not depend on the order.

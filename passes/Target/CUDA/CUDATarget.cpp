@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/FuseRouter.h"
 #include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 #include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
@@ -34,6 +35,11 @@ void CUDATarget::getDependentDialects(DialectRegistry &registry) const {
 bool CUDATarget::sumsRows(moe_kernel::MatmulOp matmul) const {
   int64_t columns = cast<ShapedType>(matmul.getResult(0).getType()).getShape().back();
   return columns % moe_kernel::kRowSumColumns == 0 && cuda::planMatmul(matmul, capabilities).has_value();
+}
+
+// Several tokens meet in some experts, whose matrices would be read for each of them.
+bool CUDATarget::combinesRows(moe_kernel::MatmulOp matmul, int64_t tokens) const {
+  return tokens == 1 && cuda::ampere::findStreamObstacle(matmul).empty();
 }
 
 void CUDATarget::splitKernels(ModuleOp module) const {

@@ -21,6 +21,7 @@ public:
   StringRef getArch() const override { return capabilities.arch; }
   void getDependentDialects(DialectRegistry &registry) const override;
   bool sumsRows(moe_kernel::MatmulOp matmul) const override;
+  bool combinesRows(moe_kernel::MatmulOp matmul, int64_t tokens) const override;
   void splitKernels(ModuleOp module) const override;
   void fuseKernels(ModuleOp module) const override;
   LogicalResult configure(moe_kernel::KernelOp kernel) const override;

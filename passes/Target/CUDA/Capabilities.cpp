@@ -17,11 +17,11 @@ static constexpr int64_t kHopperSharedBytes = 227 << 10;
 
 static constexpr Capabilities kRecords[] = {
     {"sm_80", "ptx70", kPortableSharedBytes, 48, /*hasTensorMemoryAccess=*/false, /*hasWarpgroupMatmul=*/false,
-     /*hasDependentLaunch=*/false},
-    {"sm_86", "ptx71", kPortableSharedBytes, 48, false, false, false},
-    {"sm_89", "ptx78", kPortableSharedBytes, 48, false, false, false},
-    {"sm_90", "ptx78", kPortableSharedBytes, 48, false, false, true}, // Its PTX runs on 12.0.
-    {"sm_90a", "ptx80", kHopperSharedBytes, 64, true, true, true},
+     /*hasDependentLaunch=*/false, /*hasClusters=*/false},
+    {"sm_86", "ptx71", kPortableSharedBytes, 48, false, false, false, false},
+    {"sm_89", "ptx78", kPortableSharedBytes, 48, false, false, false, false},
+    {"sm_90", "ptx78", kPortableSharedBytes, 48, false, false, true, true}, // Its PTX runs on 12.0.
+    {"sm_90a", "ptx80", kHopperSharedBytes, 64, true, true, true, true},
 };
 
 std::optional<Capabilities> getCapabilities(StringRef arch, function_ref<InFlightDiagnostic()> emitError) {

@@ -23,6 +23,7 @@ struct Capabilities {
   bool hasTensorMemoryAccess; ///< cp.async.bulk.tensor and mbarrier transactions.
   bool hasWarpgroupMatmul;    ///< wgmma.
   bool hasDependentLaunch;    ///< griddepcontrol.
+  bool hasClusters;           ///< Of blocks that write each other's shared memory.
 
   // The same everywhere since 8.0.
   static constexpr int64_t kWarpSize = 32;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Configure.h"
 #include "passes/Target/CUDA/CUDATarget.h"
+#include "passes/Target/CUDA/EmitStructured.h"
 #include "passes/Target/CUDA/Hopper/ConfigureAttention.h"
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/RouterShape.h"
@@ -41,16 +42,12 @@ private:
   const cuda::Capabilities &capabilities;
 };
 
-/// A column per thread; a row of the result is little work unless its index occurs.
+/// Every block looks through all indices, so it takes as many rows as leave enough blocks: a few for each warp.
 CUDAConfigAttr Configurator::configureScatter(ScatterAddOp op) {
-  int64_t columns = cast<ShapedType>(op.getRows().getType()).getShape().back();
-  int64_t targets = cast<ShapedType>(op.getResult().getType()).getShape().front();
-  int64_t threads = std::clamp<int64_t>(llvm::PowerOf2Ceil(columns), capabilities.kWarpSize, 256);
-  // Every block reads all indices, so it takes as many rows as leave enough blocks.
-  int64_t blocks = targets * llvm::divideCeilSigned(columns, threads);
-  // Sums that are rounded in the end wait in shared memory: 32 KB of it.
-  int64_t mostRows = getElementTypeOrSelf(op.getResult().getType()).isBF16() ? 32 : 64;
-  return make(threads, /*tileM=*/std::clamp<int64_t>(blocks / (4 * capabilities.kEnoughBlocks), 1, mostRows));
+  constexpr int64_t kThreads = 256, kWarps = kThreads / cuda::Capabilities::kWarpSize, kMostRows = 4 * kWarps;
+  int64_t targets = op.getResult().getType().getDimSize(0), tokens = op.getRows().getType().getDimSize(0);
+  int64_t rows = llvm::alignTo(llvm::divideCeil(targets, 4 * capabilities.kEnoughBlocks), kWarps);
+  return make(kThreads, /*tileM=*/std::clamp(rows, kWarps, tokens > cuda::kScatterTurn ? kWarps : kMostRows));
 }
 
 /// A block for each multiprocessor, but no slice smaller than the block: every block reads all entries. With counts slices
@@ -87,7 +84,7 @@ FailureOr<CUDAConfigAttr> Configurator::configureRows() {
     return kernel.emitOpError() << "keeps " << sharedBytes << " bytes between its ops, but a block of "
                                 << capabilities.arch << " has " << capabilities.sharedBytes
                                 << " bytes of shared memory; make it several kernels";
-  return make(shape.threads, shape.rows, shape.getThreadsPerRow() * shape.width);
+  return make(shape.threads, shape.rows, shape.getThreadsPerRow() / shape.parts * shape.width, /*tileK=*/shape.parts);
 }
 
 FailureOr<CUDAConfigAttr> Configurator::configure() {
@@ -105,6 +102,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
           return config;
         return cuda::configureMatmul(op, capabilities);
       })
+      .Case([&](CombinedMatmulOp op) { return cuda::configureCombinedMatmul(op, capabilities); })
       .Case<AttentionOp, AttentionBackwardOp, CachedAttentionOp>(
           [&](Operation *op) { return cuda::configureAttention(op, capabilities); })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })

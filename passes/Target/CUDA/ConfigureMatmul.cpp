@@ -122,11 +122,43 @@ CUDAConfigAttr configureStream(MatmulOp op, const Capabilities &capabilities) {
   return CUDAConfigAttr::get(op.getContext(), kThreads, rows, columns, stageDepth, stages, CUDAUnit::stream);
 }
 
+/// Of what streams.
+void explainStream(Operation *op, CUDAConfigAttr config) {
+  explain(op->getParentOfType<KernelOp>(), stringifyCUDAUnit(config.getUnit()) + ", " + Twine(config.getTileM()) + " x " +
+                                               Twine(config.getTileN()) + " tiles, " + Twine(config.getTileK()) +
+                                               " of the contraction a stage, " + Twine(config.getStages()) + " stages");
+}
+
 } // namespace
 
+FailureOr<CUDAConfigAttr> configureCombinedMatmul(CombinedMatmulOp op, const Capabilities &capabilities) {
+  if (!ampere::canStream(op))
+    return op.emitOpError() << "multiplies " << op.getRows().getType()
+                            << ", but rows of a multiple of 16 bytes of bf16 and at most 32 choices are combined where they "
+                               "are computed; make it a matmul and a combine";
+  // So many bytes of weights are under way on a multiprocessor, in a few stages of whole lines at least.
+  constexpr int64_t kThreads = 128, kRows = 8, kBytesUnderWay = 64 << 10, kFewestStages = 4;
+  constexpr int64_t kOtherBytes = 8 << 10; // Offsets of the experts, and sums.
+  int64_t tokens = op.getInverse().getType().getDimSize(0), depth = op.getMatrix().getType().getDimSize(2);
+  int64_t multiprocessors = capabilities.kEnoughBlocks / 2, columns = 16;
+  auto blocks = [&] { return tokens * llvm::divideCeilSigned(op.getMatrix().getType().getDimSize(1), columns); };
+  // All blocks are there at once.
+  if (blocks() > 3 * multiprocessors)
+    columns = 32;
+  int64_t stageDepth = depth <= 128 ? 128 : 256;
+  int64_t share = kBytesUnderWay / llvm::divideCeilSigned(blocks(), multiprocessors);
+  int64_t most = (capabilities.sharedBytes - kOtherBytes) / (2 * stageDepth * (kRows + columns));
+  int64_t stages = std::clamp(share / (2 * stageDepth * columns) + 1, std::min(kFewestStages, most), most);
+  auto config = CUDAConfigAttr::get(op.getContext(), kThreads, kRows, columns, stageDepth, stages, CUDAUnit::stream);
+  explainStream(op, config);
+  return config;
+}
+
 CUDAConfigAttr configureMatmul(MatmulOp op, const Capabilities &capabilities) {
-  if (CUDAConfigAttr config = configureStream(op, capabilities))
+  if (CUDAConfigAttr config = configureStream(op, capabilities)) {
+    explainStream(op, config);
     return config;
+  }
   CUDAUnit unit = chooseUnit(op, capabilities);
   ArrayRef<Tile> tiles = unit == CUDAUnit::mma ? ArrayRef<Tile>(kMmaTiles) : ArrayRef<Tile>(kFmaTiles);
   const Tile &tile = chooseTile(tiles, getExtents(op), unit, capabilities);

@@ -6,8 +6,11 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/DependentLaunch.h"
 
+#include "dialects/MoEExec/IR/MoEExecOps.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -34,8 +37,8 @@ static bool touchesSharedMemoryOnly(Operation *op) {
 static bool leavesGlobalMemoryAlone(Operation *op) {
   return !op->walk([](Operation *nested) {
               bool isKnown = isMemoryEffectFree(nested) || nested->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
-                             isa<gpu::BarrierOp, NVVM::MBarrierInitOp, NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp>(
-                                 nested) ||
+                             isa<gpu::BarrierOp, NVVM::VoteSyncOp, NVVM::MBarrierInitOp, NVVM::FenceMbarrierInitOp,
+                                 NVVM::FenceProxyOp, NVVM::ClusterArriveRelaxedOp>(nested) ||
                              touchesSharedMemoryOnly(nested);
               return isKnown ? WalkResult::advance() : WalkResult::interrupt();
             }).wasInterrupted();
@@ -50,14 +53,104 @@ static void emitInstruction(ImplicitLocOpBuilder &builder, StringRef text) {
                             /*operand_attrs=*/ArrayAttr());
 }
 
-void waitForPreviousKernel(gpu::GPUFuncOp function) {
+static constexpr llvm::StringLiteral kWait = "griddepcontrol.wait;";
+
+static void emitInstructions(ImplicitLocOpBuilder &builder) {
+  emitInstruction(builder, kWait);
+  emitInstruction(builder, "griddepcontrol.launch_dependents;");
+}
+
+void waitForPreviousKernel(EmitterContext &context, ArrayRef<Value> early) {
+  assert(!context.waits && "a kernel waits once");
+  context.waits = true;
+  for (Value operand : early) {
+    assert(context.isSettled(operand) && "only what is settled can be read early");
+    context.earlyInputs.push_back(cast<BlockArgument>(operand).getArgNumber());
+  }
+  llvm::sort(context.earlyInputs);
+  emitInstructions(context.builder);
+}
+
+//===----------------------------------------------------------------------===//
+// What comes before
+//===----------------------------------------------------------------------===//
+
+/// The parameters of `function` that operands of `op` are computed from.
+static SmallVector<BlockArgument> findParameters(Operation *op, gpu::GPUFuncOp function) {
+  SmallVector<BlockArgument> parameters;
+  SmallVector<Value> pending(op->getOperands());
+  llvm::DenseSet<Value> seen;
+  while (!pending.empty()) {
+    Value value = pending.pop_back_val();
+    if (!seen.insert(value).second)
+      continue;
+    auto argument = dyn_cast<BlockArgument>(value);
+    if (argument && argument.getOwner()->getParentOp() == function)
+      parameters.push_back(argument);
+    else // Of a region: what its op gets.
+      llvm::append_range(pending, (argument ? argument.getOwner()->getParentOp() : value.getDefiningOp())->getOperands());
+  }
+  return parameters;
+}
+
+static bool readsGlobalMemory(Operation *op) {
+  if (isa<LLVM::LoadOp>(op)) // What it says of atomic loads is that they might write.
+    return true;
+  auto effects = dyn_cast<MemoryEffectOpInterface>(op);
+  return effects && !effects.hasEffect<MemoryEffects::Write>();
+}
+
+/// Whether `op` only begins a copy to shared memory.
+static bool copiesToSharedMemory(Operation *op) {
+  return isa<nvgpu::DeviceAsyncCopyOp, NVVM::CpAsyncCommitGroupOp>(op);
+}
+
+static LogicalResult checkEarlyOps(gpu::GPUFuncOp function, ArrayRef<int64_t> earlyInputs) {
+  for (Operation &first : function.getBody().front()) {
+    if (auto assembly = dyn_cast<LLVM::InlineAsmOp>(first); assembly && assembly.getAsmString() == kWait)
+      return success();
+    WalkResult checked = first.walk([&](Operation *op) {
+      if (op->hasTrait<OpTrait::HasRecursiveMemoryEffects>() || leavesGlobalMemoryAlone(op))
+        return WalkResult::advance();
+      bool isEarly = llvm::all_of(findParameters(op, function), [&](BlockArgument parameter) {
+        return llvm::is_contained(earlyInputs, parameter.getArgNumber());
+      });
+      if (isEarly && (readsGlobalMemory(op) || copiesToSharedMemory(op)))
+        return WalkResult::advance();
+      op->emitOpError("is executed before the kernel waits for the one before it, but may touch memory of that");
+      return WalkResult::interrupt();
+    });
+    if (checked.wasInterrupted())
+      return failure();
+  }
+  return function.emitOpError("waits for the kernel before it in some of its threads only");
+}
+
+LogicalResult waitForPreviousKernel(gpu::GPUFuncOp function, const EmitterContext &context) {
+  if (context.waits)
+    return checkEarlyOps(function, context.earlyInputs);
   Block &entry = function.getBody().front();
   Operation *first = &*llvm::find_if(entry, [](Operation &op) {
     return op.hasTrait<OpTrait::IsTerminator>() || !leavesGlobalMemoryAlone(&op);
   });
   ImplicitLocOpBuilder builder(function.getLoc(), first);
-  emitInstruction(builder, "griddepcontrol.wait;");
-  emitInstruction(builder, "griddepcontrol.launch_dependents;");
+  emitInstructions(builder);
+  return success();
+}
+
+llvm::SmallBitVector findSettledOperands(moe_kernel::KernelOp kernel) {
+  llvm::SmallBitVector settled(kernel.getNumArguments(), true);
+  bool isLaunched = false;
+  for (auto program : kernel->getParentOfType<ModuleOp>().getOps<moe_exec::ProgramOp>())
+    for (auto launch : program.getOps<moe_exec::LaunchOp>()) {
+      if (launch.getKernel() != kernel.getSymName())
+        continue;
+      isLaunched = true;
+      for (unsigned input : settled.set_bits())
+        if (!launch.isSettled(input))
+          settled.reset(input);
+    }
+  return isLaunched ? settled : llvm::SmallBitVector();
 }
 
 } // namespace mlir::moe::cuda

@@ -30,6 +30,7 @@ struct EmittedKernel {
   LaunchShape shape;
   int64_t sharedBytes;
   SmallVector<Attribute> tensorMaps;
+  SmallVector<int64_t> earlyInputs;
 };
 } // namespace
 
@@ -60,6 +61,9 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
     if (std::optional<unsigned> result = kernel.getTiedResult(i))
       emitter.results[*result] = emitter.arguments[i];
 
+  if (capabilities.hasDependentLaunch)
+    emitter.settled = findSettledOperands(kernel);
+
   Operation *structured = target::findStructuredOp(kernel);
   FailureOr<LaunchShape> shape = structured ? emitStructuredOp(structured, emitter) : emitRows(emitter);
   if (failed(shape))
@@ -67,11 +71,12 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
   if (emitter.sharedBytes > capabilities.sharedBytes)
     return kernel.emitOpError() << "needs " << emitter.sharedBytes << " bytes of shared memory, but a block of "
                                 << capabilities.arch << " has " << capabilities.sharedBytes;
-  if (capabilities.hasDependentLaunch)
-    waitForPreviousKernel(function);
+  if (capabilities.hasDependentLaunch && failed(waitForPreviousKernel(function, emitter)))
+    return failure();
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr(SmallVector<int32_t>(shape->block.begin(), shape->block.end())));
-  return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps)};
+  return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps),
+                       std::move(emitter.earlyInputs)};
 }
 
 namespace {
@@ -96,11 +101,15 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       builder.setInsertionPoint(module);
       const LaunchShape &shape = emitted->shape;
       ArrayAttr tensorMaps = emitted->tensorMaps.empty() ? ArrayAttr() : builder.getArrayAttr(emitted->tensorMaps);
+      bool isDependent = gainsFromEarlyLaunch(emitted->sharedBytes, *capabilities);
+      DenseI64ArrayAttr earlyInputs; // Launched after the one before it, a kernel reads nothing early.
+      if (isDependent && !emitted->earlyInputs.empty())
+        earlyInputs = builder.getDenseI64ArrayAttr(emitted->earlyInputs);
       moe_exec::KernelOp::create(builder, kernel.getLoc(), kernel.getName(), kObjectName,
                                  ArrayRef<int64_t>(shape.grid), ArrayRef<int64_t>(shape.block), emitted->sharedBytes,
                                  /*scratch_bytes=*/0, kernel.getNumArguments(), kernel.getNumResults(), shape.flops,
                                  target::getCompulsoryBytes(kernel), tensorMaps,
-                                 capabilities->hasDependentLaunch);
+                                 isDependent, earlyInputs);
       kernel.erase();
     }
     if (anyFailed)

@@ -31,20 +31,39 @@ class RowsEmitter : RowsBody {
 public:
   RowsEmitter(EmitterContext &context, RowsPlan &plan, const RowsShape &shape)
       : RowsBody(context.builder, context.kernel, plan), context(context), shape(shape),
-        threads(context, shape, /*mayDiverge=*/plan.extent % shape.rows != 0) {}
+        threads(context, shape, /*mayDiverge=*/(plan.chunk > 1 ? plan.chunk : plan.extent) % shape.rows != 0),
+        heldVectors(shape.getHeldVectors(plan)) {}
 
   LaunchShape emit();
 
 private:
   int64_t emitColumns();
   int64_t emitRows();
+  void emitInParts(const PlannedNest &nest, const Position &position, Value columnThread, Value part);
   Value getShared(Value root);
+
+  // Chunks of rows that are added up.
+  void emitRowsOfChunk(Value chunk);
+  void emitHeldChunk(Value chunk);
+  void emitHeldNest(const PlannedNest &nest, Values &sums);
+  void emitSums(Value chunk, ValueRange sums);
+  Value getHeldVector(int64_t vector, int64_t count, Value &isThere);
 
   // Nests of a row.
   void emitNest(const PlannedNest &nest);
   void emitSharedNest(const PlannedNest &nest, int64_t width);
+  Position getPosition(const PlannedNest &nest, Value number, int64_t width);
   void emitReduction(const PlannedNest &nest, int64_t width);
   void emitReductionAt(const PlannedNest &nest, int64_t width, Position position);
+  /// An output that is reduced over its innermost loop.
+  struct Reduced {
+    const PlannedOp *planned;
+    unsigned output;
+    Operation *combiner;
+  };
+  /// Of a nest, and for each what a thread starts from.
+  SmallVector<Reduced> findReduced(const PlannedNest &nest, LaneBuilder &lanes, Values &partial);
+  void storeReduced(const PlannedNest &nest, ArrayRef<Reduced> reduced, ValueRange partial, Position position);
   void emitStore(LaneBuilder &lanes, Value memory, LaneValue offset, LaneValue value) override;
 
   // Memory that threads exchange.
@@ -66,6 +85,9 @@ private:
   EmitterContext &context;
   const RowsShape &shape;
   RowThreads threads;
+  int64_t heldVectors; ///< Of every row of a chunk, if a thread keeps them in registers.
+  SmallVector<DenseMap<Value, LaneValue>> heldResults; ///< Of the row, for each of them.
+  DenseMap<const PlannedOp *, unsigned> firstSum;      ///< Of an op that accumulates, among the sums of a thread.
   Value storeCondition;                    ///< Only threads for which it holds store; null: all do.
   DenseMap<Value, Value> tiedArguments;    ///< Results that take an argument's memory.
   DenseSet<Value> readSince, writtenSince; ///< Buffers that were touched since threads were synchronised.
@@ -171,20 +193,25 @@ void RowsEmitter::emitSharedNest(const PlannedNest &nest, int64_t width) {
     return;
   }
   forThreads(count, {}, [&](Value number, ValueRange) -> Values {
-    auto split = [&](int64_t extent) {
-      Value rest = builder.createOrFold<arith::RemUIOp>(number, index(extent));
-      number = builder.createOrFold<arith::DivUIOp>(number, index(extent));
-      return rest;
-    };
-    Position position;
-    bool hasOuter = !nest.getOuter().empty();
-    position.vector = multiply(hasOuter ? split(vectors) : number, width);
-    position.outer.resize(nest.getOuter().size());
-    for (auto [loop, iv] : llvm::reverse(llvm::zip_equal(nest.getOuter(), position.outer)))
-      iv = &loop == &nest.getOuter().front() ? number : split(loop.extent);
-    emitChunk(nest, position, lanes);
+    emitChunk(nest, getPosition(nest, number, width), lanes);
     return {};
   });
+}
+
+/// Where the vector `number` of all loops of `nest` is.
+RowsEmitter::Position RowsEmitter::getPosition(const PlannedNest &nest, Value number, int64_t width) {
+  auto split = [&](int64_t extent) {
+    Value rest = builder.createOrFold<arith::RemUIOp>(number, index(extent));
+    number = builder.createOrFold<arith::DivUIOp>(number, index(extent));
+    return rest;
+  };
+  Position position;
+  bool hasOuter = !nest.getOuter().empty();
+  position.vector = multiply(hasOuter ? split(nest.getVectorExtent() / width) : number, width);
+  position.outer.resize(nest.getOuter().size());
+  for (auto [loop, iv] : llvm::reverse(llvm::zip_equal(nest.getOuter(), position.outer)))
+    iv = &loop == &nest.getOuter().front() ? number : split(loop.extent);
+  return position;
 }
 
 void RowsEmitter::emitReduction(const PlannedNest &nest, int64_t width) {
@@ -198,15 +225,9 @@ void RowsEmitter::emitReduction(const PlannedNest &nest, int64_t width) {
   emitReductionAt(nest, width, position);
 }
 
-void RowsEmitter::emitReductionAt(const PlannedNest &nest, int64_t width, Position position) {
-  struct Reduced {
-    const PlannedOp *planned;
-    unsigned output;
-    Operation *combiner;
-  };
+SmallVector<RowsEmitter::Reduced> RowsEmitter::findReduced(const PlannedNest &nest, LaneBuilder &lanes,
+                                                           Values &partial) {
   SmallVector<Reduced> reduced;
-  LaneBuilder lanes = makeLanes(width);
-  Values partial;
   for (const PlannedOp *planned : nest.ops)
     if (planned->reducesVector)
       for (unsigned i = 0; i < planned->op.getNumDpsInits(); ++i) {
@@ -214,6 +235,13 @@ void RowsEmitter::emitReductionAt(const PlannedNest &nest, int64_t width, Positi
         reduced.push_back({planned, i, combiner});
         partial.push_back(lanes.materialize({arith::ConstantOp::create(builder, *arith::getNeutralElement(combiner))}));
       }
+  return reduced;
+}
+
+void RowsEmitter::emitReductionAt(const PlannedNest &nest, int64_t width, Position position) {
+  LaneBuilder lanes = makeLanes(width);
+  Values partial;
+  SmallVector<Reduced> reduced = findReduced(nest, lanes, partial);
 
   // Runs all ops for one vector.
   auto emitAt = [&](const Position &here, ValueRange before) {
@@ -244,8 +272,11 @@ void RowsEmitter::emitReductionAt(const PlannedNest &nest, int64_t width, Positi
       return emitAround(inner, Values(carried), depth + 1);
     });
   };
-  partial = emitAround(position, partial, 0);
+  storeReduced(nest, reduced, emitAround(position, partial, 0), position);
+}
 
+void RowsEmitter::storeReduced(const PlannedNest &nest, ArrayRef<Reduced> reduced, ValueRange partial,
+                               Position position) {
   LaneBuilder scalar = makeLanes(1);
   registers.clear();
   DenseMap<const PlannedOp *, Values> results;
@@ -267,20 +298,208 @@ void RowsEmitter::emitReductionAt(const PlannedNest &nest, int64_t width, Positi
 }
 
 //===----------------------------------------------------------------------===//
+// Chunks of rows that are added up
+//===----------------------------------------------------------------------===//
+
+/// Row by row; what has been added up lies in the results' memory. A thread has the same columns of every row.
+void RowsEmitter::emitRowsOfChunk(Value chunk) {
+  Value first = multiply(chunk, plan.chunk);
+  emitFor(index(0), index(plan.chunk), 1, {}, [&](Value rowOfChunk, ValueRange) -> Values {
+    row = add(first, rowOfChunk);
+    for (const PlannedNest &nest : plan.nests)
+      emitNest(nest);
+    threads.synchronize(); // Before the next row overwrites what lies in shared memory.
+    return {};
+  });
+}
+
+/// The number of this thread's `vector`-th vector of the `count` in a row. Where it may have none, `isThere` says whether
+/// it has, and the number is that of another.
+Value RowsEmitter::getHeldVector(int64_t vector, int64_t count, Value &isThere) {
+  Value number = add(threads.getThread(), index(vector * threads.size()));
+  isThere = Value();
+  if ((vector + 1) * threads.size() <= count)
+    return number;
+  isThere = arith::CmpIOp::create(builder, arith::CmpIPredicate::ult, number, index(count));
+  return arith::MinUIOp::create(builder, number, index(count - 1));
+}
+
+/// The rows of a chunk, dealt out to the rows of the block.
+void RowsEmitter::emitHeldChunk(Value chunk) {
+  LaneBuilder lanes = makeLanes(shape.width);
+  Values sums;
+  for (auto &planned : plan.ops)
+    if (planned->accumulates) {
+      firstSum[planned.get()] = sums.size();
+      for (unsigned i = 0; i < planned->op.getNumDpsInits(); ++i) {
+        Value neutral = arith::ConstantOp::create(builder, *arith::getNeutralElement(planned->getCombiner(i)));
+        sums.append(heldVectors, lanes.materialize({neutral}));
+      }
+    }
+  size_t numSums = sums.size();
+  Value first = multiply(chunk, plan.chunk);
+  // What is computed in place is not read before its row.
+  SmallVector<Value> ahead = shape.getHeldArguments(plan);
+  llvm::erase_if(ahead, [&](Value root) {
+    return llvm::any_of(tiedArguments, [&](const auto &tied) { return tied.second == root; });
+  });
+  auto readAhead = [&](Value rowOfChunk, Values &values) {
+    rowOfChunk = arith::MinUIOp::create(builder, rowOfChunk, index(plan.chunk - 1));
+    Value row = add(first, rowOfChunk);
+    for (Value root : ahead)
+      for (int64_t vector = 0; vector < heldVectors; ++vector) {
+        int64_t size = plan.getRowSize(root);
+        Value isThere, column = multiply(getHeldVector(vector, size / shape.width, isThere), shape.width);
+        LaneValue offset = lanes.linear(add(multiply(row, size), column), 1, lanes.getWidth());
+        values.push_back(lanes.load(memory.lookup(root), offset).value);
+      }
+  };
+  readAhead(threads.getSlot(), sums);
+  sums = emitFor(threads.getSlot(), index(plan.chunk), shape.rows, sums, [&](Value rowOfChunk, ValueRange carried) {
+    row = add(first, rowOfChunk);
+    rowScalars.clear();
+    heldResults.clear();
+    heldResults.resize(heldVectors);
+    readSince.clear();
+    writtenSince.clear();
+    Values next(carried.take_front(numSums)), following;
+    for (auto [number, value] : llvm::enumerate(carried.drop_front(numSums)))
+      heldResults[number % heldVectors][ahead[number / heldVectors]] = {value};
+    readAhead(add(rowOfChunk, index(shape.rows)), following);
+    for (const PlannedNest &nest : plan.nests)
+      emitHeldNest(nest, next);
+    if (!rowMemory.empty())
+      threads.synchronize();
+    llvm::append_range(next, following);
+    return next;
+  });
+  emitSums(chunk, ArrayRef(sums).take_front(numSums));
+}
+
+/// `sums` are those of all ops that accumulate, vector by vector.
+void RowsEmitter::emitHeldNest(const PlannedNest &nest, Values &sums) {
+  int64_t count = nest.getVectorExtent() / shape.width;
+  for (const PlannedLoop &loop : nest.getOuter())
+    count *= loop.extent;
+  if (nest.getVectorExtent() == 1 && nest.getOuter().empty() && !nest.reducesVector())
+    return emitNest(nest); // Scalars of the row.
+  synchronizeBefore(nest);
+
+  LaneBuilder lanes = makeLanes(shape.width);
+  Values partial;
+  SmallVector<Reduced> reduced = findReduced(nest, lanes, partial);
+  for (int64_t vector = 0; vector < heldVectors; ++vector) {
+    Value isThere, number = getHeldVector(vector, count, isThere);
+    Position position = getPosition(nest, number, shape.width);
+    registers = heldResults[vector];
+    unsigned nextPartial = 0;
+    for (const PlannedOp *planned : nest.ops) {
+      unsigned outputs = planned->op.getNumDpsInits();
+      if (planned->accumulates) {
+        // Output by output, each with its vectors behind each other.
+        auto mine = MutableArrayRef(sums).slice(firstSum.lookup(planned), outputs * heldVectors);
+        Values before;
+        for (unsigned i = 0; i < outputs; ++i)
+          before.push_back(mine[i * heldVectors + vector]);
+        for (auto [i, sum] : llvm::enumerate(emitBody(*planned, position, lanes, before)))
+          mine[i * heldVectors + vector] = sum;
+      } else if (planned->reducesVector) {
+        Values before = llvm::to_vector(ArrayRef(partial).slice(nextPartial, outputs));
+        for (auto [old, value] : llvm::zip_equal(before, emitBody(*planned, position, lanes, before)))
+          partial[nextPartial++] = isThere ? arith::SelectOp::create(builder, isThere, value, old).getResult() : value;
+      } else {
+        storeCondition = isThere;
+        emitStores(*planned, position, lanes, emitBody(*planned, position, lanes, emitInits(*planned, position, lanes)));
+        storeCondition = Value();
+        for (Value result : planned->op->getResults())
+          heldResults[vector][result] = registers.lookup(result);
+      }
+    }
+  }
+  if (!reduced.empty())
+    storeReduced(nest, reduced, partial, {{}, {}, index(0)});
+}
+
+/// What the rows of a block added up goes through shared memory, and is added up in the order of the block's rows.
+void RowsEmitter::emitSums(Value chunk, ValueRange sums) {
+  LaneBuilder lanes = makeLanes(shape.width);
+  Value shared;
+  for (auto &planned : plan.ops) {
+    if (!planned->accumulates)
+      continue;
+    for (auto [number, result] : llvm::enumerate(planned->op.getResults())) {
+      unsigned output = number;
+      auto type = cast<RankedTensorType>(result.getType());
+      int64_t columns = type.getNumElements() / (plan.extent / plan.chunk), count = columns / shape.width;
+      Value first = multiply(chunk, columns), target = memory.lookup(result);
+      auto store = [&](LaneBuilder &lanes, Value column, Value total) {
+        Value start = lanes.materialize(emitStart(*planned, output, {}, lanes));
+        Value sum = combine(planned->getCombiner(output), start, total);
+        lanes.store(target, lanes.linear(add(first, column), 1, lanes.getWidth()), {sum});
+      };
+      auto forVectors = [&](function_ref<void(Value column, Value sum)> body) {
+        for (int64_t vector = 0; vector < heldVectors; ++vector) {
+          Value isThere, column = multiply(getHeldVector(vector, count, isThere), shape.width), sum = sums[vector];
+          isThere ? emitIf(isThere, [&] { body(column, sum); }) : body(column, sum);
+        }
+        sums = sums.drop_front(heldVectors);
+      };
+      if (shape.rows == 1) {
+        forVectors([&](Value column, Value sum) { store(lanes, column, sum); });
+        continue;
+      }
+
+      if (shared) {
+        gpu::BarrierOp::create(builder);
+      } else {
+        auto space = gpu::AddressSpaceAttr::get(builder.getContext(), gpu::AddressSpace::Workgroup);
+        shared = context.allocateShared(
+            MemRefType::get(shape.rows * columns, type.getElementType(), MemRefLayoutAttrInterface(), space));
+      }
+      Value mine = multiply(threads.getSlot(), columns);
+      forVectors([&](Value column, Value sum) {
+        lanes.store(shared, lanes.linear(add(mine, column), 1, lanes.getWidth()), {sum});
+      });
+      gpu::BarrierOp::create(builder);
+      LaneBuilder narrow = makeLanes(std::min<int64_t>(shape.width, 4));
+      int64_t width = narrow.getWidth();
+      Value thread = gpu::ThreadIdOp::create(builder, gpu::Dimension::x);
+      emitFor(multiply(thread, width), index(columns), shape.threads * width, {},
+              [&](Value column, ValueRange) -> Values {
+                Value total;
+                for (int64_t slot = 0; slot < shape.rows; ++slot) {
+                  LaneValue offset = narrow.linear(add(column, index(slot * columns)), 1, width);
+                  Value sum = narrow.materialize(narrow.load(shared, offset));
+                  total = total ? combine(planned->getCombiner(output), total, sum) : sum;
+                }
+                store(narrow, column, total);
+                return {};
+              });
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
 // Blocks
 //===----------------------------------------------------------------------===//
 
 /// Returns the number of blocks.
 int64_t RowsEmitter::emitRows() {
   Value block = gpu::BlockIdOp::create(builder, gpu::Dimension::x);
-  row = add(multiply(block, shape.rows), threads.getSlot());
-  for (Value root : plan.scratch) {
+  for (Value root : shape.getScratch(plan)) {
     memory[root] = getShared(root);
     rowMemory.insert(root);
   }
+  if (plan.chunk > 1) {
+    heldVectors > 0 ? emitHeldChunk(block) : emitRowsOfChunk(block);
+    return plan.extent / plan.chunk;
+  }
+  row = add(multiply(block, shape.rows), threads.getSlot());
+  heldResults.resize(heldVectors);
   auto emitRow = [&] {
+    Values sums;
     for (const PlannedNest &nest : plan.nests)
-      emitNest(nest);
+      heldVectors > 0 ? emitHeldNest(nest, sums) : emitNest(nest);
   };
   if (plan.extent % shape.rows == 0)
     emitRow();
@@ -289,10 +508,73 @@ int64_t RowsEmitter::emitRows() {
   return llvm::divideCeil(plan.extent, shape.rows);
 }
 
+/// A reduction's iterations are dealt out in runs, and their sums combined in order by all threads; those of the first
+/// part go on with them.
+void RowsEmitter::emitInParts(const PlannedNest &nest, const Position &position, Value columnThread, Value part) {
+  LaneBuilder lanes = makeLanes(getWidth(nest));
+  int64_t width = lanes.getWidth(), columns = shape.getColumnThreads() * width;
+  auto space = gpu::AddressSpaceAttr::get(builder.getContext(), gpu::AddressSpace::Workgroup);
+  Value mine = add(multiply(part, columns), multiply(columnThread, width));
+  DenseMap<Type, Value> shared;
+  registers.clear();
+  storeCondition = arith::CmpIOp::create(builder, arith::CmpIPredicate::eq, part, index(0));
+  for (const PlannedOp *planned : nest.ops) {
+    if (planned->reductions.empty()) {
+      emitStores(*planned, position, lanes, emitBody(*planned, position, lanes, emitInits(*planned, position, lanes)));
+      continue;
+    }
+    Values partial, totals;
+    for (unsigned i = 0; i < planned->op.getNumDpsInits(); ++i)
+      partial.push_back(lanes.materialize(
+          {arith::ConstantOp::create(builder, *arith::getNeutralElement(planned->getCombiner(i)))}));
+    int64_t extent = planned->reductions.front().extent, share = llvm::divideCeilSigned(extent, shape.parts);
+    Value begin = multiply(part, share), end = add(begin, index(share));
+    if (extent % shape.parts != 0) {
+      begin = arith::MinUIOp::create(builder, begin, index(extent));
+      end = arith::MinUIOp::create(builder, end, index(extent));
+    }
+    partial = emitFor(begin, end, 1, partial, [&](Value iv, ValueRange carried) {
+      Position inner = position;
+      inner.reductions.push_back(iv);
+      return emitReductions(*planned, inner, lanes, Values(carried), 1);
+    });
+    for (auto [number, value] : llvm::enumerate(partial)) {
+      Type element = getElementTypeOrSelf(value.getType());
+      Value &memory = shared[element];
+      if (memory)
+        gpu::BarrierOp::create(builder);
+      else
+        memory = context.allocateShared(MemRefType::get(shape.parts * columns, element, MemRefLayoutAttrInterface(), space));
+      if (lanes.getWidth() == 1)
+        memref::StoreOp::create(builder, value, memory, mine);
+      else
+        lanes.store(memory, lanes.linear(mine, 1, width), {value});
+      gpu::BarrierOp::create(builder);
+      Value total = lanes.materialize(emitStart(*planned, number, position, lanes));
+      for (int64_t other = 0; other < shape.parts; ++other) {
+        Value at = add(index(other * columns), multiply(columnThread, width));
+        Value sum = lanes.materialize(lanes.load(memory, lanes.linear(at, 1, width)));
+        total = combine(planned->getCombiner(number), total, sum);
+      }
+      totals.push_back(total);
+    }
+    emitStores(*planned, position, lanes, totals);
+  }
+  storeCondition = Value();
+}
+
 int64_t RowsEmitter::emitColumns() {
   const PlannedNest &nest = plan.nests.front();
-  int64_t width = getWidth(nest), columns = shape.threads * width;
+  int64_t width = getWidth(nest), columns = shape.getColumnThreads() * width;
   Value block = gpu::BlockIdOp::create(builder, gpu::Dimension::x);
+  if (shape.parts > 1) {
+    Value count = index(shape.getColumnThreads());
+    Value columnThread = builder.createOrFold<arith::RemUIOp>(threads.getThread(), count);
+    Value part = builder.createOrFold<arith::DivUIOp>(threads.getThread(), count);
+    Value column = multiply(add(multiply(block, shape.getColumnThreads()), columnThread), width);
+    emitInParts(nest, {{}, {}, column}, columnThread, part);
+    return plan.extent / columns;
+  }
   Value column = multiply(add(multiply(block, shape.threads), threads.getThread()), width);
   auto emitColumn = [&] {
     LaneBuilder lanes = makeLanes(width);

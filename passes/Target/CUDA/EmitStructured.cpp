@@ -42,6 +42,8 @@ static FailureOr<LaunchShape> emitByMma(Operation *op, EmitterContext &context) 
 static FailureOr<LaunchShape> emitByStream(Operation *op, EmitterContext &context) {
   if (auto matmul = dyn_cast<moe_kernel::MatmulOp>(op))
     return ampere::emitStreamedMatmul(matmul, context);
+  if (auto matmul = dyn_cast<moe_kernel::CombinedMatmulOp>(op))
+    return ampere::emitCombinedMatmul(matmul, context);
   if (auto attention = dyn_cast<moe_kernel::CachedAttentionOp>(op))
     return ampere::emitStreamedCachedAttention(attention, context);
   return op->emitError("has no form that streams");

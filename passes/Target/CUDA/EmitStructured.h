@@ -17,7 +17,7 @@
 /// | cached_attention | as attention; a single query of a head, if few are given at a time (bf16: Ampere/EmitCachedAttention.cpp) |
 /// | route, route_backward | a token per warp |
 /// | plan | tile_m entries, having counted all |
-/// | scatter_add | tile_m rows of the result, a column per thread |
+/// | scatter_add | tile_m rows of the result, a warp for each |
 /// | cache_append | one row |
 /// | sum_of_squares | one chunk |
 ///
@@ -30,6 +30,9 @@
 #include "passes/Target/CUDA/Emitter.h"
 
 namespace mlir::moe::cuda {
+
+/// Tokens that a block of scatter_add looks through at once. If there are more, it has a row for each warp.
+inline constexpr int64_t kScatterTurn = 16384;
 
 LaunchShape emitMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
 LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);

@@ -29,6 +29,7 @@
 #include "dialects/MoEKernel/IR/MoEKernelOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
+#include "llvm/ADT/SmallBitVector.h"
 #include <array>
 
 namespace mlir::moe::cuda {
@@ -59,6 +60,16 @@ struct EmitterContext {
   Value tensorMap(Value buffer, ArrayRef<int64_t> dims, ArrayRef<int64_t> byteStrides, ArrayRef<int64_t> box,
                   int64_t swizzleBytes = 128);
 
+  /// Whether the launch before this kernel's leaves the operand `tensor` alone, wherever the kernel is launched. Of such
+  /// operands code may come before waitForPreviousKernel (DependentLaunch.h).
+  bool isSettled(Value tensor) const {
+    unsigned number = cast<BlockArgument>(tensor).getArgNumber();
+    return number < settled.size() && settled[number];
+  }
+
+  llvm::SmallBitVector settled{};      ///< Operands that are; none if the kernel may not be launched early.
+  SmallVector<int64_t> earlyInputs{};  ///< Of these, what is read before the kernel waits.
+  bool waits = false;                  ///< It does so in a place of its own.
   int64_t sharedBytes = 0;             ///< What allocateShared has given out.
   SmallVector<Attribute> tensorMaps{}; ///< Of the parameters after all buffers.
 };

@@ -54,6 +54,11 @@ LaunchShape MatmulSchedule::getLaunchShape() const {
 //===----------------------------------------------------------------------===//
 
 void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
+  auto [tile, found] = findTile();
+  b.ifThen(found, [&, &tile = tile] { body(tile); });
+}
+
+std::pair<MatmulSchedule::Tile, Expr> MatmulSchedule::findTile(bool early) {
   Expr rowTile = b.block % rowTiles;
   Tile tile;
   tile.firstOutput = b.block / rowTiles % columnTiles * tileOutputs;
@@ -62,7 +67,7 @@ void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
   tile.lastDepth = b.index(depth);
   Expr found;
   if (isRaggedRows()) {
-    findRaggedTile(rowTile, tile, found);
+    findRaggedTile(rowTile, early, tile, found);
   } else {
     tile.firstRow = rowTile * tileRows;
     tile.rows = b.blockSize(tile.firstRow, tileRows, rows);
@@ -72,20 +77,27 @@ void MatmulSchedule::forTile(function_ref<void(const Tile &)> body) {
     tile.firstDepth = b.load(offsets, tile.expert).toIndex();
     tile.lastDepth = b.load(offsets, tile.expert + 1).toIndex();
   }
-  b.ifThen(found, [&] { body(tile); });
+  return {tile, found};
 }
 
 /// The experts' tiles are numbered one expert after the other. Each lane looks at as many consecutive experts as all
 /// lanes need, so that all offsets are read at once.
-void MatmulSchedule::findRaggedTile(Expr rowTile, Tile &tile, Expr &found) {
+void MatmulSchedule::findRaggedTile(Expr rowTile, bool early, Tile &tile, Expr &found) {
   int64_t expertsEach = llvm::divideCeil(experts, kWarpSize);
   bool hasAll = expertsEach * kWarpSize == experts;
   // Experts behind the last one have no rows.
   auto limit = [&](Expr expert) { return hasAll ? expert : min(expert, b.index(experts)); };
   Expr firstExpert = b.lane * expertsEach;
   SmallVector<Expr> starts;
+  Value source = offsets;
+  if (early) {
+    // Once for the block: of all blocks, these are many reads of few lines of the second-level cache.
+    source = b.allocateShared(experts + 1, b.builder.getI32Type());
+    b.forThreads(experts + 1, [&](Expr expert) { b.store(b.loadCoherent(offsets, expert), source, expert); });
+    b.barrier();
+  }
   for (int64_t i = 0; i <= expertsEach; ++i)
-    starts.push_back(b.load(offsets, limit(firstExpert + i)));
+    starts.push_back(b.load(source, limit(firstExpert + i)));
   SmallVector<Expr> firstTiles = {b.i32(0)};
   for (int64_t i = 0; i < expertsEach; ++i)
     firstTiles.push_back(firstTiles.back() + (starts[i + 1] - starts[i] + (tileRows - 1)) / tileRows);

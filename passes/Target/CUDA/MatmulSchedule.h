@@ -53,6 +53,9 @@ public:
 
   /// Runs `body` for the tile of this block, if it has one.
   void forTile(function_ref<void(const Tile &)> body);
+  /// The tile of this block, and whether it has one (null: it has). `early`: the code comes before the kernel waits for
+  /// the one before it.
+  std::pair<Tile, Expr> findTile(bool early = false);
   Operand getLhs(const Tile &tile);
   Operand getRhs(const Tile &tile);
   /// Runs the epilogue for an element of the tile and stores what it yields: `accumulators` are the one at (row, output)
@@ -64,7 +67,7 @@ public:
   int64_t getDepth() const { return depth; }
 
 private:
-  void findRaggedTile(Expr rowTile, Tile &tile, Expr &found);
+  void findRaggedTile(Expr rowTile, bool early, Tile &tile, Expr &found);
 
   bool isContraction() { return op.getKind() == moe_kernel::MatmulKind::ragged_contraction; }
   bool isRaggedRows() { return op.getKind() == moe_kernel::MatmulKind::ragged_rows; }

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/RouterShape.h"
+#include "passes/Target/CUDA/ClusterExchange.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -33,6 +34,13 @@ int64_t RouterShape::getThreads() const {
 int64_t RouterShape::getSharedBytes() const {
   int64_t parts = usesWarpgroups ? 1 : groups; // Of a stage.
   return 2 * stages * parts * (rows + experts) * depth + 4 * groups * rows * getSumStride();
+}
+
+bool RouterShape::fillsCluster(int64_t allExperts, const Capabilities &capabilities) const {
+  constexpr int64_t kMostLogits = 2048; // Of a block's tokens, in 8 KB.
+  int64_t blocks = llvm::divideCeil(allExperts, experts);
+  return capabilities.hasClusters && !usesWarpgroups && blocks > 1 && blocks <= ClusterExchange::kMostBlocks &&
+         rows * allExperts <= kMostLogits;
 }
 
 //===----------------------------------------------------------------------===//
@@ -83,10 +91,10 @@ static bool fillWarpgroups(RouterShape &shape, int64_t tokens, int64_t width, co
 
 RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, const Capabilities &capabilities) {
   // In clocks of a multiprocessor, as measured on an H100: the bytes that it reads in each, by threads and by TMA; what
-  // one block passes to another takes 2 µs, and longer for the 64 tokens of warpgroups; and the tokens of a block are
-  // routed a few at a time.
+  // one block passes to another takes 2 µs, and longer for the 64 tokens of warpgroups, but not in a cluster; and the
+  // tokens of a block are routed a few at a time.
   constexpr int64_t kBytesPerClock = 20, kBulkBytesPerClock = 50, kRouting = 200;
-  constexpr int64_t kHandover = 3500, kBulkHandover = 8500;
+  constexpr int64_t kHandover = 3500, kBulkHandover = 8500, kClusterHandover = 1000;
   int64_t padded = llvm::alignTo(experts, kFragment);
   std::optional<RouterShape> best;
   int64_t bestClocks = 0;
@@ -97,7 +105,9 @@ RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, 
     int64_t clocks = bytes / (shape.usesWarpgroups ? kBulkBytesPerClock : kBytesPerClock) + kRouting * shape.rows / 8;
     clocks *= waves;
     if (shape.experts < padded)
-      clocks += shape.usesWarpgroups ? kBulkHandover : kHandover;
+      clocks += shape.usesWarpgroups                         ? kBulkHandover
+                : shape.fillsCluster(experts, capabilities) ? kClusterHandover
+                                                             : kHandover;
     if (best && clocks >= bestClocks)
       return;
     best = shape;

@@ -39,6 +39,9 @@ struct RouterShape {
   /// Of operands and sums.
   int64_t getSharedBytes() const;
 
+  /// Whether the blocks that share a token's `allExperts` experts are a cluster, and pass their logits on in shared memory.
+  bool fillsCluster(int64_t allExperts, const Capabilities &capabilities) const;
+
   /// From what configure wrote; nothing if it cannot be emitted.
   static std::optional<RouterShape> get(moe_kernel::CUDAConfigAttr config);
   /// For `tokens` tokens of `width` elements and `experts` experts: the blocks that read least, with a multiprocessor

@@ -18,8 +18,15 @@ RouterTile::RouterTile(BlockBuilder &b, moe_kernel::RouterOp op, EmitterContext 
       firstExpert(b.block % static_cast<int64_t>(llvm::divideCeil(experts, shape.experts)) * shape.experts), b(b),
       op(op), context(context), shape(shape), choice(b, op, experts),
       sums(b.allocateShared(shape.groups * getSumsOfGroup())) {
-  if (passesLogits())
+  if (!passesLogits())
+    return;
+  auto capabilities = getCapabilities(op->getParentOfType<ModuleOp>());
+  if (capabilities && shape.fillsCluster(experts, *capabilities)) {
+    cluster.emplace(b, getExpertTiles(), shape.rows * experts);
+    exchanged = cluster->getMemory();
+  } else {
     exchanged = b.result(op.getScores());
+  }
 }
 
 Expr RouterTile::loadLogit(Expr row, Expr expert) {
@@ -50,7 +57,7 @@ void RouterTile::routeTokens() {
       }
       LaneValues logits;
       if (passesLogits())
-        logits = choice.lanes.load(exchanged, token * experts);
+        logits = choice.lanes.load(exchanged, getFirstLogit(row, token));
       else
         for (int64_t k = 0; k < count; ++k) {
           Expr expert = choice.lanes.expert(k), isOne = choice.lanes.exists(k);
@@ -80,13 +87,41 @@ void RouterTile::makePlan() {
   GridCounter(b, context, "planned", 1, getRowTiles()).ifLast(b.index(0), emit);
 }
 
+/// The plan of a single token, from the expert that each of the first lanes of its warp has chosen: a choice comes after
+/// those of lower experts, and an expert's rows begin behind them.
+void RouterTile::planToken(Expr chosen) {
+  int64_t topK = op.getTopK(), perLane = llvm::divideCeil(experts + 1, kWarpSize);
+  auto countIf = [&](Expr condition) { return select(condition, b.i32(1), b.i32(0)); };
+  SmallVector<Expr> counts(1 + perLane, b.i32(0));
+  counts = b.loop(b.index(0), b.index(topK), 1, counts, [&](Expr k, ArrayRef<Expr> carried) {
+    Expr other = b.shuffle(chosen, k.toI32());
+    SmallVector<Expr> next{carried[0] + countIf(other < chosen)};
+    for (int64_t i = 0; i < perLane; ++i)
+      next.push_back(carried[1 + i] + countIf(other < (b.lane + i * kWarpSize).toI32()));
+    return next;
+  });
+  Value offsets = b.result(op.getOffsets());
+  for (int64_t i = 0; i < perLane; ++i) {
+    Expr expert = b.lane + i * kWarpSize;
+    b.ifThen((i + 1) * kWarpSize <= experts + 1 ? Expr() : expert < experts + 1,
+             [&] { b.store(counts[1 + i], offsets, expert); });
+  }
+  b.ifThen(topK == kWarpSize ? Expr() : b.lane < topK, [&] {
+    b.store(b.lane.toI32(), b.result(op.getPermutation()), counts[0].toIndex());
+    b.store(counts[0], b.result(op.getInverse()), b.lane);
+  });
+}
+
 void RouterTile::passLogits() {
   b.forThreads(shape.rows * shape.experts, [&](Expr i) {
     Expr row = i / shape.experts, column = i % shape.experts;
     Expr token = firstToken + row, expert = firstExpert + column;
     Expr exists = both(tokens % shape.rows == 0 ? Expr() : token < tokens,
                        experts % shape.experts == 0 ? Expr() : expert < experts);
-    b.ifThen(exists, [&] { b.store(loadLogit(row, column), exchanged, token * experts + expert); });
+    b.ifThen(exists, [&] {
+      Expr logit = loadLogit(row, column), offset = getFirstLogit(row, token) + expert;
+      cluster ? cluster->store(logit, offset) : b.store(logit, exchanged, offset);
+    });
   });
 }
 
@@ -95,16 +130,26 @@ LaunchShape RouterTile::emit(function_ref<void()> computeLogits) {
     choice.counts = b.allocateShared(experts, b.builder.getI32Type());
     b.forThreads(experts, [&](Expr expert) { b.store(b.i32(0), choice.counts, expert); });
   }
+  bool plansToken = op.getOffsets() && tokens == 1 && op.getTopK() <= kWarpSize;
+  if (plansToken)
+    choice.afterToken = [&](Expr chosen) { planToken(chosen); };
+  if (cluster)
+    cluster->begin();
   computeLogits();
   b.barrier();
   auto goOn = [&] {
     routeTokens();
     if (op.getCounts())
       writeCounts();
-    if (op.getOffsets())
+    if (op.getOffsets() && !plansToken)
       makePlan();
   };
-  if (passesLogits()) {
+  if (cluster) {
+    cluster->meet();
+    passLogits();
+    cluster->handOver();
+    b.ifThen(cluster->isFirst(), goOn);
+  } else if (passesLogits()) {
     passLogits();
     GridCounter(b, context, "computed", getRowTiles(), getExpertTiles()).ifLast(rowTile, goOn);
   } else {

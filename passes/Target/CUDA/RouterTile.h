@@ -10,15 +10,17 @@
 ///
 /// ```
 /// logits of the block, or several sums of which they are made, to shared memory // an emitter's
-/// if the block has not all experts: logits to global memory; the last block of the tokens goes on with all of them
+/// if the block has not all experts: logits to the first block of a cluster, which goes on with all of them, or to global
+///   memory, where the last block of the tokens does
 /// a warp for each token, several at a time: scores, experts, weights; counts per expert in shared memory
-/// if it makes the plan: the last block of all sorts the entries
+/// if it makes the plan: the last block of all sorts the entries; the warp that has the only token does it in registers
 /// ```
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_ROUTERTILE_H
 #define PASSES_TARGET_CUDA_ROUTERTILE_H
 
+#include "passes/Target/CUDA/ClusterExchange.h"
 #include "passes/Target/CUDA/RouterShape.h"
 #include "passes/Target/CUDA/TokenChoice.h"
 
@@ -43,11 +45,13 @@ private:
   void routeTokens();
   void writeCounts();
   void makePlan();
+  void planToken(Expr chosen);
 
   int64_t getRowTiles() const { return llvm::divideCeil(tokens, shape.rows); }
   int64_t getExpertTiles() const { return llvm::divideCeil(experts, shape.experts); }
   int64_t getSumsOfGroup() const { return shape.rows * shape.getSumStride(); }
   bool passesLogits() const { return getExpertTiles() > 1; }
+  Expr getFirstLogit(Expr row, Expr token) const { return (cluster ? row : token) * experts; }
   /// The sum of the groups, for a row of the block.
   Expr loadLogit(Expr row, Expr expert);
 
@@ -57,7 +61,10 @@ private:
   RouterShape shape;
   TokenChoice choice;
   Value sums;      ///< Of groups × rows × experts of the block.
-  Value exchanged; ///< Logits [T, E] in global memory, if blocks pass them on.
+  /// Where blocks pass logits on: in the shared memory of the first one of a cluster, [rows, E], or else in global
+  /// memory, [T, E].
+  std::optional<ClusterExchange> cluster;
+  Value exchanged;
 };
 
 /// Fails with an error on `op` if its blocks cannot be those of `shape`.

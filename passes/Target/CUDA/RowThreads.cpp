@@ -15,7 +15,7 @@
 namespace mlir::moe::cuda {
 
 RowThreads::RowThreads(EmitterContext &context, const RowsShape &shape, bool mayDiverge)
-    : context(context), builder(context.builder), count(shape.getThreadsPerRow()), mayDiverge(mayDiverge) {
+    : context(context), builder(context.builder), count(shape.getThreadsPerRow()), slots(shape.rows), mayDiverge(mayDiverge) {
   blockThread = gpu::ThreadIdOp::create(builder, gpu::Dimension::x);
   Value threads = arith::ConstantIndexOp::create(builder, count);
   thread = shape.rows == 1 ? blockThread : builder.createOrFold<arith::RemUIOp>(blockThread, threads);
@@ -37,9 +37,18 @@ Value RowThreads::getMask() {
   return arith::ShLIOp::create(builder, integer((int64_t(1) << count) - 1), first);
 }
 
+/// Of the warps of the row. Rows that share a block have a barrier each: the first one is the block's.
+void RowThreads::meet() {
+  if (slots == 1)
+    return (void)gpu::BarrierOp::create(builder);
+  Value number = arith::IndexCastUIOp::create(builder, builder.getI32Type(), slot);
+  NVVM::BarrierOp::create(builder, TypeRange(), arith::AddIOp::create(builder, number, integer(1)), integer(count),
+                          NVVM::BarrierReductionAttr(), Value());
+}
+
 void RowThreads::synchronize() {
   if (count > kWarpSize)
-    gpu::BarrierOp::create(builder);
+    meet();
   else if (count > 1)
     NVVM::SyncWarpOp::create(builder, getMask());
 }
@@ -75,22 +84,28 @@ Value RowThreads::reduceAcrossWarps(Value value, function_ref<Value(Value, Value
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointAfterValue(slot);
     auto space = gpu::AddressSpaceAttr::get(builder.getContext(), gpu::AddressSpace::Workgroup);
-    memory = context.allocateShared(MemRefType::get(warps, value.getType(), MemRefLayoutAttrInterface(), space));
+    memory = context.allocateShared(MemRefType::get(slots * warps, value.getType(), MemRefLayoutAttrInterface(), space));
   }
   Value size = arith::ConstantIndexOp::create(builder, kWarpSize);
   Value lane = arith::RemUIOp::create(builder, thread, size), warp = arith::DivUIOp::create(builder, thread, size);
+  auto inSlot = [&](Value number) -> Value {
+    if (slots == 1)
+      return number;
+    Value first = arith::MulIOp::create(builder, slot, arith::ConstantIndexOp::create(builder, warps));
+    return arith::AddIOp::create(builder, first, number);
+  };
   Value zero = arith::ConstantIndexOp::create(builder, 0);
   Value isFirstLane = arith::CmpIOp::create(builder, arith::CmpIPredicate::eq, lane, zero);
   auto branch = scf::IfOp::create(builder, isFirstLane, /*withElseRegion=*/false);
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
-    memref::StoreOp::create(builder, value, memory, warp);
+    memref::StoreOp::create(builder, value, memory, inSlot(warp));
   }
-  gpu::BarrierOp::create(builder);
+  meet();
   Value mine = arith::RemUIOp::create(builder, lane, arith::ConstantIndexOp::create(builder, warps));
-  Value loaded = memref::LoadOp::create(builder, memory, mine);
-  gpu::BarrierOp::create(builder); // Before the next reduction writes.
+  Value loaded = memref::LoadOp::create(builder, memory, inSlot(mine));
+  meet(); // Before the next reduction writes.
   return reduceInWarp(loaded, warps, combine);
 }
 

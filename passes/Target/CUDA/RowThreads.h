@@ -12,10 +12,11 @@
 
 namespace mlir::moe::cuda {
 
-/// Writes code for the threads that have one row between them: part of a warp, a warp, or a block.
+/// Writes code for the threads that have one row between them: part of a warp, a warp, or several, which may be all of the
+/// block.
 class RowThreads {
 public:
-  /// `mayDiverge`: other rows of the same warp may not be there.
+  /// `mayDiverge`: other rows of the same block may not be there.
   RowThreads(EmitterContext &context, const RowsShape &shape, bool mayDiverge);
 
   int64_t size() const { return count; }
@@ -35,15 +36,16 @@ private:
   Value getMask();
   /// The value of the thread whose number differs in the bit `distance`.
   Value shuffle(Value value, int64_t distance);
+  void meet();
   Value reduceInWarp(Value value, int64_t lanes, function_ref<Value(Value, Value)> combine);
   Value reduceAcrossWarps(Value value, function_ref<Value(Value, Value)> combine);
 
   EmitterContext &context;
   ImplicitLocOpBuilder &builder;
-  int64_t count;
+  int64_t count, slots;
   bool mayDiverge;
   Value blockThread, thread, slot;
-  DenseMap<Type, Value> warpValues; ///< Shared memory for one value of every warp.
+  DenseMap<Type, Value> warpValues; ///< Shared memory for one value of every warp of the block.
 };
 
 } // namespace mlir::moe::cuda

@@ -166,6 +166,8 @@ void TokenChoice::emit(MutableArrayRef<Token> tokens) {
           b.atomicAdd(b.i32(1), counts, expert.toIndex());
       });
     }
+    if (afterToken)
+      afterToken(mine[count + 1]);
   }
 }
 

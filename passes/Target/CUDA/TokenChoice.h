@@ -52,6 +52,8 @@ public:
   const TokenLanes lanes;
   /// i32 of shared memory for each expert, to which the tokens that chose it are added; or null.
   Value counts;
+  /// Called for each token of a warp, by all lanes, with the expert that lane k has chosen as number k; or null.
+  std::function<void(Expr chosen)> afterToken;
 
 private:
   struct Chosen {

@@ -96,12 +96,15 @@ int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel) {
   for (Type type : kernel.getResultTypes())
     bytes += getBytes(type);
   // Fewer rows than experts leave the weights of the others alone.
+  auto leaveOthers = [&](Value matrices, int64_t rows) {
+    int64_t experts = cast<ShapedType>(matrices.getType()).getDimSize(0);
+    bytes -= getBytes(matrices.getType()) / experts * (experts - std::min(experts, rows));
+  };
+  if (auto matmul = dyn_cast_or_null<moe_kernel::CombinedMatmulOp>(findStructuredOp(kernel)))
+    leaveOthers(matmul.getMatrix(), cast<ShapedType>(matmul.getRows().getType()).getDimSize(0));
   if (auto matmul = dyn_cast_or_null<moe_kernel::MatmulOp>(findStructuredOp(kernel));
-      matmul && matmul.getKind() == moe_kernel::MatmulKind::ragged_rows) {
-    int64_t experts = matmul.getRhs().getType().getDimSize(0);
-    int64_t rows = cast<ShapedType>(matmul.getResults().front().getType()).getDimSize(0);
-    bytes -= getBytes(matmul.getRhs().getType()) / experts * (experts - std::min(experts, rows));
-  }
+      matmul && matmul.getKind() == moe_kernel::MatmulKind::ragged_rows)
+    leaveOthers(matmul.getRhs(), cast<ShapedType>(matmul.getResults().front().getType()).getDimSize(0));
   return bytes;
 }
 

@@ -190,7 +190,15 @@ RowsBody::Values RowsBody::emitInits(const PlannedOp &planned, const Position &p
 }
 
 LaneValue RowsBody::emitInit(const PlannedOp &planned, unsigned output, const Position &position, LaneBuilder &lanes) {
-  return emitLoad(planned, planned.getOutputs()[output], position, lanes);
+  LaneValue init = emitStart(planned, output, position, lanes);
+  if (!planned.accumulates)
+    return init;
+  Value result = planned.op->getResult(output);
+  LaneValue offset = getOffset(planned, planned.getOutputs()[output], result, position, lanes);
+  LaneValue before = lanes.load(memory.lookup(result), offset);
+  Value rowOfChunk = builder.createOrFold<arith::RemUIOp>(row, index(plan.chunk));
+  Value isFirst = arith::CmpIOp::create(builder, arith::CmpIPredicate::eq, rowOfChunk, index(0));
+  return {arith::SelectOp::create(builder, isFirst, lanes.materialize(init), lanes.materialize(before)).getResult()};
 }
 
 LaneValue RowsBody::emitExtract(tensor::ExtractOp extract, ArrayRef<LaneValue> indices, LaneBuilder &lanes) {
@@ -247,7 +255,7 @@ RowsBody::Values RowsBody::emitBody(const PlannedOp &planned, const Position &po
 void RowsBody::emitStores(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange values) {
   for (auto [result, access, value] : llvm::zip_equal(planned.op.getResults(), planned.getOutputs(), values)) {
     registers[result] = {value};
-    if (plan.kind == RowsPlan::Kind::rows && plan.getRowSize(result) == 1)
+    if (plan.kind == RowsPlan::Kind::rows && plan.getRowSize(result) == 1 && !planned.accumulates)
       rowScalars[result] = value;
     if (memory.contains(result))
       emitStore(lanes, memory.lookup(result), getOffset(planned, access, result, position, lanes), {value});

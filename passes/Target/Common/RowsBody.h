@@ -52,7 +52,12 @@ protected:
   void emitStores(const PlannedOp &planned, const Position &position, LaneBuilder &lanes, ValueRange values);
   /// The values of the outputs before the first iteration, null where they are not read.
   Values emitInits(const PlannedOp &planned, const Position &position, LaneBuilder &lanes);
+  /// Of an op that accumulates: what the rows of the chunk before this one add up to, in the result's memory.
   LaneValue emitInit(const PlannedOp &planned, unsigned output, const Position &position, LaneBuilder &lanes);
+  /// What a reduction starts from.
+  LaneValue emitStart(const PlannedOp &planned, unsigned output, const Position &position, LaneBuilder &lanes) {
+    return emitLoad(planned, planned.getOutputs()[output], position, lanes);
+  }
 
   /// Lanes of 32 bits that `nest` computes with, if there are `width` at most; half as many if it has 64-bit types.
   int64_t getWidth(const PlannedNest &nest, int64_t width) const;

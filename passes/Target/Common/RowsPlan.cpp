@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/Common/RowsPlan.h"
 
+#include "dialects/MoEKernel/IR/Rows.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/STLExtras.h"
@@ -81,6 +82,7 @@ private:
   bool planByRows(int64_t rows);
   SmallVector<int64_t> getRowCandidates() const;
   std::optional<PlannedLoop> getRowLoop(const PlannedOp &planned, int64_t rows) const;
+  bool findChunk();
   bool staysInRow(const PlannedOp &planned, int64_t rows) const;
   bool mayBeColumns(const PlannedOp &planned) const;
 
@@ -300,16 +302,19 @@ bool Planner::chooseVector(PlannedOp &planned) {
 // Rows
 //===----------------------------------------------------------------------===//
 
-/// Leading parallel dimensions of `planned` that make `rows` rows.
+/// Leading dimensions of `planned` that make `rows` rows: parallel ones, behind which those of an op that accumulates
+/// are reductions.
 std::optional<PlannedLoop> Planner::getRowLoop(const PlannedOp &planned, int64_t rows) const {
   PlannedLoop loop;
+  bool mayReduce = planned.op->hasAttr(moe_kernel::kAccumulatesAttrName), reduces = false;
   for (auto [dim, extent] : llvm::enumerate(planned.extents)) {
     if (loop.extent == rows)
       break;
     if (extent == 1)
       continue;
-    if (isReduction(planned, dim))
+    if (isReduction(planned, dim) ? !mayReduce : reduces)
       return std::nullopt;
+    reduces |= isReduction(planned, dim);
     loop.dims.push_back(dim);
     loop.extent *= extent;
   }
@@ -323,8 +328,11 @@ bool Planner::staysInRow(const PlannedOp &planned, int64_t rows) const {
     bool isOutput = &access >= planned.getOutputs().begin();
     if (!isOutput && !isWritten(access.root))
       continue;
-    int64_t stride = getSize(access.root) / rows;
+    bool isSum = isOutput && planned.accumulates;
+    int64_t stride = getSize(access.root) / (isSum ? rows / plan.chunk : rows);
     for (unsigned dim : llvm::reverse(dims)) {
+      if (isSum && isReduction(planned, dim))
+        continue;
       if (access.strides[dim] != stride)
         return false;
       stride *= planned.extents[dim];
@@ -362,6 +370,33 @@ SmallVector<int64_t> Planner::getRowCandidates() const {
   return candidates;
 }
 
+/// Finds which ops accumulate, and the rows that all of them add up. Nothing may read the sums.
+bool Planner::findChunk() {
+  plan.chunk = 1;
+  for (auto &planned : plan.ops) {
+    int64_t chunk = 1;
+    for (unsigned dim : planned->row.dims)
+      if (isReduction(*planned, dim))
+        chunk *= planned->extents[dim];
+    planned->accumulates = chunk > 1;
+    if (!planned->accumulates)
+      continue;
+    if (plan.chunk > 1 && chunk != plan.chunk)
+      return false;
+    plan.chunk = chunk;
+    for (auto [index, result] : llvm::enumerate(planned->op.getResults())) {
+      bool isRead = llvm::any_of(plan.ops, [&, sum = Value(result)](auto &reader) {
+        return llvm::any_of(reader->accesses, [&](auto &access) { return access.root == sum; }) ||
+               llvm::any_of(reader->op.getBody()->template getOps<tensor::ExtractOp>(),
+                            [&](tensor::ExtractOp extract) { return getRoot(extract.getTensor()) == sum; });
+      });
+      if (isRead || !planned->getCombiner(index))
+        return false;
+    }
+  }
+  return true;
+}
+
 bool Planner::planByRows(int64_t rows) {
   plan.kind = RowsPlan::Kind::rows;
   plan.extent = rows;
@@ -370,11 +405,14 @@ bool Planner::planByRows(int64_t rows) {
     if (!row)
       return false;
     planned->row = *row;
-    if (!staysInRow(*planned, rows))
+  }
+  if (!findChunk() || !llvm::all_of(plan.ops, [&](auto &planned) { return staysInRow(*planned, rows); }))
+    return false;
+  for (auto &planned : plan.ops) {
+    chooseVector(*planned);
+    if (planned->accumulates && planned->reducesVector)
       return false;
   }
-  for (auto &planned : plan.ops)
-    chooseVector(*planned);
   formNests();
   return true;
 }
@@ -395,6 +433,7 @@ bool Planner::mayBeColumns(const PlannedOp &planned) const {
 bool Planner::planColumns() {
   for (auto &planned : plan.ops) {
     planned->row = PlannedLoop();
+    planned->accumulates = false;
     if (!chooseVector(*planned) || !mayBeColumns(*planned) || planned->vector.extent != plan.ops.front()->vector.extent)
       return false;
   }

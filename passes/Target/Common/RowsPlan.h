@@ -11,6 +11,8 @@
 /// * `rows`: the first loops of all ops are parallel and have the same extent, and what one op writes in a row the next
 ///   ones read in the same row. A work item is a block of rows; within a row one loop nest follows the other. If the
 ///   ops share no rows there is one item, a single "row" that holds everything.
+///   Ops marked `moe_kernel.accumulates` add up the rows of a chunk, in the same loops. A work item is then whole chunks,
+///   and whoever has a chunk adds its rows up in order.
 /// * `columns`: all ops have the same last parallel loop (the elements of flat tensors, or the columns of a reduction
 /// over
 ///   rows). A work item is a block of columns, and what one op computes for a vector of columns stays in registers.
@@ -55,6 +57,7 @@ struct PlannedOp {
   SmallVector<PlannedLoop> reductions; ///< Reductions inside the vectorised loop (outside if that is one itself).
   PlannedLoop vector;                  ///< The vectorised loop; extent 1 if nothing is left to vectorise.
   bool reducesVector = false;
+  bool accumulates = false; ///< Whether it reduces the rows of a chunk: the inner ones of `row.dims`.
 
   ArrayRef<OperandAccess> getInputs() const { return ArrayRef(accesses).take_front(op.getNumDpsInputs()); }
   ArrayRef<OperandAccess> getOutputs() const { return ArrayRef(accesses).drop_front(op.getNumDpsInputs()); }
@@ -78,6 +81,7 @@ struct RowsPlan {
   enum class Kind { rows, columns };
   Kind kind = Kind::rows;
   int64_t extent = 1; ///< Rows, or columns, of a launch.
+  int64_t chunk = 1;  ///< Rows that ops which accumulate add up.
   int64_t work = 0;   ///< Scalar operations and accesses for one of them, weighted by what they cost.
   int64_t flops = 0;  ///< Floating-point operations of a launch.
   SmallVector<std::unique_ptr<PlannedOp>> ops;

@@ -158,8 +158,9 @@ private:
   const CudaApi &cuda;
   std::unique_ptr<Staging> staging;
   const bool dependentLaunch;
-  /// What was last given to the stream is a kernel. Only such work can be followed by a dependent launch.
-  bool followsKernel = false;
+  /// What was last recorded is a kernel. Only such work can be followed by a dependent launch: what a program's launches
+  /// may read early is known within that program alone.
+  bool followsKernel = false, isRecording = false;
   // Of the current launch; the driver copies them, also into a graph.
   std::vector<CuAddress> addresses;
   std::vector<CuTensorMap> tensorMaps;
@@ -219,7 +220,7 @@ Status CudaDriver::launch(LoadedKernel &kernel, std::span<const BufferView> buff
   CuLaunchAttribute early = {kProgrammaticStreamSerialization, 1, {}};
   CuLaunchConfig config = {grid.x(),  grid.y(),  grid.z(),  block.x(), block.y(), block.z(), cudaKernel.sharedBytes,
                            device->stream(), &early, dependentLaunch && followsKernel && cudaKernel.dependentLaunch};
-  followsKernel = true;
+  followsKernel = isRecording;
   return cuda.check(cuda.launchKernel(&config, cudaKernel.function, parameters.data(), nullptr),
                     "launching the kernel");
 }
@@ -230,8 +231,9 @@ Result<std::unique_ptr<Recording>> CudaDriver::record(const std::function<Status
       !status)
     return status;
   followsKernel = false; // A graph begins when all before it has ended.
+  isRecording = true;
   const Status issued = issue();
-  followsKernel = false;
+  followsKernel = isRecording = false;
   CuGraph graph = nullptr;
   const Status ended = cuda.check(cuda.streamEndCapture(device->stream(), &graph), "ending a graph");
   CuGraphExec executable = nullptr;

@@ -48,6 +48,16 @@ func.func @rope.of_norm_of_one_token(%x: tensor<1x192x!storage>,
   return %y : tensor<1x192x!storage>
 }
 
+// Gradients of the weight come from several chunks of tokens.
+func.func @rope.of_norm_in_chunks(%x: tensor<64x384x!storage>, %w: tensor<128x!storage> {moe.draw = "normal(0.5, 1)"},
+                                  %positions: tensor<64xi32> {moe.draw = "positions(32)"}) -> tensor<64x384x!storage> {
+  %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<64xi32>) -> (tensor<64x64x!stat>, tensor<64x64x!stat>)
+  %n = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<64x384x!storage>, tensor<128x!storage>) -> tensor<64x384x!storage>
+  %y = moe.rope %n, %cos, %sin
+      : (tensor<64x384x!storage>, tensor<64x64x!stat>, tensor<64x64x!stat>) -> tensor<64x384x!storage>
+  return %y : tensor<64x384x!storage>
+}
+
 func.func @rope.of_norm_of_one_head(%x: tensor<5x8x!storage>, %w: tensor<8x!storage> {moe.draw = "normal(0.5, 1)"},
                                     %positions: tensor<5xi32> {moe.draw = "positions(5)"}) -> tensor<5x8x!storage> {
   %cos, %sin = moe.rope_table %positions {theta = 100.0} : (tensor<5xi32>) -> (tensor<5x4x!stat>, tensor<5x4x!stat>)

@@ -107,8 +107,8 @@ func.func @linear.nine_rows(%x: tensor<9x320x!storage>, %w: tensor<33x320x!stora
   return %y : tensor<9x33x!storage>
 }
 
-func.func @linear.seventeen_rows(%x: tensor<17x520x!storage>, %w: tensor<48x520x!storage>) -> tensor<17x48x!storage> {
-  %y = moe.linear %x, %w : (tensor<17x520x!storage>, tensor<48x520x!storage>) -> tensor<17x48x!storage>
+func.func @linear.seventeen_rows(%x: tensor<17x264x!storage>, %w: tensor<48x264x!storage>) -> tensor<17x48x!storage> {
+  %y = moe.linear %x, %w : (tensor<17x264x!storage>, tensor<48x264x!storage>) -> tensor<17x48x!storage>
   return %y : tensor<17x48x!storage>
 }
 
@@ -208,6 +208,34 @@ func.func @rms_norm.many_heads(%x: tensor<21x192x!storage>, %w: tensor<32x!stora
     -> tensor<21x192x!storage> {
   %y = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<21x192x!storage>, tensor<32x!storage>) -> tensor<21x192x!storage>
   return %y : tensor<21x192x!storage>
+}
+
+// The gradient of the weight is added up in several chunks of rows; the last vectors of a row are not there for every thread.
+func.func @rms_norm.chunks(%x: tensor<64x520x!storage>, %w: tensor<520x!storage> {moe.draw = "normal(0.5, 1)"})
+    -> tensor<64x520x!storage> {
+  %y = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<64x520x!storage>, tensor<520x!storage>) -> tensor<64x520x!storage>
+  return %y : tensor<64x520x!storage>
+}
+
+func.func @rms_norm.chunks_of_heads(%x: tensor<74x384x!storage>, %w: tensor<128x!storage> {moe.draw = "normal(0.5, 1)"})
+    -> tensor<74x384x!storage> {
+  %y = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<74x384x!storage>, tensor<128x!storage>) -> tensor<74x384x!storage>
+  return %y : tensor<74x384x!storage>
+}
+
+// A sum that the norm is not alone to read: its gradient is added to the norm's.
+func.func @rms_norm.of_residual(%x: tensor<64x264x!storage>, %z: tensor<64x264x!storage>,
+    %w: tensor<264x!storage> {moe.draw = "normal(0.5, 1)"}) -> (tensor<64x264x!storage>, tensor<64x264x!storage>) {
+  %s = moe.add %x, %z : tensor<64x264x!storage>
+  %y = moe.rms_norm %s, %w {eps = 1.0e-2} : (tensor<64x264x!storage>, tensor<264x!storage>) -> tensor<64x264x!storage>
+  return %s, %y : tensor<64x264x!storage>, tensor<64x264x!storage>
+}
+
+// Rows too long for the registers of their threads.
+func.func @rms_norm.long_rows(%x: tensor<2x9000x!storage>, %w: tensor<9000x!storage> {moe.draw = "normal(0.5, 1)"})
+    -> tensor<2x9000x!storage> {
+  %y = moe.rms_norm %x, %w {eps = 1.0e-2} : (tensor<2x9000x!storage>, tensor<9000x!storage>) -> tensor<2x9000x!storage>
+  return %y : tensor<2x9000x!storage>
 }
 
 // Only eps keeps the norm from being zero.

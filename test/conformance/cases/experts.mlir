@@ -200,6 +200,46 @@ func.func @experts.one_token(%x: tensor<1x8x!storage>, %indices: tensor<1x2xi32>
   return %y : tensor<1x8x!storage>
 }
 
+// What a token's experts compute is summed up where it is computed: columns that fill no 16, rows that fill no stage.
+func.func @experts.combined(%h: tensor<6x72x!storage>, %indices: tensor<1x6xi32> {moe.draw = "experts(9)"},
+    %w: tensor<1x6x!stat> {moe.draw = "uniform(0, 1)"}, %down: tensor<9x50x72x!storage> {moe.draw = "normal(0.1)"})
+    -> tensor<1x50x!storage> attributes {moe.no_gradient} {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<1x6xi32>) -> (tensor<10xi32>, tensor<6xi32>, tensor<1x6xi32>)
+  %outputs = moe.grouped_matmul %h, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<6x72x!storage>, tensor<9x50x72x!storage>, tensor<10xi32>) -> tensor<6x50x!storage>
+  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
+      : (tensor<6x50x!storage>, tensor<6xi32>, tensor<1x6xi32>, tensor<1x6x!stat>) -> tensor<1x50x!storage>
+  return %y : tensor<1x50x!storage>
+}
+
+// Several stages for each expert, and a residual.
+func.func @experts.combined_add(%h: tensor<3x648x!storage>, %indices: tensor<1x3xi32> {moe.draw = "experts(5)"},
+    %w: tensor<1x3x!stat> {moe.draw = "uniform(0, 1)"}, %down: tensor<5x48x648x!storage> {moe.draw = "normal(0.04)"},
+    %x: tensor<1x48x!storage>) -> tensor<1x48x!storage> attributes {moe.no_gradient} {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<1x3xi32>) -> (tensor<6xi32>, tensor<3xi32>, tensor<1x3xi32>)
+  %outputs = moe.grouped_matmul %h, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<3x648x!storage>, tensor<5x48x648x!storage>, tensor<6xi32>) -> tensor<3x48x!storage>
+  %sum = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
+      : (tensor<3x48x!storage>, tensor<3xi32>, tensor<1x3xi32>, tensor<1x3x!stat>) -> tensor<1x48x!storage>
+  %y = moe.add %x, %sum : tensor<1x48x!storage>
+  return %y : tensor<1x48x!storage>
+}
+
+// One choice, of one expert.
+func.func @experts.combined_choice(%h: tensor<1x136x!storage>, %indices: tensor<1x1xi32> {moe.draw = "experts(1)"},
+    %w: tensor<1x1x!stat> {moe.draw = "uniform(0, 1)"}, %down: tensor<1x16x136x!storage> {moe.draw = "normal(0.1)"})
+    -> tensor<1x16x!storage> attributes {moe.no_gradient} {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<1x1xi32>) -> (tensor<2xi32>, tensor<1xi32>, tensor<1x1xi32>)
+  %outputs = moe.grouped_matmul %h, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<1x136x!storage>, tensor<1x16x136x!storage>, tensor<2xi32>) -> tensor<1x16x!storage>
+  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
+      : (tensor<1x16x!storage>, tensor<1xi32>, tensor<1x1xi32>, tensor<1x1x!stat>) -> tensor<1x16x!storage>
+  return %y : tensor<1x16x!storage>
+}
+
 func.func @experts.all_experts(%x: tensor<6x8x!storage>, %indices: tensor<6x3xi32> {moe.draw = "experts(3)"},
     %w: tensor<6x3x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<3x12x8x!storage> {moe.draw = "normal(0.2)"},
     %down: tensor<3x8x6x!storage> {moe.draw = "normal(0.2)"}) -> tensor<6x8x!storage> {

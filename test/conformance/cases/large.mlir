@@ -100,3 +100,26 @@ func.func @grouped_matmul.rows_transposed_wide_expert_without_rows(%a: tensor<60
       : (tensor<60x128x!storage>, tensor<9x40x128x!storage>, tensor<10xi32>) -> tensor<60x40x!storage>
   return %y : tensor<60x40x!storage>
 }
+
+// More tokens than a block looks through at once, and more columns than a warp adds up.
+func.func @embedding.tokens_in_turns(%table: tensor<37x3x!storage>, %indices: tensor<2x8500xi32> {moe.draw = "index(36)"})
+    -> tensor<17000x3x!storage> attributes {moe.not_smooth} {
+  %y = moe.embedding %table, %indices : (tensor<37x3x!storage>, tensor<2x8500xi32>) -> tensor<17000x3x!storage>
+  return %y : tensor<17000x3x!storage>
+}
+
+func.func @embedding.wide_rows(%table: tensor<70x1104x!storage>, %indices: tensor<3x41xi32> {moe.draw = "index(60)"})
+    -> tensor<123x1104x!storage> {
+  %y = moe.embedding %table, %indices : (tensor<70x1104x!storage>, tensor<3x41xi32>) -> tensor<123x1104x!storage>
+  return %y : tensor<123x1104x!storage>
+}
+
+// A row that the threads of a block keep in their registers.
+func.func @cross_entropy.long_rows(%logits: tensor<3x12004x!storage>,
+    %targets: tensor<1x3xi32> {moe.draw = "index(12004)"},
+    %weights: tensor<1x3x!stat> {moe.draw = "weights", moe.no_gradient})
+    -> (tensor<!stat>, tensor<3x!stat> {moe.no_gradient}) {
+  %loss, %lse = moe.cross_entropy %logits, %targets, %weights
+      : (tensor<3x12004x!storage>, tensor<1x3xi32>, tensor<1x3x!stat>) -> (tensor<!stat>, tensor<3x!stat>)
+  return %loss, %lse : tensor<!stat>, tensor<3x!stat>
+}

@@ -71,6 +71,21 @@ moe_kernel.kernel @rows(%x: tensor<4xf32>, %y: tensor<8xf32>) -> (tensor<4xf32>,
 
 // -----
 
+#ij = affine_map<(i, j) -> (i, j)>
+#i_of_ij = affine_map<(i, j) -> (i)>
+moe_kernel.kernel @accumulates_columns(%x: tensor<4x8xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{is marked 'moe_kernel.accumulates' but does not reduce its second loop, the rows of a chunk, beside a loop over columns}}
+  %0 = linalg.generic {indexing_maps = [#ij, #i_of_ij], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x8xf32>) outs(%y : tensor<4xf32>) attrs = {moe_kernel.accumulates} {
+  ^bb0(%a: f32, %b: f32):
+    %s = arith.addf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<4xf32>
+  moe_kernel.return %0 : tensor<4xf32>
+}
+
+// -----
+
 moe_kernel.kernel @no_rows(%x: tensor<4xf32>, %y: tensor<f32>) -> tensor<f32> {
   // expected-error @+1 {{must have a parallel first loop, the rows of the kernel}}
   %0 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}

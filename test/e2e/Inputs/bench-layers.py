@@ -18,6 +18,7 @@ def check_report(path):
     for kind, factor in (("forward", 6), ("forward_backward", 18)):
         entry = point[kind]
         assert entry["flops"] == factor * products and entry["runs"] >= 10, entry
+        assert entry["ceiling_flops_per_second"] > 0, entry
         assert math.isclose(entry["share_of_floor"], entry["floor_seconds"] / entry["seconds"]), entry
         counted = sum(kernel["flops"] for kernel in entry["kernels"])
         assert counted >= entry["flops"], (kind, counted)
@@ -67,7 +68,8 @@ def check_layer(path):
         norm = math.sqrt(dot(expected, expected))
         # Sums of at most a hundred terms in float32.
         assert math.dist(expected, y) < 1e-5 * norm, (path, math.dist(expected, y) / norm)
-    assert list(tensors["load"][0]) == load, (path, load)
+    offsets = tensors["offsets"][0]
+    assert [end - begin for begin, end in zip(offsets, offsets[1:])] == load, (path, load)
 
 
 if sys.argv[1].endswith(".json"):

@@ -39,16 +39,35 @@ func.func @norm_rope(%x: tensor<8x32xbf16>, %x1: tensor<1x32xbf16>, %w: tensor<1
   return %y, %y1 : tensor<8x32xbf16>, tensor<1x32xbf16>
 }
 
-// What is normalised for something else as well is one tensor in memory, which both read.
+// What is normalised for something else as well is a result of the kernel beside the rotated heads.
 // CHECK-LABEL: func.func @norm_read_twice(
 func.func @norm_read_twice(%x: tensor<8x32xbf16>, %w: tensor<16xbf16>, %c: tensor<8x8xf32>, %s: tensor<8x8xf32>)
     -> (tensor<8x32xbf16>, tensor<8x32xbf16>) {
-  // CHECK-NEXT: %[[N:.*]] = moe_kernel.launch @rms_norm_8x32(
-  // CHECK-NEXT: %[[Y:.*]] = moe_kernel.launch @rope_8x32(%[[N]],
-  // CHECK-NEXT: return %[[N]], %[[Y]]
+  // CHECK-NEXT: %[[R:.*]]:2 = moe_kernel.launch @rms_norm_rope_8x32_0(
+  // CHECK-NEXT: return %[[R]]#0, %[[R]]#1
   %n = moe.rms_norm %x, %w {eps = 1.0e-5 : f64} : (tensor<8x32xbf16>, tensor<16xbf16>) -> tensor<8x32xbf16>
   %y = moe.rope %n, %c, %s : (tensor<8x32xbf16>, tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x32xbf16>
   return %n, %y : tensor<8x32xbf16>, tensor<8x32xbf16>
+}
+
+// The gradients of a norm and what is added to the input's are one kernel, which also adds up what the weight gets from the
+// rows of each chunk; the chunks are added up by another one. The same behind a rotation that is undone.
+// CHECK-LABEL: func.func @norm_gradients(
+func.func @norm_gradients(%x: tensor<64x32xbf16>, %w: tensor<32xbf16>, %h: tensor<16xbf16>, %c: tensor<64x8xf32>,
+    %s: tensor<64x8xf32>, %d: tensor<64x32xbf16>, %z: tensor<64x32xbf16>)
+    -> (tensor<64x32xbf16>, tensor<32xbf16>, tensor<64x32xbf16>, tensor<16xbf16>) {
+  // CHECK-NEXT: %[[A:.*]]:2 = moe_kernel.launch @rms_norm_backward_add_64x32(
+  // CHECK-SAME: -> (tensor<2x32xf32>, tensor<64x32xbf16>)
+  // CHECK-NEXT: %[[B:.*]]:2 = moe_kernel.launch @rope_inverse_rms_norm_backward_64x32(
+  // CHECK-SAME: -> (tensor<64x32xbf16>, tensor<2x16xf32>)
+  // CHECK-NEXT: %[[BW:.*]] = moe_kernel.launch @sum_chunks_16(%[[B]]#1)
+  // CHECK-NEXT: %[[AW:.*]] = moe_kernel.launch @sum_chunks_32(%[[A]]#0)
+  // CHECK-NEXT: return %[[A]]#1, %[[AW]], %[[B]]#0, %[[BW]]
+  %0, %1 = moe.rms_norm_backward %x, %w, %d {eps = 1.0e-5 : f64} : (tensor<64x32xbf16>, tensor<32xbf16>, tensor<64x32xbf16>) -> (tensor<64x32xbf16>, tensor<32xbf16>)
+  %2 = moe.add %z, %0 : tensor<64x32xbf16>
+  %3 = moe.rope %d, %c, %s {inverse} : (tensor<64x32xbf16>, tensor<64x8xf32>, tensor<64x8xf32>) -> tensor<64x32xbf16>
+  %4, %5 = moe.rms_norm_backward %x, %h, %3 {eps = 1.0e-5 : f64} : (tensor<64x32xbf16>, tensor<16xbf16>, tensor<64x32xbf16>) -> (tensor<64x32xbf16>, tensor<16xbf16>)
+  return %2, %1, %4, %5 : tensor<64x32xbf16>, tensor<32xbf16>, tensor<64x32xbf16>, tensor<16xbf16>
 }
 
 // Σ over the tokens reads all rows: a kernel of its own. What is scalar after it shares that one.

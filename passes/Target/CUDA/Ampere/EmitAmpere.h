@@ -12,6 +12,7 @@
 /// |---|---|
 /// | matmul | a tile of tile_m × tile_n accumulators, tile_k steps of the contraction at a time, `stages` in flight |
 /// | matmul, `unit = stream` | the same with few rows; each warp has a part of the contraction |
+/// | combined_matmul, `unit = stream` | tile_n columns of a token, tile_k steps of the contraction at a time |
 /// | cached_attention, `unit = stream` | a query of a head, tile_n keys at a time |
 /// | attention | tile_m queries of one head of one sequence, tile_n keys at a time |
 /// | attention_backward | the gradients of tile_m keys of a key head or of tile_m queries of a head, tile_n of the others at a time |
@@ -27,6 +28,7 @@ namespace mlir::moe::cuda::ampere {
 
 LaunchShape emitMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
 FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContext &context);
+FailureOr<LaunchShape> emitCombinedMatmul(moe_kernel::CombinedMatmulOp op, EmitterContext &context);
 FailureOr<LaunchShape> emitStreamedCachedAttention(moe_kernel::CachedAttentionOp op, EmitterContext &context);
 LaunchShape emitAttention(moe_kernel::AttentionOp op, EmitterContext &context);
 LaunchShape emitAttentionBackward(moe_kernel::AttentionBackwardOp op, EmitterContext &context);
@@ -39,6 +41,7 @@ bool canEmitAttention(moe_kernel::CUDAConfigAttr config, int64_t headDim);
 /// Why the rhs of `op`, or its caches, cannot be streamed, as the end of a sentence; empty if they can.
 std::string findStreamObstacle(moe_kernel::MatmulOp op);
 std::string findStreamObstacle(moe_kernel::CachedAttentionOp op);
+bool canStream(moe_kernel::CombinedMatmulOp op);
 
 /// How many groups of lanes a block has that take a key each.
 int64_t getKeyGroups(moe_kernel::CachedAttentionOp op, int64_t threads);

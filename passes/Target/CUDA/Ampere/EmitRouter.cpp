@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Ampere/TensorCore.h"
+#include "passes/Target/CUDA/DependentLaunch.h"
 #include "passes/Target/CUDA/RouterTile.h"
 
 namespace mlir::moe::cuda::ampere {
@@ -66,7 +67,8 @@ void RowsOperand::copy(Expr firstDepth, Expr stage) {
     });
 }
 
-static void computeLogits(BlockBuilder &b, moe_kernel::RouterOp op, const RouterShape &shape, RouterTile &tile) {
+static void computeLogits(BlockBuilder &b, moe_kernel::RouterOp op, EmitterContext &context, const RouterShape &shape,
+                          RouterTile &tile) {
   int64_t width = tile.width, warpRows = shape.getWarpRows(), warpExperts = shape.getWarpExperts();
   int64_t across = shape.experts / warpExperts, ofGroup = shape.getWarpsOfGroup(), stages = shape.stages;
   Expr group = b.warp / ofGroup, inGroup = b.warp % ofGroup;
@@ -77,14 +79,25 @@ static void computeLogits(BlockBuilder &b, moe_kernel::RouterOp op, const Router
   WarpTile warp(b, warpRows, warpExperts);
 
   int64_t step = shape.groups * shape.depth;
-  auto copy = [&](Expr depth, Expr stage) {
-    lhs.copy(depth, stage);
-    rhs.copy(depth, stage);
-    commitCopies(b);
-  };
   auto next = [&](Expr stage) { return select(stage == stages - 1, b.index(0), stage + 1); };
-  for (int64_t stage = 0; stage < stages - 1; ++stage)
-    copy(b.index(stage * step), b.index(stage));
+  // A stage's group of copies has its tokens; its weights are in that or, if the kernel may read them before it waits for
+  // the one before it, in an earlier one.
+  auto copyFirstStages = [&](bool ofLhs, bool ofRhs) {
+    for (int64_t stage = 0; stage < stages - 1; ++stage) {
+      Expr depth = b.index(stage * step), buffer = b.index(stage);
+      if (ofLhs)
+        lhs.copy(depth, buffer);
+      if (ofRhs)
+        rhs.copy(depth, buffer);
+      commitCopies(b);
+    }
+  };
+  bool startsEarly = context.isSettled(op.getWeight());
+  if (startsEarly) {
+    copyFirstStages(/*ofLhs=*/false, /*ofRhs=*/true);
+    waitForPreviousKernel(context, {op.getWeight()});
+  }
+  copyFirstStages(/*ofLhs=*/true, /*ofRhs=*/!startsEarly);
   SmallVector<Expr> carried = warp.zeros();
   carried.append({b.index(0), b.index(stages - 1)});
   carried = b.loop(b.index(0), b.index(width), step, carried, [&](Expr depth, ArrayRef<Expr> carried) {
@@ -92,7 +105,10 @@ static void computeLogits(BlockBuilder &b, moe_kernel::RouterOp op, const Router
     Expr read = carried[warp.size()], write = carried[warp.size() + 1];
     waitForCopies(b, stages - 2);
     b.barrier();
-    copy(depth + (stages - 1) * step, write);
+    Expr following = depth + (stages - 1) * step;
+    lhs.copy(following, write);
+    rhs.copy(following, write);
+    commitCopies(b);
     for (int64_t k = 0; k < shape.depth; k += kFragment) {
       SmallVector<Fragment> left, right;
       for (int64_t row = 0; row < warpRows; row += kFragment)
@@ -121,7 +137,7 @@ FailureOr<LaunchShape> emitRouter(moe_kernel::RouterOp op, EmitterContext &conte
     return failure();
   BlockBuilder b(context);
   RouterTile tile(b, op, context, *shape);
-  return tile.emit([&] { computeLogits(b, op, *shape, tile); });
+  return tile.emit([&] { computeLogits(b, op, context, *shape, tile); });
 }
 
 } // namespace mlir::moe::cuda::ampere

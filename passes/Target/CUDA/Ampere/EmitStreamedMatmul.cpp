@@ -11,21 +11,10 @@
 /// rows of tokens its columns. Each warp of a block contracts its own part of every stage; the sums of the warps meet in
 /// shared memory, in the order of their numbers.
 ///
-/// The order in which a contraction is summed up is free. A lane copies 8 consecutive elements, 16 bytes, of its column
-/// of weights and of its row of tokens. Two products take them, four elements each, as if they were elements 2·t, 2·t + 1,
-/// 2·t + 8 and 2·t + 9 of the 16 that lane t of four contributes to: both operands agree on it, and nothing is moved
-/// between lanes:
+/// What a thread copies and multiplies is WarpStream.h.
 ///
 /// ```
-/// weights  column g:      | lane t = 0: 8 elements | 1 | 2 | 3 |       lanes 4·g + t; and column g + 8
-/// tokens   row g:         | lane t = 0: 8 elements | 1 | 2 | 3 |
-/// ```
-///
-/// Chunks pass through shared memory only because `cp.async` needs no registers while it waits: each thread reads what
-/// it has copied itself, so that there is no barrier before the sums meet:
-///
-/// ```
-/// begin to copy the first stages - 1 stages
+/// begin to copy the first stages - 1 stages             // the weights before the kernel waits for the one before it
 /// for stage:
 ///   wait for its chunks and read them; begin to copy stage + stages - 1
 ///   accumulators += weights · tokens
@@ -35,118 +24,13 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Ampere/TensorCore.h"
+#include "passes/Target/CUDA/Ampere/WarpStream.h"
+#include "passes/Target/CUDA/DependentLaunch.h"
 #include "passes/Target/CUDA/MatmulSchedule.h"
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 namespace mlir::moe::cuda::ampere {
-namespace {
-
-constexpr int64_t kLanesTogether = 4;                       ///< That have one column, or row, of a fragment.
-constexpr int64_t kPieceDepth = kLanesTogether * kChunk;    ///< What they copy of it at a time.
-constexpr int64_t kStrip = 16, kGroup = 8;                  ///< Columns of weights and rows of tokens of a product.
-
-/// How the tile of a block is made up.
-struct StreamShape {
-  StreamShape(moe_kernel::CUDAConfigAttr config, int64_t depth)
-      : warps(config.getThreads() / kWarpSize), strips(config.getTileN() / kStrip), groups(config.getTileM() / kGroup),
-        stageDepth(config.getTileK()), warpDepth(stageDepth / warps), pieces(warpDepth / kPieceDepth),
-        steps(llvm::divideCeil(depth, stageDepth)), ahead(std::min(config.getStages() - 1, steps)),
-        buffers(ahead == steps ? steps : ahead + 1) {}
-
-  int64_t warps, strips, groups;
-  int64_t stageDepth, warpDepth, pieces; ///< Contraction elements of a stage, of them a warp's; its pieces.
-  int64_t steps, ahead, buffers;         ///< Stages in all; those copied before the first one is used; their buffers.
-
-  int64_t chunksPerPiece() const { return 2 * strips + groups; }
-  int64_t chunksPerStage() const { return pieces * chunksPerPiece(); }
-  int64_t accumulators() const { return strips * groups * 4; }
-};
-
-/// What a thread copies and multiplies.
-class WarpStream {
-public:
-  WarpStream(BlockBuilder &b, const StreamShape &shape, int64_t depth)
-      : b(b), shape(shape), depth(depth), laneOuter(b.lane / kLanesTogether),
-        laneDepth(b.warp * shape.warpDepth + b.lane % kLanesTogether * kChunk),
-        memory(b.allocateShared(shape.buffers * shape.chunksPerStage() * b.threads * kChunk, b.builder.getBF16Type())) {}
-
-  void begin(const MatmulSchedule::Operand &weights, const MatmulSchedule::Operand &tokens);
-  /// Begins to copy the chunks of the stage at `firstDepth`; zeros where there are no elements.
-  void copy(Expr firstDepth, Expr buffer);
-  /// The registers of the thread's chunks of a stage.
-  SmallVector<Expr> load(Expr buffer) const;
-  void multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Expr> registers) const;
-
-private:
-  struct Source {
-    Value memory;
-    Expr offset, inside;
-    bool isShared; ///< With other blocks of the multiprocessor: may stay in its cache.
-  };
-  Expr at(Expr buffer, int64_t chunk) const {
-    return ((buffer * shape.chunksPerStage() + chunk) * b.threads + b.thread) * kChunk;
-  }
-
-  BlockBuilder &b;
-  const StreamShape &shape;
-  int64_t depth;
-  Expr laneOuter, laneDepth;
-  Value memory;
-  SmallVector<Source> sources; ///< Of the chunks of a piece: two of each strip, then one of each group.
-};
-
-} // namespace
-
-void WarpStream::begin(const MatmulSchedule::Operand &weights, const MatmulSchedule::Operand &tokens) {
-  auto add = [&](const MatmulSchedule::Operand &operand, int64_t count, bool isShared) {
-    for (int64_t i = 0; i < count; ++i) {
-      Expr outer = laneOuter + i * kGroup;
-      sources.push_back({operand.memory, operand.outerOffset(outer), operand.isInside(outer), isShared});
-    }
-  };
-  add(weights, 2 * shape.strips, /*isShared=*/false);
-  add(tokens, shape.groups, /*isShared=*/true);
-}
-
-void WarpStream::copy(Expr firstDepth, Expr buffer) {
-  // The weights first: where rows are gathered, their addresses have to be read.
-  int64_t weights = 2 * shape.strips;
-  for (auto [first, last] : {std::pair<int64_t, int64_t>(0, weights), {weights, shape.chunksPerPiece()}})
-    for (int64_t piece = 0; piece < shape.pieces; ++piece) {
-      Expr at = firstDepth + (laneDepth + piece * kPieceDepth);
-      Expr hasDepth = depth % shape.stageDepth == 0 ? Expr() : at < depth;
-      for (int64_t i = first; i < last; ++i)
-        copyChunk(b, memory, this->at(buffer, piece * shape.chunksPerPiece() + i), sources[i].memory,
-                  sources[i].offset + at, both(hasDepth, sources[i].inside), /*bypassesCache=*/!sources[i].isShared);
-    }
-}
-
-SmallVector<Expr> WarpStream::load(Expr buffer) const {
-  SmallVector<Expr> registers;
-  auto chunkType = VectorType::get(kChunk, b.builder.getBF16Type());
-  for (int64_t chunk = 0; chunk < shape.chunksPerStage(); ++chunk) {
-    Value loaded = vector::LoadOp::create(b.builder, chunkType, memory, ValueRange{at(buffer, chunk)},
-                                          /*nontemporal=*/false, llvm::MaybeAlign(2 * kChunk));
-    Expr words = b.wrap(vector::BitCastOp::create(b.builder, VectorType::get(4, b.builder.getI32Type()), loaded));
-    for (int64_t i = 0; i < 4; ++i)
-      registers.push_back(words.extract(i));
-  }
-  return registers;
-}
-
-void WarpStream::multiply(MutableArrayRef<Expr> accumulators, ArrayRef<Expr> registers) const {
-  for (; !registers.empty(); registers = registers.drop_front(4 * shape.chunksPerPiece()))
-    for (int64_t half = 0; half < 2; ++half) {
-      auto part = [&](int64_t chunk) { return registers.slice(4 * chunk + 2 * half, 2); };
-      for (int64_t strip = 0; strip < shape.strips; ++strip) {
-        ArrayRef<Expr> upper = part(2 * strip), lower = part(2 * strip + 1);
-        for (int64_t group = 0; group < shape.groups; ++group)
-          multiplyAdd(b, accumulators.slice((strip * shape.groups + group) * 4, 4),
-                      {upper[0], lower[0], upper[1], lower[1]}, part(2 * shape.strips + group));
-      }
-    }
-}
 
 std::string findStreamObstacle(moe_kernel::MatmulOp op) {
   auto lhs = op.getLhs().getType(), rhs = op.getRhs().getType();
@@ -185,13 +69,33 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
   // Four rows of sums lie in different banks, of which lanes write two at a time.
   MatrixView sums = b.allocateShared(b.warps * tileM, tileN, tileN + 4);
 
-  schedule.forTile([&](const MatmulSchedule::Tile &tile) {
-    WarpStream stream(b, shape, schedule.getDepth());
-    stream.begin(schedule.getRhs(tile), schedule.getLhs(tile));
+  // Weights and, of experts, the plan are read before the kernel waits where the one before it writes neither.
+  SmallVector<Value> early{op.getRhs()};
+  if (op.getOffsets())
+    early.push_back(op.getOffsets());
+  bool startsEarly = llvm::all_of(early, [&](Value operand) { return context.isSettled(operand); });
+  auto [tile, exists] = schedule.findTile(startsEarly);
+  WarpStream stream(b, shape, schedule.getDepth());
+  stream.setWeights(schedule.getRhs(tile));
+  auto forFirstStages = [&](function_ref<void(Expr depth, Expr buffer)> copy) {
     for (int64_t step = 0; step < shape.ahead; ++step) {
-      stream.copy(b.index(step * shape.stageDepth), b.index(step));
+      copy(b.index(step * shape.stageDepth), b.index(step));
       commitCopies(b);
     }
+  };
+  if (startsEarly) {
+    b.ifThen(exists, [&] { forFirstStages([&](Expr depth, Expr buffer) { stream.copyWeights(depth, buffer); }); });
+    waitForPreviousKernel(context, early);
+  }
+
+  b.ifThen(exists, [&, &tile = tile] {
+    stream.setTokens(schedule.getLhs(tile));
+    forFirstStages([&](Expr depth, Expr buffer) {
+      // The weights first: where rows are gathered, their addresses have to be read.
+      if (!startsEarly)
+        stream.copyWeights(depth, buffer);
+      stream.copyTokens(depth, buffer);
+    });
 
     SmallVector<Expr> accumulators(shape.accumulators(), b.real(0));
     if (shape.ahead == shape.steps) {
@@ -211,7 +115,10 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
         waitForCopies(b, shape.ahead - 1);
         SmallVector<Expr> registers = stream.load(read);
         Expr following = depth + shape.ahead * shape.stageDepth;
-        b.ifThen(following < end, [&] { stream.copy(following, write); });
+        b.ifThen(following < end, [&] {
+          stream.copyWeights(following, write);
+          stream.copyTokens(following, write);
+        });
         commitCopies(b);
         stream.multiply(sums, registers);
         sums.append({next(read), next(write)});

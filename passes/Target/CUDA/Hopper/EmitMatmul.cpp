@@ -84,6 +84,10 @@ private:
   Accumulators multiplyFirst(const Tile &tile, Expr stage, size_t count);
   Accumulators multiplySteps(Accumulators accumulators, Expr stage, Expr steps, int64_t step);
   void clearBehind(Expr partial, Expr stage);
+  /// Of a tile of experts' rows: whether there are rows behind those that each consumer has alone.
+  Expr hasSharedRows(const PersistentTiles::Coordinates &coordinates) {
+    return coordinates.endRow - coordinates.row > kConsumerGroups * kWarpgroupRows;
+  }
   WarpgroupEpilogue::Place locate(const Tile &tile, const PersistentTiles::Coordinates &coordinates, bool isShared);
   SmallVector<Value> accumulate(const Tile &tile, Position at, size_t numAccumulators);
   SmallVector<Value> accumulateIfAny(const Tile &tile, Position at, size_t numAccumulators);
@@ -124,12 +128,17 @@ MatmulEmitter::Position MatmulEmitter::fill(const Tile &tile, Position at) {
   left.expert = b.i32(0);
   right.outer = coordinates.output;
   right.expert = shape.isRaggedRows() ? tile.expert : b.i32(0);
-  left.lastRow = right.lastRow = tile.firstRow + (isContraction ? tile.depth : tile.rows) - 1;
+  left.lastRow = right.lastRow =
+      tile.firstRow + (isContraction ? tile.depth : shape.isRaggedRows() ? coordinates.endRow : tile.rows) - 1;
 
-  int64_t bytes = (lhs.isGathered() ? 0 : lhs.tile.getBytes()) + (rhs.isGathered() ? 0 : rhs.tile.getBytes());
+  Expr bytes = b.i32((lhs.isGathered() ? 0 : lhs.tile.getBytes()) + (rhs.isGathered() ? 0 : rhs.tile.getBytes()));
+  if (shape.isRaggedRows() && shape.sharesRows() && !lhs.isGathered()) {
+    left.hasSharedRows = hasSharedRows(coordinates);
+    bytes = bytes - select(left.hasSharedRows, b.i32(0), b.i32(kWarpgroupRows * kSwizzleBytes));
+  }
   auto copyBoxes = [&](Expr k, Expr stage) {
     Expr barrier = full + stage * 8;
-    b.arriveExpecting(barrier, b.i32(bytes));
+    b.arriveExpecting(barrier, bytes);
     if (!lhs.isGathered())
       lhs.copyBoxes(left, k, stage, barrier);
     if (!rhs.isGathered())
@@ -331,7 +340,7 @@ WarpgroupEpilogue::Place MatmulEmitter::locate(const Tile &tile, const Persisten
   Expr group = b.warpgroup - 1;
   place.firstRow = coordinates.row + (isShared ? b.i32(kConsumerGroups) : group) * kWarpgroupRows;
   if (shape.isRaggedRows()) {
-    place.rowsLeft = tile.rows - place.firstRow;
+    place.rowsLeft = coordinates.endRow - place.firstRow;
     place.firstRow = tile.firstRow + place.firstRow;
   }
   place.output = coordinates.output;
@@ -384,8 +393,10 @@ void MatmulEmitter::consume() {
     };
     SmallVector<Type> types(carried.size(), carried.front().getType());
     SmallVector<Value> after =
-        choose(types, tile.rows - coordinates.row > kConsumerGroups * kWarpgroupRows, [&] { return computeAll(2); },
-               [&] { return computeAll(1); });
+        choose(types,
+               shape.isRaggedRows() ? hasSharedRows(coordinates)
+                                    : tile.rows - coordinates.row > kConsumerGroups * kWarpgroupRows,
+               [&] { return computeAll(2); }, [&] { return computeAll(1); });
     return llvm::map_to_vector(after, [&](Value value) { return b.wrap(value); });
   });
   if (epilogue)

@@ -15,10 +15,17 @@ static constexpr int64_t kChunk = kSwizzleBytes / kElementBytes; // Elements in 
 static constexpr int64_t kPiece = 16 / kElementBytes;            // Elements that a thread copies at once.
 static constexpr int64_t kPiecesPerChunk = kChunk / kPiece;
 
+/// Of the halves of a pair, those that alternate; of experts' rows, each 64, so that only those that there are come.
+static int64_t countParts(const WarpgroupShape &shape, OperandLoad::Side side) {
+  if (side == OperandLoad::rhs)
+    return shape.paired ? shape.columnParts() : 1;
+  return shape.isRaggedRows() && shape.sharesRows() ? shape.tileRows / kWarpgroupRows : 1;
+}
+
 OperandLoad::OperandLoad(HopperBuilder &b, EmitterContext &context, MatmulOp op, const WarpgroupShape &shape, Side side,
                          int64_t extent, int64_t stages)
     : tile{side == lhs ? shape.lhsMajor : shape.rhsMajor, extent, kStageDepth}, b(b),
-      parts(side == rhs && shape.paired ? shape.columnParts() : 1), halves(side == rhs ? shape.halves() : 1),
+      parts(countParts(shape, side)), halves(side == rhs ? shape.halves() : 1),
       boxExtent(extent / halves / parts), outerTotal(side == lhs ? shape.rows : shape.columns), depthTotal(shape.depth),
       halfDistance(side == rhs ? shape.outputs : 0), rowDivisor(shape.rowDivisor),
       gatheringThreads(shape.getProducerThreads()) {
@@ -70,7 +77,9 @@ void OperandLoad::copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier
   for (int64_t i = 0; i < parts * halves; ++i, address = address + boxExtent * kSwizzleBytes) {
     Expr outer = place.outer + (i / halves * boxExtent + i % halves * halfDistance);
     if (tile.major == Major::contraction) {
-      b.copyBoxToShared(map, {k, place.expert * outerTotal + outer}, address, barrier);
+      auto copy = [&] { b.copyBoxToShared(map, {k, place.expert * outerTotal + outer}, address, barrier); };
+      bool isLast = i == parts * halves - 1;
+      isLast && place.hasSharedRows ? b.ifThen(place.hasSharedRows, copy) : copy();
       continue;
     }
     auto copy = [&](SmallVector<Expr> coordinates, Expr to) {

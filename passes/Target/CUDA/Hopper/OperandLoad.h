@@ -12,7 +12,7 @@
 ///
 /// | major | tensor | boxes |
 /// |---|---|---|
-/// | contraction | rows of K elements, of all experts | 64 × all outer elements of a part of a half |
+/// | contraction | rows of K elements, of all experts | 64 × all outer elements of a part of a half; of experts' rows that consumers share, 64 × 64 |
 /// | outer | matrices of K rows | chunks of 64 × 64; all of a part of a half at once if 64 divides its columns |
 ///
 //===----------------------------------------------------------------------===//
@@ -39,6 +39,7 @@ public:
     Expr outer;   ///< First outer element: a row of the whole lhs, a column of one expert's rhs.
     Expr expert;  ///< Of a rhs with a matrix per expert.
     Expr lastRow; ///< The last row of the row index that may be read, where rows are gathered.
+    Expr hasSharedRows; ///< Whether those that consumers share are copied by boxes too. Null: with all others.
   };
 
   /// By one thread: the elements from contraction index `k` on.

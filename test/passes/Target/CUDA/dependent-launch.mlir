@@ -44,3 +44,23 @@ module attributes {moe.target = "cuda:sm_80"} {
     moe_kernel.return %0 : tensor<64x128xf32>
   }
 }
+
+// -----
+
+// A block that fills a multiprocessor waits too, and lets the next kernel in, but is not launched early itself.
+// CHECK-LABEL: moe_exec.kernel @product in @cuda
+// CHECK-NOT: dependent_launch
+// CHECK: gpu.func @product
+// CHECK: griddepcontrol.wait
+// CHECK: griddepcontrol.launch_dependents
+module attributes {moe.target = "cuda:sm_90a"} {
+  moe_kernel.kernel @product(%a: tensor<4096x2048xbf16>, %b: tensor<4096x2048xbf16>) -> tensor<4096x4096xbf16> {
+    %r = moe_kernel.matmul dense (%a, %b) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
+        : (tensor<4096x2048xbf16>, tensor<4096x2048xbf16>) -> tensor<4096x4096xbf16> {
+      ^bb0(%x: f32):
+        %rounded = arith.truncf %x : f32 to bf16
+        moe_kernel.yield %rounded : bf16
+    }
+    moe_kernel.return %r : tensor<4096x4096xbf16>
+  }
+}

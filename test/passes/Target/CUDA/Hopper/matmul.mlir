@@ -6,6 +6,7 @@
 // RUN: FileCheck %s --check-prefixes=ALL,GRADIENT --input-file=%t/gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,RESIDUAL --input-file=%t/residual.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,TALL --input-file=%t/tall.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,ORDERED --input-file=%t/tall_in_order.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,TALLGRADIENT --input-file=%t/tall_gradient.ptx
 // RUN: FileCheck %s --check-prefix=TALLCOPIES --input-file=%t/tall_gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,PARTS --input-file=%t/parts.ptx
@@ -68,6 +69,16 @@
 // TALL: wgmma.mma_async.sync.aligned.m64n128k16
 // TALL: atom{{.*}}.global.inc.u32
 
+// Rows that both share come, and are expected, only where there are some: the third box of the lhs is behind a branch.
+// ORDERED: wgmma.mma_async.sync.aligned.m64n128k16
+// ORDERED: elect.sync
+// ORDERED: selp.b32 {{.*}}, 57344, 49152,
+// ORDERED: mbarrier.arrive.expect_tx.shared.b64
+// ORDERED: cp.async.bulk.tensor.2d.shared::cluster.global
+// ORDERED: cp.async.bulk.tensor.2d.shared::cluster.global
+// ORDERED: @%p{{[0-9]+}} bra
+// ORDERED: cp.async.bulk.tensor.2d.shared::cluster.global
+
 // 192 columns of gathered rows are three chunks of 64, each of 16 rows at a time.
 // TALLGRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
 // TALLGRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n128k16
@@ -121,6 +132,9 @@
 // Gate and up columns alternate: 64 and 64 for each consumer's half.
 // MAPS: moe_exec.kernel @tall in @cuda
 // MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[256, 6144] strides[512], box[64, 64], swizzle 128>
+// MAPS: moe_exec.kernel @tall_in_order in @cuda
+// MAPS-SAME: #moe_exec.tensor_map<buffer 0 : bf16, dims[256, 4096] strides[512], box[64, 64], swizzle 128>,
+// MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[256, 6144] strides[512], box[64, 256], swizzle 128>
 // MAPS: moe_exec.kernel @parts in @cuda
 // MAPS-SAME: #moe_exec.tensor_map<buffer 2 : f32, dims[256, 256, 8] strides[1024, 262144], box[32, 64, 1], swizzle 128>]
 
@@ -187,6 +201,19 @@ moe_kernel.kernel @tall(%a: tensor<512x256xbf16>, %b: tensor<8x768x256xbf16>, %o
       moe_kernel.yield %rounded : bf16
   }
   moe_kernel.return %r : tensor<4096x384xbf16>
+}
+
+moe_kernel.kernel @tall_in_order(%a: tensor<4096x256xbf16>, %b: tensor<8x768x256xbf16>, %o: tensor<9xi32>)
+    -> tensor<4096x768xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 192, tile_n = 256, tile_k = 64, stages = 3,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<4096x256xbf16>, tensor<8x768x256xbf16>, tensor<9xi32>) -> tensor<4096x768xbf16> {
+    ^bb0(%x: f32):
+      %rounded = arith.truncf %x : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<4096x768xbf16>
 }
 
 moe_kernel.kernel @tall_gradient(%a: tensor<512x320xbf16>, %b: tensor<4096x256xbf16>, %o: tensor<9xi32>,
