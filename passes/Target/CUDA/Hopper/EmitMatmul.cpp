@@ -21,7 +21,11 @@
 /// The first stage of a tile is outside of the loop: its first product overwrites the accumulator. Accumulators that
 /// start as zeros make ptxas serialise all wgmmas of the loop.
 ///
+/// Where the epilogue has much to read and write, three of the producer's warps run it while the consumers multiply the
+/// next tile (DeferredEpilogue.h).
+///
 //===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/Hopper/DeferredEpilogue.h"
 #include "passes/Target/CUDA/Hopper/EmitHopper.h"
 #include "passes/Target/CUDA/Hopper/OperandLoad.h"
 #include "passes/Target/CUDA/Hopper/PersistentTiles.h"
@@ -43,7 +47,9 @@ public:
   MatmulEmitter(moe_kernel::MatmulOp op, EmitterContext &context)
       : b(context), shape(op, context.config.getTileM()), tileColumns(context.config.getTileN()), stages(context.config.getStages()),
         lhs(b, context, op, shape, OperandLoad::lhs, shape.tileRows, stages),
-        rhs(b, context, op, shape, OperandLoad::rhs, tileColumns, stages), epilogue(b, context, op, shape),
+        rhs(b, context, op, shape, OperandLoad::rhs, tileColumns, stages),
+        epilogue(shape.defersEpilogue ? nullptr : std::make_unique<WarpgroupEpilogue>(b, context, op, shape)),
+        deferred(shape.defersEpilogue ? std::make_unique<DeferredEpilogue>(b, op, shape, tileColumns) : nullptr),
         full(b.allocateBarriers(stages)), empty(b.allocateBarriers(stages)),
         tiles(b, shape, tileColumns, op.getOffsets() ? b.operand(op.getOffsets()) : Value()) {}
 
@@ -68,6 +74,7 @@ private:
   void produce();
   Position fill(const Tile &tile, Position at);
   void consume();
+  void finishTiles();
   /// Of a warpgroup: those of its own rows, and of its half of the columns of shared ones.
   using Accumulators = SmallVector<Value>;
   /// The values that `first` gives if `condition` holds, otherwise those of `second`.
@@ -77,6 +84,10 @@ private:
   Accumulators multiplyFirst(const Tile &tile, Expr stage, size_t count);
   Accumulators multiplySteps(Accumulators accumulators, Expr stage, Expr steps, int64_t step);
   void clearBehind(Expr partial, Expr stage);
+  /// Of a tile of experts' rows: whether there are rows behind those that each consumer has alone.
+  Expr hasSharedRows(const PersistentTiles::Coordinates &coordinates) {
+    return coordinates.endRow - coordinates.row > kConsumerGroups * kWarpgroupRows;
+  }
   WarpgroupEpilogue::Place locate(const Tile &tile, const PersistentTiles::Coordinates &coordinates, bool isShared);
   SmallVector<Value> accumulate(const Tile &tile, Position at, size_t numAccumulators);
   SmallVector<Value> accumulateIfAny(const Tile &tile, Position at, size_t numAccumulators);
@@ -90,7 +101,8 @@ private:
   WarpgroupShape shape;
   int64_t tileColumns, stages;
   OperandLoad lhs, rhs;
-  WarpgroupEpilogue epilogue;
+  std::unique_ptr<WarpgroupEpilogue> epilogue; ///< One of the two.
+  std::unique_ptr<DeferredEpilogue> deferred;
   Expr full, empty; ///< Barriers, one a stage.
   PersistentTiles tiles;
 };
@@ -116,12 +128,17 @@ MatmulEmitter::Position MatmulEmitter::fill(const Tile &tile, Position at) {
   left.expert = b.i32(0);
   right.outer = coordinates.output;
   right.expert = shape.isRaggedRows() ? tile.expert : b.i32(0);
-  left.lastRow = right.lastRow = tile.firstRow + (isContraction ? tile.depth : tile.rows) - 1;
+  left.lastRow = right.lastRow =
+      tile.firstRow + (isContraction ? tile.depth : shape.isRaggedRows() ? coordinates.endRow : tile.rows) - 1;
 
-  int64_t bytes = (lhs.isGathered() ? 0 : lhs.tile.getBytes()) + (rhs.isGathered() ? 0 : rhs.tile.getBytes());
+  Expr bytes = b.i32((lhs.isGathered() ? 0 : lhs.tile.getBytes()) + (rhs.isGathered() ? 0 : rhs.tile.getBytes()));
+  if (shape.isRaggedRows() && shape.sharesRows() && !lhs.isGathered()) {
+    left.hasSharedRows = hasSharedRows(coordinates);
+    bytes = bytes - select(left.hasSharedRows, b.i32(0), b.i32(kWarpgroupRows * kSwizzleBytes));
+  }
   auto copyBoxes = [&](Expr k, Expr stage) {
     Expr barrier = full + stage * 8;
-    b.arriveExpecting(barrier, b.i32(bytes));
+    b.arriveExpecting(barrier, bytes);
     if (!lhs.isGathered())
       lhs.copyBoxes(left, k, stage, barrier);
     if (!rhs.isGathered())
@@ -157,8 +174,6 @@ MatmulEmitter::Position MatmulEmitter::fill(const Tile &tile, Position at) {
 }
 
 void MatmulEmitter::produce() {
-  // What the consumers need more: their accumulators alone are 128 of the 168 that all threads start with.
-  b.setRegisters(shape.gathers() ? 56 : 40, /*increase=*/false);
   auto role = shape.gathers() ? PersistentTiles::Role::producer : PersistentTiles::Role::leader;
   auto fillAll = [&] {
     tiles.forTiles(role, {b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
@@ -325,7 +340,7 @@ WarpgroupEpilogue::Place MatmulEmitter::locate(const Tile &tile, const Persisten
   Expr group = b.warpgroup - 1;
   place.firstRow = coordinates.row + (isShared ? b.i32(kConsumerGroups) : group) * kWarpgroupRows;
   if (shape.isRaggedRows()) {
-    place.rowsLeft = tile.rows - place.firstRow;
+    place.rowsLeft = coordinates.endRow - place.firstRow;
     place.firstRow = tile.firstRow + place.firstRow;
   }
   place.output = coordinates.output;
@@ -340,26 +355,31 @@ PersistentTiles::State MatmulEmitter::compute(const Tile &tile, ArrayRef<Expr> c
                                               std::optional<PersistentTiles::Coordinates> coordinates) {
   Position start{carried[0], carried[1]};
   // Divisions: early only if there is something to ask for, as they delay the first products.
-  if (!coordinates && epilogue.readsTiles())
+  bool readsTiles = epilogue && epilogue->readsTiles();
+  if (!coordinates && readsTiles)
     coordinates = tiles.locate(tile);
-  if (epilogue.readsTiles())
-    epilogue.begin(locate(tile, *coordinates, /*isShared=*/false));
+  if (readsTiles)
+    epilogue->begin(locate(tile, *coordinates, /*isShared=*/false));
   SmallVector<Value> sums = shape.isRaggedContraction() ? accumulateIfAny(tile, start, numAccumulators)
                                                   : accumulate(tile, start, numAccumulators);
+  Expr parity = carried[2];
+  if (deferred) {
+    deferred->handOver(sums.front(), parity);
+    return {b.wrap(sums[numAccumulators]), b.wrap(sums[numAccumulators + 1]), parity ^ 1};
+  }
   if (!coordinates)
     coordinates = tiles.locate(tile);
-  Expr parity = carried[2];
   for (size_t i = 0; i < numAccumulators; ++i) {
     WarpgroupEpilogue::Place place = locate(tile, *coordinates, /*isShared=*/i > 0);
-    if (i > 0 && epilogue.readsTiles())
-      epilogue.begin(place);
-    parity = epilogue.emit(place, sums[i], parity, i == 0 ? shape.columnParts() : 1);
+    if (i > 0 && readsTiles)
+      epilogue->begin(place);
+    parity = epilogue->emit(place, sums[i], parity, i == 0 ? shape.columnParts() : 1);
   }
   return {b.wrap(sums[numAccumulators]), b.wrap(sums[numAccumulators + 1]), parity};
 }
 
 void MatmulEmitter::consume() {
-  b.setRegisters(shape.gathers() ? 224 : 232, /*increase=*/true);
+  b.setRegisters(deferred ? 192 : shape.gathers() ? 224 : 232, /*increase=*/true);
   // Carried: the position in the ring, and the parity of the epilogue's extras.
   tiles.forTiles(PersistentTiles::Role::consumer, {b.i32(0), b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
     if (!shape.sharesRows())
@@ -372,25 +392,50 @@ void MatmulEmitter::consume() {
     };
     SmallVector<Type> types(carried.size(), carried.front().getType());
     SmallVector<Value> after =
-        choose(types, tile.rows - coordinates.row > kConsumerGroups * kWarpgroupRows, [&] { return computeAll(2); },
-               [&] { return computeAll(1); });
+        choose(types,
+               shape.isRaggedRows() ? hasSharedRows(coordinates)
+                                    : tile.rows - coordinates.row > kConsumerGroups * kWarpgroupRows,
+               [&] { return computeAll(2); }, [&] { return computeAll(1); });
     return llvm::map_to_vector(after, [&](Value value) { return b.wrap(value); });
   });
-  epilogue.finish();
+  if (epilogue)
+    epilogue->finish();
+}
+
+/// The warps of a deferred epilogue.
+void MatmulEmitter::finishTiles() {
+  tiles.forTiles(PersistentTiles::Role::consumer, {b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
+    PersistentTiles::Coordinates coordinates = tiles.locate(tile);
+    deferred->run({tile.firstRow + coordinates.row, tile.rows - coordinates.row, coordinates.output}, carried[0]);
+    return {carried[0] ^ 1};
+  });
 }
 
 LaunchShape MatmulEmitter::emit() {
   b.ifThen(b.thread == 0, [&] {
     for (int64_t stage = 0; stage < stages; ++stage) {
-      b.initBarrier(full + stage * 8, 1 + (shape.gathers() ? kWarpgroupSize : 0));
+      b.initBarrier(full + stage * 8, 1 + (shape.gathers() ? shape.getProducerThreads() : 0));
       b.initBarrier(empty + stage * 8, kConsumerGroups);
     }
-    epilogue.initBarriers();
+    if (epilogue)
+      epilogue->initBarriers();
+    else
+      deferred->initBarriers();
     tiles.initBarriers();
   });
   b.publishBarriers();
   b.ifThenElse(
-      b.warpgroup == 0, [&] { produce(); }, [&] { consume(); });
+      b.warpgroup == 0,
+      [&] {
+        // What the consumers need more: their accumulators alone are 128 of the 168 that all threads start with.
+        b.setRegisters(deferred ? 120 : shape.gathers() ? 56 : 40, /*increase=*/false);
+        if (!deferred)
+          return produce();
+        Expr warp = b.shuffle(b.threadInGroup / kWarpSize, b.i32(0));
+        b.ifThenElse(
+            warp < shape.getProducerThreads() / kWarpSize, [&] { produce(); }, [&] { finishTiles(); });
+      },
+      [&] { consume(); });
   return {{tiles.getGrid(), 1, 1}, {kMatmulThreads, 1, 1}, 2 * shape.rows * shape.columns * shape.depth};
 }
 

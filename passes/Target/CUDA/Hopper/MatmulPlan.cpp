@@ -8,10 +8,13 @@
 
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
 #include "passes/Target/CUDA/Hopper/ExtraTiles.h"
+#include "passes/Target/CUDA/Hopper/PersistentTiles.h"
 #include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
 
 #include "mlir/IR/Remarks.h"
 #include "llvm/Support/FormatVariadic.h"
+
+#include <cmath>
 
 using namespace mlir::moe_kernel;
 
@@ -24,9 +27,14 @@ namespace mlir::moe::cuda {
 static constexpr int64_t kMultiprocessors = 132;
 static constexpr double kCyclesPerMicrosecond = 1450;    // Under the load of tensor cores; power limits it.
 static constexpr double kBytesPerMicrosecond = 3.0e6;    // Of device memory: a copy, read and written.
+static constexpr double kGatheredBytesPerMicrosecond = 2.2e6; // The same, of rows in the order of an index.
 static constexpr double kProductsPerCycle = 2048;        // Of a multiprocessor: multiply and add, of bf16.
 static constexpr double kSharedBytesPerCycle = 128;      // Through the port of shared memory.
+static constexpr double kCacheBytes = 50e6;              // Of the L2 cache.
+static constexpr double kCacheBytesPerMicrosecond = 7.2e6, kMissedCacheBytesPerMicrosecond = 6.2e6; // Out of it.
 static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
+static constexpr double kHandOverCycles = 900;           // Of products to shared memory, where the epilogue is deferred.
+static constexpr double kDeferredCycles = 5000;          // Of 64 columns of it, by the warps beside the producer.
 static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a graph.
 
 //===----------------------------------------------------------------------===//
@@ -71,24 +79,54 @@ static int64_t getBytes(MatmulOp op, const WarpgroupShape &shape) {
 }
 
 namespace {
-/// Tiles of a launch: whole ones and those at the end of an expert, of fewer rows on average.
+/// Tiles of a launch: of 192 rows or 128, as `tileRows` is, and those of 128 rows among the former.
 struct TileCounts {
-  double whole, last;
-  int64_t lastRows;
+  double full = 0, smaller = 0;
 };
 } // namespace
 
-static TileCounts countTiles(const WarpgroupShape &shape, int64_t columns) {
-  double columnTiles = shape.getColumnTiles(columns);
-  int64_t ownRows = kConsumerGroups * kWarpgroupRows;
-  if (!shape.isRaggedRows())
-    return {shape.getMostRowTiles() * columnTiles, 0, 0};
-  // Each expert that has rows has a last tile, half full.
-  double experts = std::min(shape.experts, shape.rows);
-  double whole = std::max(0.0, double(shape.rows) / shape.tileRows - experts / 2);
-  // Rows that consumers share are not multiplied where there are none.
-  int64_t lastRows = shape.sharesRows() ? (2 * ownRows + shape.tileRows) / 3 : ownRows;
-  return {whole * columnTiles, experts * columnTiles, lastRows};
+/// Tiles of an expert with `rows` rows, as PersistentTiles cuts them.
+static TileCounts countTiles(const WarpgroupShape &shape, int64_t rows) {
+  double tiles = llvm::divideCeil(rows, shape.tileRows);
+  if (!shape.sharesRows())
+    return {tiles, 0};
+  double full = std::max(0.0, double(llvm::divideCeil(rows, kWarpgroupRows)) - kConsumerGroups * tiles);
+  return {full, tiles - full};
+}
+
+/// Of all experts, of which the rows are as many as tokens that choose at random make them: few experts have as many as
+/// there are on average, which may be just as many as fill their tiles.
+static TileCounts countTilesOfAll(const WarpgroupShape &shape, int64_t columns) {
+  TileCounts all;
+  int64_t columnTiles = shape.getColumnTiles(columns);
+  if (!shape.isRaggedRows()) {
+    all.full = shape.getMostRowTiles() * columnTiles;
+    return all;
+  }
+  constexpr int kSamples = 16;
+  double experts = std::min(shape.experts, shape.rows), mean = shape.rows / experts;
+  double spread = std::sqrt(3 * mean); // Of a uniform distribution with the variance of a Poisson one.
+  for (int i = 0; i < kSamples; ++i) {
+    double rows = mean + spread * (2 * i + 1 - kSamples) / kSamples;
+    TileCounts tiles = countTiles(shape, std::max<int64_t>(1, std::lround(rows)));
+    all.full += tiles.full * experts * columnTiles / kSamples;
+    all.smaller += tiles.smaller * experts * columnTiles / kSamples;
+  }
+  return all;
+}
+
+/// How long operands take from the L2 cache to the multiprocessors, where tiles are taken from a counter. Blocks that
+/// take theirs in turn ask for what they share at the same time as their neighbours, and the cache gives it once: tiles of
+/// 128 × 256 then get more than 9 TB/s of it. Otherwise it was 6.5 to 7.2 TB/s where all that tiles read at a time
+/// fits into the cache, and 5.3 to 6.6 TB/s where it does not (measured on an H100, 26 products of experts' rows in five layers).
+static double getCacheTime(const WarpgroupShape &shape, int64_t columns, const TileCounts &tiles) {
+  double depthBytes = 2.0 * shape.depth, sharedRows = shape.tileRows - kConsumerGroups * kWarpgroupRows;
+  double rows = (tiles.full + tiles.smaller) * shape.tileRows - tiles.smaller * sharedRows;
+  double bytes = (rows + (tiles.full + tiles.smaller) * columns) * depthBytes;
+  double rowTiles = (tiles.full + tiles.smaller) / shape.getColumnTiles(columns) / std::min(shape.experts, shape.rows);
+  rowTiles = std::min<double>(rowTiles, kGroupedRowTiles);
+  double atATime = (rowTiles * shape.tileRows + kMultiprocessors / rowTiles * columns) * depthBytes;
+  return bytes / (atATime <= kCacheBytes ? kCacheBytesPerMicrosecond : kMissedCacheBytesPerMicrosecond);
 }
 
 static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t columns, int64_t stages, bool gathers) {
@@ -96,14 +134,19 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   int64_t depth = shape.isContraction() ? llvm::divideCeil(shape.depth, shape.experts) : shape.depth;
   double numStages = llvm::divideCeil(depth, kStageDepth);
   auto getTileCycles = [&](int64_t rows) {
-    return numStages * getStageCycles(shape, rows, columns, gathers) + getEpilogueCycles(op, shape, rows, columns);
+    double products = numStages * getStageCycles(shape, rows, columns, gathers);
+    if (shape.defersEpilogue)
+      return std::max(products + kHandOverCycles, columns / shape.halves() / 64.0 * kDeferredCycles);
+    return products + getEpilogueCycles(op, shape, rows, columns);
   };
-  TileCounts tiles = countTiles(shape, columns);
-  double wholeCycles = getTileCycles(shape.tileRows), lastCycles = tiles.last > 0 ? getTileCycles(tiles.lastRows) : 0;
-  // The last tiles to start keep the others waiting for one of them; for half of one where blocks take what is left.
-  double work = tiles.whole * wholeCycles + tiles.last * lastCycles, count = tiles.whole + tiles.last;
+  TileCounts tiles = countTilesOfAll(shape, columns);
+  double work = tiles.full * getTileCycles(shape.tileRows);
+  if (tiles.smaller > 0)
+    work += tiles.smaller * getTileCycles(kConsumerGroups * kWarpgroupRows);
+  // The last tiles to start keep the others waiting for one of them, in turn or not.
+  double count = tiles.full + tiles.smaller;
   double each = count / kMultiprocessors;
-  double cycles = work / count * (shape.takesTilesInTurn() ? std::ceil(each) : std::max(1.0, each + 0.5));
+  double cycles = work / count * (shape.takesTilesInTurn() ? std::ceil(each) : each + 1);
 
   MatmulPlan plan;
   plan.tileRows = shape.tileRows;
@@ -112,6 +155,8 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   if (shape.isRagged)
     plan.expectedRows = (shape.isContraction() ? shape.depth : shape.rows) / shape.experts;
   plan.products = cycles / kCyclesPerMicrosecond;
+  if (shape.isRaggedRows() && !shape.takesTilesInTurn())
+    plan.cache = getCacheTime(shape, columns, tiles);
   plan.memory = getBytes(op, shape) / kBytesPerMicrosecond;
   return plan;
 }
@@ -120,10 +165,9 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
 // Choices
 //===----------------------------------------------------------------------===//
 
-/// Whether tiles of 192 rows can be formed: rows of a contraction-major gathered operand are copied by the same threads,
-/// and what the epilogue keeps beside two accumulators has to fit into registers.
-static bool canTakeMostRows(MatmulOp op, const WarpgroupShape &shape, bool gathers) {
-  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1 && !(gathers && shape.isContraction());
+/// Whether tiles of 192 rows can be formed: what the epilogue keeps beside two accumulators has to fit into registers.
+static bool canTakeMostRows(MatmulOp op) {
+  return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1;
 }
 
 /// The fastest tile for `op`, of which the contraction has `parts` parts.
@@ -138,7 +182,7 @@ static std::optional<MatmulPlan> chooseTile(MatmulOp op, const Capabilities &cap
       shape.kind = MatmulKind::ragged_contraction;
       shape.experts = parts;
     }
-    if (shape.sharesRows() && !canTakeMostRows(op, shape, gathers))
+    if (shape.sharesRows() && !canTakeMostRows(op))
       continue;
     int64_t stages = std::min(kMostStages, chooseStages(op, shape, columns, capabilities.sharedBytes));
     if (stages < kFewestStages) // What the epilogue reads leaves too little shared memory.
@@ -155,8 +199,8 @@ static std::optional<MatmulPlan> chooseTile(MatmulOp op, const Capabilities &cap
 static bool isTooSmall(MatmulOp op) {
   constexpr int64_t kFewestTiles = kMultiprocessors / 4, kFewestRows = 16;
   WarpgroupShape shape(op, kConsumerGroups * kWarpgroupRows);
-  TileCounts tiles = countTiles(shape, 128);
-  return tiles.whole + tiles.last < kFewestTiles ||
+  TileCounts tiles = countTilesOfAll(shape, 128);
+  return tiles.full + tiles.smaller < kFewestTiles ||
          shape.rows / (shape.isRaggedRows() ? shape.experts : 1) < kFewestRows;
 }
 
@@ -166,8 +210,8 @@ std::optional<MatmulPlan> planMatmul(MatmulOp op, const Capabilities &capabiliti
   return chooseTile(op, capabilities, gathers && op.getRowIndex(), op.getParts());
 }
 
-double getCopyTime(int64_t rows, int64_t columns) {
-  return kLaunchMicroseconds + 2.0 * 2.0 * rows * columns / kBytesPerMicrosecond;
+double getCopyTime(int64_t tokens, int64_t rows, int64_t columns) {
+  return kLaunchMicroseconds + 2.0 * (tokens + rows) * columns / kGatheredBytesPerMicrosecond;
 }
 
 PartsChoice chooseParts(MatmulOp op, const Capabilities &capabilities) {
@@ -204,8 +248,9 @@ PartsChoice chooseParts(MatmulOp op, const Capabilities &capabilities) {
 
 std::string MatmulPlan::describe() const {
   std::string each = expectedRows ? llvm::formatv(", {0} rows per expert", expectedRows).str() : "";
-  return llvm::formatv("{0} x {1} tiles, {2} stages{3}: {4:F0} us (products {5:F0}, memory {6:F0})", tileRows,
-                       tileColumns, stages, each, getTime(), products, memory);
+  std::string shared = cache > 0 ? llvm::formatv("cache {0:F0}, ", cache).str() : "";
+  return llvm::formatv("{0} x {1} tiles, {2} stages{3}: {4:F0} us (products {5:F0}, {6}memory {7:F0})", tileRows,
+                       tileColumns, stages, each, getTime(), products, shared, memory);
 }
 
 void explain(KernelOp kernel, const Twine &choice) {

@@ -8,11 +8,12 @@
 /// \file
 /// The one place that chooses: tiles, stages, whether gathered rows are copied first, and in how many parts a long
 /// contraction is summed. Every choice is the least of a few predicted times, from sizes alone; nothing is searched at
-/// run time. The prediction has two bounds, and takes the larger:
+/// run time. The prediction has three bounds, and takes the largest:
 ///
 /// | bound | is |
 /// |---|---|
 /// | products | the stages of all tiles, shared by 132 multiprocessors, each as long as its wgmmas take or its bytes need to pass the shared memory, and an epilogue for every tile |
+/// | cache | what tiles of experts' rows read from the L2 cache, if blocks do not read it together |
 /// | memory | every byte of operands and results once |
 ///
 /// The constants are those of an H100.
@@ -33,9 +34,10 @@ struct MatmulPlan {
   int64_t tileRows = 0, tileColumns = 0, stages = 0;
   int64_t expectedRows = 0; ///< Of each expert, for ragged kinds.
   double products = 0;      ///< Microseconds, as are the following.
+  double cache = 0; ///< Only where tiles are taken from a counter.
   double memory = 0;
 
-  double getTime() const { return std::max(products, memory); }
+  double getTime() const { return std::max({products, cache, memory}); }
   /// "192 x 256 tiles, 3 stages, 512 rows per expert: 641 us (products 641, memory 312)".
   std::string describe() const;
 };
@@ -44,8 +46,8 @@ struct MatmulPlan {
 /// of its row index, if it has one, are gathered in the kernel; otherwise it is planned as if they were in order.
 std::optional<MatmulPlan> planMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities, bool gathers = true);
 
-/// A kernel that copies `rows` rows of `columns` bf16, in microseconds.
-double getCopyTime(int64_t rows, int64_t columns);
+/// A kernel that copies `rows` of `tokens` rows of `columns` bf16, some more than once, in microseconds.
+double getCopyTime(int64_t tokens, int64_t rows, int64_t columns);
 
 struct PartsChoice {
   int64_t parts = 1;

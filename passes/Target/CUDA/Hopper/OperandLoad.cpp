@@ -15,12 +15,20 @@ static constexpr int64_t kChunk = kSwizzleBytes / kElementBytes; // Elements in 
 static constexpr int64_t kPiece = 16 / kElementBytes;            // Elements that a thread copies at once.
 static constexpr int64_t kPiecesPerChunk = kChunk / kPiece;
 
+/// Of the halves of a pair, those that alternate; of experts' rows, each 64, so that only those that there are come.
+static int64_t countParts(const WarpgroupShape &shape, OperandLoad::Side side) {
+  if (side == OperandLoad::rhs)
+    return shape.paired ? shape.columnParts() : 1;
+  return shape.isRaggedRows() && shape.sharesRows() ? shape.tileRows / kWarpgroupRows : 1;
+}
+
 OperandLoad::OperandLoad(HopperBuilder &b, EmitterContext &context, MatmulOp op, const WarpgroupShape &shape, Side side,
                          int64_t extent, int64_t stages)
     : tile{side == lhs ? shape.lhsMajor : shape.rhsMajor, extent, kStageDepth}, b(b),
-      parts(side == rhs && shape.paired ? shape.columnParts() : 1), halves(side == rhs ? shape.halves() : 1),
+      parts(countParts(shape, side)), halves(side == rhs ? shape.halves() : 1),
       boxExtent(extent / halves / parts), outerTotal(side == lhs ? shape.rows : shape.columns), depthTotal(shape.depth),
-      halfDistance(side == rhs ? shape.outputs : 0), rowDivisor(shape.rowDivisor) {
+      halfDistance(side == rhs ? shape.outputs : 0), rowDivisor(shape.rowDivisor),
+      gatheringThreads(shape.getProducerThreads()) {
   Value tensor = (side == lhs) != shape.isSwapped ? op.getLhs() : op.getRhs();
   base = b.allocateBytes(stages * tile.getBytes());
   if (side == lhs ? shape.gathersLhs : shape.gathersRhs) {
@@ -69,7 +77,9 @@ void OperandLoad::copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier
   for (int64_t i = 0; i < parts * halves; ++i, address = address + boxExtent * kSwizzleBytes) {
     Expr outer = place.outer + (i / halves * boxExtent + i % halves * halfDistance);
     if (tile.major == Major::contraction) {
-      b.copyBoxToShared(map, {k, place.expert * outerTotal + outer}, address, barrier);
+      auto copy = [&] { b.copyBoxToShared(map, {k, place.expert * outerTotal + outer}, address, barrier); };
+      bool isLast = i == parts * halves - 1;
+      isLast && place.hasSharedRows ? b.ifThen(place.hasSharedRows, copy) : copy();
       continue;
     }
     auto copy = [&](SmallVector<Expr> coordinates, Expr to) {
@@ -91,13 +101,14 @@ void OperandLoad::copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier
 //===----------------------------------------------------------------------===//
 
 // Neighbouring threads copy neighbouring pieces of 16 bytes of one row of the tensor: of 64 contraction elements, or of
-// all outer elements of the tile.
+// all outer elements of the tile; of one chunk after the other where these are no power of two.
 int64_t OperandLoad::getPiecesPerRow() const {
-  return (tile.major == Major::contraction ? kStageDepth : tile.outer) / kPiece;
+  bool inOneGo = tile.major == Major::outer && llvm::isPowerOf2_64(tile.outer);
+  return inOneGo ? tile.outer / kPiece : kPiecesPerChunk;
 }
 
 SmallVector<Expr> OperandLoad::getGatheredRows(const Place &place, Expr k) {
-  int64_t pieces = getPiecesPerRow(), rowsAtOnce = kWarpgroupSize / pieces;
+  int64_t pieces = getPiecesPerRow(), rowsAtOnce = gatheringThreads / pieces;
   int64_t count = (tile.major == Major::contraction ? tile.outer : kStageDepth) / rowsAtOnce;
   Expr first = (tile.major == Major::contraction ? place.outer : k) + b.threadInGroup / pieces;
   return llvm::map_to_vector(llvm::seq(count), [&](int64_t i) {
@@ -108,19 +119,23 @@ SmallVector<Expr> OperandLoad::getGatheredRows(const Place &place, Expr k) {
 
 void OperandLoad::gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k, Expr stage) {
   bool byContraction = tile.major == Major::contraction;
-  int64_t pieces = getPiecesPerRow(), rowsAtOnce = kWarpgroupSize / pieces;
+  int64_t pieces = getPiecesPerRow(), rowsAtOnce = gatheringThreads / pieces;
   int64_t columns = byContraction ? depthTotal : outerTotal;
   Expr piece = b.threadInGroup % pieces, row = b.threadInGroup / pieces;
   Expr column = (byContraction ? k : place.outer) + piece * kPiece;
   int64_t tileColumns = byContraction ? kStageDepth : tile.outer;
-  Expr inside = columns % tileColumns ? column < columns : Expr();
   // Chunks of 64 elements lie one after the other; within a row of a chunk the pieces are permuted.
   Expr chunk = getAddress(stage) + piece / kPiecesPerChunk * (kStageDepth * kSwizzleBytes);
+  int64_t chunksInTurn = byContraction ? 1 : tile.outer / kPiece / pieces;
   auto copyRow = [&](int64_t below, Expr token) {
     Expr swizzled = (piece % kPiecesPerChunk) ^ ((row + below % 8) % 8);
-    // In 32 bits, and in pieces: what is kept of each row across the stages is a register, not two.
-    Expr source = token * (columns / kPiece) + (inside ? select(inside, column, b.i32(0)) : column) / kPiece;
-    b.copyAsync(b.globalPointer(memory, source.toIndex() * kPiece), chunk + (row + below) * kSwizzleBytes + swizzled * 16, inside);
+    for (int64_t i = 0; i < chunksInTurn; ++i) {
+      Expr at = column + i * kChunk, inside = columns % tileColumns ? at < columns : Expr();
+      // In 32 bits, and in pieces: what is kept of each row across the stages is a register, not two.
+      Expr source = token * (columns / kPiece) + (inside ? select(inside, at, b.i32(0)) : at) / kPiece;
+      Expr to = chunk + i * (kStageDepth * kSwizzleBytes) + (row + below) * kSwizzleBytes + swizzled * 16;
+      b.copyAsync(b.globalPointer(memory, source.toIndex() * kPiece), to, inside);
+    }
   };
   // Behind an expert's last row nothing is stored: a warpgroup's 64 rows there may be anything.
   int64_t rowsTogether = byContraction ? kWarpgroupRows : kStageDepth, together = rowsTogether / rowsAtOnce;

@@ -7,12 +7,12 @@
 ///
 /// \file
 /// One operand of a matmul and its tiles in the pipeline's stages. TMA brings boxes, one thread asks for them; rows
-/// that are gathered by an index come through cp.async from all threads of the producer's warpgroup. What lies outside
+/// that are gathered by an index come through cp.async from all threads of the producer. What lies outside
 /// of the tensor is zero in either case.
 ///
 /// | major | tensor | boxes |
 /// |---|---|---|
-/// | contraction | rows of K elements, of all experts | 64 × all outer elements of a part of a half |
+/// | contraction | rows of K elements, of all experts | 64 × all outer elements of a part of a half; of experts' rows that consumers share, 64 × 64 |
 /// | outer | matrices of K rows | chunks of 64 × 64; all of a part of a half at once if 64 divides its columns |
 ///
 //===----------------------------------------------------------------------===//
@@ -39,12 +39,13 @@ public:
     Expr outer;   ///< First outer element: a row of the whole lhs, a column of one expert's rhs.
     Expr expert;  ///< Of a rhs with a matrix per expert.
     Expr lastRow; ///< The last row of the row index that may be read, where rows are gathered.
+    Expr hasSharedRows; ///< Whether those that consumers share are copied by boxes too. Null: with all others.
   };
 
   /// By one thread: the elements from contraction index `k` on.
   void copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier);
 
-  /// By the threads of a warpgroup: the rows of the tokens that this thread copies, of which those of a
+  /// By the threads of the producer: the rows of the tokens that this thread copies, of which those of a
   /// contraction-major operand are the same for all stages of a tile; `k` is its first row for the other one.
   SmallVector<Expr> getGatheredRows(const Place &place, Expr k);
   void gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k, Expr stage);
@@ -59,7 +60,7 @@ private:
   int64_t halfDistance = 0;                           ///< From an outer element to that of the other half.
   bool inChunks = false, hasMatrices = false;
   Value map, memory, rowIndex;
-  int64_t rowDivisor;
+  int64_t rowDivisor, gatheringThreads;
   Expr base;
 };
 

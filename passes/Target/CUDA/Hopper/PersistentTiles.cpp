@@ -15,7 +15,6 @@ namespace mlir::moe::cuda {
 /// Blocks of a launch, one per multiprocessor: as many as an H100 or H200 has. The machine is not known here; on a GPU
 /// with fewer, the last ones wait for a place.
 static constexpr int64_t kBlocks = 132;
-static constexpr int64_t kGroupedRowTiles = 16;
 static constexpr int64_t kSlots = 2; ///< For numbers of tiles on their way from the producer to the consumers.
 
 /// An i32 in device memory, zero when the module is loaded.
@@ -106,7 +105,9 @@ PersistentTiles::Tile PersistentTiles::getTile(Expr number, Expr expert, Expr st
 }
 
 void PersistentTiles::initBarriers() {
-  int64_t warps = (kConsumerGroups + (shape.gathers() ? 1 : 0)) * kWarpgroupSize / kWarpSize;
+  int64_t threads = kConsumerGroups * kWarpgroupSize + (shape.gathers() ? shape.getProducerThreads() : 0) +
+                    (shape.defersEpilogue ? kEpilogueThreads : 0);
+  int64_t warps = threads / kWarpSize;
   for (int64_t slot = 0; slot < kSlots; ++slot) {
     b.initBarrier(full + slot * 8, 1);
     b.initBarrier(empty + slot * 8, warps);
@@ -198,7 +199,18 @@ PersistentTiles::Coordinates PersistentTiles::locate(const Tile &tile) {
   Expr group = tile.number / (kGroupedRowTiles * columnTiles), first = group * kGroupedRowTiles;
   Expr inGroup = min(tile.rowTiles - first, b.i32(kGroupedRowTiles));
   Expr rest = tile.number - group * (kGroupedRowTiles * columnTiles), column = rest / inGroup;
-  return {(first + rest - column * inGroup) * shape.tileRows, column * tileOutputs};
+  Expr rowTile = first + rest - column * inGroup, row = rowTile * shape.tileRows, output = column * tileOutputs;
+  if (!shape.isRaggedRows())
+    return {row, Expr(), output};
+  Expr endRow = row + shape.tileRows;
+  if (shape.sharesRows()) {
+    constexpr int64_t kOwnRows = kConsumerGroups * kWarpgroupRows;
+    Expr last = tile.rowTiles - 1, lastRows = tile.rows - last * shape.tileRows;
+    Expr isEven = (last > 0) & (lastRows < kWarpgroupRows + 1);
+    row = select(isEven & (rowTile == last), row - (shape.tileRows - kOwnRows), row);
+    endRow = select(isEven & (rowTile > last - 2), row + kOwnRows, endRow);
+  }
+  return {row, min(endRow, tile.rows), output};
 }
 
 } // namespace mlir::moe::cuda

@@ -15,7 +15,8 @@
 /// | ragged_contraction | row tiles × column tiles of one expert after the other, those with most rows first; of one part after the other |
 ///
 /// Within an expert, tiles go through groups of 16 row tiles, rows first, so that the operands of neighbours meet in
-/// the L2 cache.
+/// the L2 cache. Where a last tile of 192 rows would have 64 or fewer, it and the one before have 128 each: both then
+/// have rows for both consumers.
 ///
 /// Where tiles differ in their work (experts' contractions; row tiles of which some share no rows), a block takes the
 /// next tile that nobody has instead. Its number comes from a counter in device memory, which the kernel leaves at zero
@@ -30,6 +31,8 @@
 #include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
 
 namespace mlir::moe::cuda {
+
+inline constexpr int64_t kGroupedRowTiles = 16;
 
 class PersistentTiles {
 public:
@@ -47,6 +50,7 @@ public:
   };
   struct Coordinates {
     Expr row;    ///< First row of the tile, counted from the expert's first.
+    Expr endRow; ///< Behind its last row that exists, for experts' rows.
     Expr output; ///< First column of the epilogue.
   };
 

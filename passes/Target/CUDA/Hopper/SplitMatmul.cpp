@@ -173,7 +173,7 @@ void GatherSplitter::split(ArrayRef<std::pair<LaunchOp, Gather *>> launches) {
   for (auto [launch, gather] : launches)
     saving += gather->saving;
   auto tokens = cast<RankedTensorType>(gather->getTokens().getType());
-  double cost = getCopyTime(gather->getRows(), tokens.getDimSize(1));
+  double cost = getCopyTime(tokens.getDimSize(0), gather->getRows(), tokens.getDimSize(1));
   bool isFaster = saving > cost;
   explain(gather->kernel, llvm::formatv("rows are {0}: a copy costs {1:F0} us and saves {2:F0} us in {3} launches",
                                         isFaster ? "copied first" : "gathered in the kernel", cost, saving,

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Hopper/WarpgroupShape.h"
+#include "passes/Target/CUDA/Hopper/DeferredEpilogue.h"
 #include "passes/Target/CUDA/Hopper/ExtraTiles.h"
 
 using namespace mlir::moe_kernel;
@@ -43,6 +44,7 @@ WarpgroupShape::WarpgroupShape(MatmulOp op, int64_t tileRows)
     std::swap(gathersLhs, gathersRhs);
   }
   outputs = columns / halves();
+  defersEpilogue = !sharesRows() && canDefer(op);
 }
 
 int64_t WarpgroupShape::getMostRowTiles() const {
@@ -53,9 +55,11 @@ int64_t WarpgroupShape::getMostRowTiles() const {
 }
 
 /// What is not a stage: staging of results, barriers, offsets and the order of the experts.
-static int64_t getFixedBytes(MatmulOp op, const WarpgroupShape &shape) {
+static int64_t getFixedBytes(MatmulOp op, const WarpgroupShape &shape, int64_t tileColumns) {
   constexpr int64_t kBarriers = 256;
   int64_t tables = shape.experts > 1 || shape.kind != MatmulKind::dense ? 8 * (shape.experts + 1) : 0;
+  if (shape.defersEpilogue)
+    return getDeferredBytes(tileColumns) + kBarriers + kSharedAlignment + tables;
   int64_t extras = countExtraTiles(op) * kExtraTileBytes, gap = extras ? kSharedAlignment : 0;
   return kConsumerGroups * (2 * kWarpgroupRows * kSwizzleBytes + extras) + kBarriers + gap + tables;
 }
@@ -63,7 +67,7 @@ static int64_t getFixedBytes(MatmulOp op, const WarpgroupShape &shape) {
 int64_t chooseStages(MatmulOp op, const WarpgroupShape &shape, int64_t tileColumns, int64_t availableBytes) {
   constexpr int64_t kMost = 8;
   int64_t stageBytes = (shape.tileRows + tileColumns) * kStageDepth * 2;
-  return std::min(kMost, (availableBytes - getFixedBytes(op, shape)) / stageBytes);
+  return std::min(kMost, (availableBytes - getFixedBytes(op, shape, tileColumns)) / stageBytes);
 }
 
 std::string findWarpgroupObstacle(MatmulOp op, const Capabilities &capabilities) {

@@ -22,6 +22,7 @@ namespace mlir::moe::cuda {
 
 inline constexpr int64_t kConsumerGroups = 2;
 inline constexpr int64_t kMatmulThreads = (1 + kConsumerGroups) * kWarpgroupSize;
+inline constexpr int64_t kEpilogueThreads = 96; ///< Of the producer's warpgroup, where these run the epilogue.
 inline constexpr int64_t kStageDepth =
     kSwizzleBytes / 2; ///< Contraction elements of a pipeline stage: a row of 128 bytes.
 
@@ -40,7 +41,10 @@ struct WarpgroupShape {
   int64_t outputs;    ///< Columns of the epilogue.
   int64_t rowDivisor; ///< Of a gathered row's index.
   int64_t tileRows;
+  bool defersEpilogue; ///< Whether warps beside the producer's run the epilogue (DeferredEpilogue.h).
 
+  /// Threads that may gather rows.
+  int64_t getProducerThreads() const { return kWarpgroupSize - (defersEpilogue ? kEpilogueThreads : 0); }
   bool isRaggedRows() const { return kind == moe_kernel::MatmulKind::ragged_rows; }
   bool isContraction() const { return kind == moe_kernel::MatmulKind::ragged_contraction; }
   /// Whether the experts' rows, rather than equal parts, are contracted.

@@ -17,9 +17,11 @@
 // NORM: st.global.v4.b32
 
 // What is added to stays in shared memory until it is rounded.
-// SCATTER: add.rn.f32
 // SCATTER: st.shared.b32
-// SCATTER: cvt.rn.bf16.f32
+// SCATTER: bar.sync
+// SCATTER: add.rn.f32
+// SCATTER: cvt.rn.bf16x2.f32
+// SCATTER: st.global.v2.b32
 // SCATTER-NOT: {{atom|red}}.{{.*}}f32
 
 // FMA: ld.global{{.*}}b16

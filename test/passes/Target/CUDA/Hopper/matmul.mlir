@@ -6,8 +6,12 @@
 // RUN: FileCheck %s --check-prefixes=ALL,GRADIENT --input-file=%t/gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,RESIDUAL --input-file=%t/residual.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,TALL --input-file=%t/tall.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,ORDERED --input-file=%t/tall_in_order.ptx
+// RUN: FileCheck %s --check-prefixes=ALL,TALLGRADIENT --input-file=%t/tall_gradient.ptx
+// RUN: FileCheck %s --check-prefix=TALLCOPIES --input-file=%t/tall_gradient.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,PARTS --input-file=%t/parts.ptx
 // RUN: FileCheck %s --check-prefixes=ALL,WEIGHTED --input-file=%t/weighted_experts.ptx
+// RUN: FileCheck %s --check-prefix=ONEWARP --input-file=%t/weighted_experts.ptx
 // RUN: FileCheck %s --check-prefix=MAPS --input-file=%t.mlir
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=LOCAL
 
@@ -65,23 +69,49 @@
 // TALL: wgmma.mma_async.sync.aligned.m64n128k16
 // TALL: atom{{.*}}.global.inc.u32
 
+// Rows that both share come, and are expected, only where there are some: the third box of the lhs is behind a branch.
+// ORDERED: wgmma.mma_async.sync.aligned.m64n128k16
+// ORDERED: elect.sync
+// ORDERED: selp.b32 {{.*}}, 57344, 49152,
+// ORDERED: mbarrier.arrive.expect_tx.shared.b64
+// ORDERED: cp.async.bulk.tensor.2d.shared::cluster.global
+// ORDERED: cp.async.bulk.tensor.2d.shared::cluster.global
+// ORDERED: @%p{{[0-9]+}} bra
+// ORDERED: cp.async.bulk.tensor.2d.shared::cluster.global
+
+// 192 columns of gathered rows are three chunks of 64, each of 16 rows at a time.
+// TALLGRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {{.*}}, p, 1,  1, 1, 1;
+// TALLGRADIENT-DAG: wgmma.mma_async.sync.aligned.m64n128k16
+// TALLCOPIES-COUNT-12: cp.async.cg.shared.global
+// TALLCOPIES-NOT: cp.async.cg.shared.global
+
 // A part of the contraction per result.
 // PARTS: wgmma.mma_async.sync.aligned.m64n128k16
 // PARTS: cp.async.bulk.tensor.3d.global.shared::cta
 
-// The weights of two rows are loaded ahead of the products. Four lanes add up what they have of a row, and the first of
-// them stores it; results go to shared memory a few columns at a time.
-// WEIGHTED: setmaxnreg.inc.sync.aligned.u32 224
-// WEIGHTED-COUNT-2: ld.global{{(.nc)?}}.b32
+// Where the epilogue reads the rows of a gradient, consumers leave their products to three warps beside the one that
+// gathers rows. These load what they read of a row when they are done with the same columns of the one before; eight lanes
+// add up what they have of a row, and the first of them stores it.
+// WEIGHTED: setmaxnreg.inc.sync.aligned.u32 192
 // WEIGHTED: wgmma.wait_group.sync.aligned 0;
-// WEIGHTED: ldmatrix.sync.aligned.m8n8.x4.shared.b16
-// WEIGHTED: ex2.approx.ftz.f32
-// WEIGHTED: stmatrix.sync.aligned.m8n8.x4.shared.b16
-// WEIGHTED: ldmatrix.sync.aligned.m8n8.x4.shared.b16
-// WEIGHTED: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: mbarrier.try_wait
+// WEIGHTED-COUNT-16: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// WEIGHTED: mbarrier.arrive
+// WEIGHTED: setmaxnreg.dec.sync.aligned.u32 120
+// WEIGHTED-COUNT-8: ld.global.v4.b32
+// WEIGHTED: mbarrier.try_wait
+// WEIGHTED: ld.shared.v4.b32
+// WEIGHTED-COUNT-8: ex2.approx.ftz.f32
+// WEIGHTED-COUNT-3: st.global.v4.b32
+// WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 4, 31, -1;
 // WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 2, 31, -1;
 // WEIGHTED: shfl.sync.bfly.b32 {{.*}}, 1, 31, -1;
 // WEIGHTED: st.global.b32
+// WEIGHTED-COUNT-2: ld.global.v4.b32
+// WEIGHTED: ld.shared.v4.b32
+// WEIGHTED-NOT: global.shared::cta
+// ONEWARP-COUNT-32: cp.async.cg.shared.global
+// ONEWARP-NOT: cp.async.cg.shared.global
 
 // LOCAL-NOT: .local
 
@@ -103,6 +133,9 @@
 // Gate and up columns alternate: 64 and 64 for each consumer's half.
 // MAPS: moe_exec.kernel @tall in @cuda
 // MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[256, 6144] strides[512], box[64, 64], swizzle 128>
+// MAPS: moe_exec.kernel @tall_in_order in @cuda
+// MAPS-SAME: #moe_exec.tensor_map<buffer 0 : bf16, dims[256, 4096] strides[512], box[64, 64], swizzle 128>,
+// MAPS-SAME: #moe_exec.tensor_map<buffer 1 : bf16, dims[256, 6144] strides[512], box[64, 256], swizzle 128>
 // MAPS: moe_exec.kernel @parts in @cuda
 // MAPS-SAME: #moe_exec.tensor_map<buffer 2 : f32, dims[256, 256, 8] strides[1024, 262144], box[32, 64, 1], swizzle 128>]
 
@@ -169,6 +202,33 @@ moe_kernel.kernel @tall(%a: tensor<512x256xbf16>, %b: tensor<8x768x256xbf16>, %o
       moe_kernel.yield %rounded : bf16
   }
   moe_kernel.return %r : tensor<4096x384xbf16>
+}
+
+moe_kernel.kernel @tall_in_order(%a: tensor<4096x256xbf16>, %b: tensor<8x768x256xbf16>, %o: tensor<9xi32>)
+    -> tensor<4096x768xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 192, tile_n = 256, tile_k = 64, stages = 3,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<4096x256xbf16>, tensor<8x768x256xbf16>, tensor<9xi32>) -> tensor<4096x768xbf16> {
+    ^bb0(%x: f32):
+      %rounded = arith.truncf %x : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<4096x768xbf16>
+}
+
+moe_kernel.kernel @tall_gradient(%a: tensor<512x320xbf16>, %b: tensor<4096x256xbf16>, %o: tensor<9xi32>,
+                                 %i: tensor<4096xi32>) -> tensor<8x320x256xbf16>
+    attributes {config = #moe_kernel.cuda_config<threads = 384, tile_m = 192, tile_n = 256, tile_k = 64, stages = 3,
+                                                 unit = wgmma>} {
+  %r = moe_kernel.matmul ragged_contraction (%a, %b) offsets(%o) rows(%i)
+      {row_divisor = 8 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<512x320xbf16>, tensor<4096x256xbf16>, tensor<9xi32>, tensor<4096xi32>) -> tensor<8x320x256xbf16> {
+    ^bb0(%x: f32):
+      %rounded = arith.truncf %x : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<8x320x256xbf16>
 }
 
 moe_kernel.kernel @parts(%a: tensor<8192x256xbf16>, %b: tensor<8192x256xbf16>) -> tensor<8x256x256xf32>
