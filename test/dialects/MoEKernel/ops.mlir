@@ -227,3 +227,12 @@ moe_kernel.kernel @append(%c: tensor<1x8x4xf32> {moe_kernel.tied = 0 : i64}, %x:
   %0 = moe_kernel.cache_append %c, %x, %p : (tensor<1x8x4xf32>, tensor<1x4xf32>, tensor<1x1xi32>) -> tensor<1x8x4xf32>
   moe_kernel.return %0 : tensor<1x8x4xf32>
 }
+
+// CHECK-LABEL: moe_kernel.kernel @combined(
+moe_kernel.kernel @combined(%h: tensor<6x16xbf16>, %m: tensor<4x8x16xbf16>, %o: tensor<5xi32>, %i: tensor<2x3xi32>,
+    %w: tensor<2x3xf32>, %r: tensor<2x8xbf16>) -> tensor<2x8xbf16> {
+  // CHECK: moe_kernel.combined_matmul %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : (tensor<6x16xbf16>,
+  %y = moe_kernel.combined_matmul %h, %m, %o, %i, %w, %r : (tensor<6x16xbf16>, tensor<4x8x16xbf16>, tensor<5xi32>,
+      tensor<2x3xi32>, tensor<2x3xf32>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
+  moe_kernel.return %y : tensor<2x8xbf16>
+}
