@@ -22,7 +22,7 @@ struct ConfigurePass : impl::ConfigurePassBase<ConfigurePass> {
     target->splitKernels(getOperation());
     bool succeededForAll = true;
     for (auto kernel : getOperation().getOps<moe_kernel::KernelOp>())
-      if (!kernel.getConfigAttr())
+      if (!kernel.getConfigAttr() && !kernel.holdsLaunches())
         succeededForAll &= succeeded(target->configure(kernel));
     if (!succeededForAll)
       signalPassFailure();

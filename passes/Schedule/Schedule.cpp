@@ -138,6 +138,10 @@ struct SchedulePass : impl::SchedulePassBase<SchedulePass> {
   void eraseUnusedKernels(ModuleOp module) {
     llvm::DenseSet<StringAttr> used;
     module.walk([&](moe_exec::LaunchOp launch) { used.insert(launch.getKernelAttr().getAttr()); });
+    for (auto kernel : module.getOps<moe_kernel::KernelOp>())
+      if (used.contains(kernel.getSymNameAttr()))
+        for (auto launch : kernel.getBody().getOps<moe_kernel::LaunchOp>())
+          used.insert(launch.getKernelAttr().getAttr());
     for (auto kernel : llvm::make_early_inc_range(module.getOps<moe_kernel::KernelOp>()))
       if (!used.contains(kernel.getSymNameAttr()))
         kernel.erase();

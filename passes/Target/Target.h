@@ -55,6 +55,17 @@ public:
   /// nearest thing that can.
   virtual LogicalResult configure(moe_kernel::KernelOp kernel) const = 0;
 
+  /// The `config` with which each block of `reader` computes all of `rows`, a kernel of rows, for itself, if that is faster
+  /// than a launch: its only result is operand `operand` of `reader`. Both kernels are configured. Null, the default: it
+  /// does not.
+  virtual Attribute configurePrologue(moe_kernel::KernelOp rows, moe_kernel::KernelOp reader, unsigned operand) const {
+    return {};
+  }
+
+  /// Whether launches of `kernels`, which are configured and do not depend on each other, run faster as one launch. A
+  /// target that says so has code for kernels that launch others. No by default.
+  virtual bool fusesHorizontally(ArrayRef<moe_kernel::KernelOp> kernels) const { return false; }
+
   /// Passes on the module that turn every configured `moe_kernel.kernel` into a `moe_exec.kernel` and the code into
   /// `moe_exec.object`s. If `dumpTo` is not empty, they write each kernel's code, readable, into folders of `dumpTo`.
   virtual void addCodegenPasses(OpPassManager &passes, llvm::StringRef dumpTo) const = 0;

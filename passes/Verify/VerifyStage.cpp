@@ -68,7 +68,7 @@ StringRef findReason(Operation *op, Stage stage) {
   if (stage > rule->last)
     return rule->reason;
   auto kernel = dyn_cast<moe_kernel::KernelOp>(op);
-  if (kernel && stage >= Stage::configure && !kernel.getConfigAttr())
+  if (kernel && stage >= Stage::configure && !kernel.getConfigAttr() && !kernel.holdsLaunches())
     return "moe-configure has not configured it";
   return "";
 }

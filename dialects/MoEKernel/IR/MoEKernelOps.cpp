@@ -41,6 +41,8 @@ std::optional<unsigned> KernelOp::getTiedResult(unsigned index) {
   return std::nullopt;
 }
 
+bool KernelOp::holdsLaunches() { return !isExternal() && isa<LaunchOp>(getBody().front().front()); }
+
 static LogicalResult verifyTiedArguments(KernelOp kernel) {
   TypeRange results = kernel.getResultTypes();
   SmallVector<int64_t> tiedBy(results.size(), -1);
@@ -79,6 +81,31 @@ static LogicalResult verifyStructuredBody(KernelOp kernel, Operation *structured
     return terminator.emitOpError() << "must return the " << structured->getNumResults() << " results of '"
                                     << structured->getName() << "' in order, but returns "
                                     << terminator.getNumOperands() << " values";
+  return success();
+}
+
+/// What the launched kernels work on in place, and what they are, verifyLaunchInKernel compares, which may look at them.
+static LogicalResult verifyLaunchesBody(KernelOp kernel, ReturnOp terminator) {
+  SmallVector<Value> results; // Those that are returned, and those that have to be.
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    if (!isa<LaunchOp>(op))
+      return op.emitOpError() << "stands beside a launch; a kernel that launches others does nothing else";
+    for (auto [index, operand] : llvm::enumerate(op.getOperands()))
+      if (auto prologue = operand.getDefiningOp<LaunchOp>();
+          prologue && !llvm::all_of(prologue.getInputs(), llvm::IsaPred<BlockArgument>))
+        return op.emitOpError() << "operand " << index
+                                << " is the result of a launch that reads another one's; only arguments of the kernel "
+                                   "can be read in a prologue";
+    for (Value result : op.getResults())
+      if (result.use_empty() || llvm::is_contained(terminator.getValues(), result))
+        results.push_back(result);
+  }
+  if (!llvm::equal(results, terminator.getValues()))
+    return terminator.emitOpError() << "must return the results of the kernel's launches in order, but those that its "
+                                       "launches read, if it likes: "
+                                    << results.size() << " values, but returns " << terminator.getNumOperands();
+  if (kernel.getConfigAttr())
+    return kernel.emitOpError("has a config, but the kernels that it launches have theirs");
   return success();
 }
 
@@ -136,6 +163,8 @@ LogicalResult KernelOp::verify() {
 
   if (failed(verifyTiedArguments(*this)))
     return failure();
+  if (holdsLaunches())
+    return verifyLaunchesBody(*this, terminator);
   for (Operation &op : getBody().front())
     if (op.hasTrait<StructuredKernelOp>())
       return verifyStructuredBody(*this, &op, terminator);
@@ -157,11 +186,47 @@ static LogicalResult verifySignature(LaunchOp launch, StringRef what, TypeRange 
   return success();
 }
 
+static bool isStructured(LaunchOp launch, SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(launch, launch.getKernelAttr());
+  return kernel && !kernel.isExternal() && kernel.getBody().front().front().hasTrait<StructuredKernelOp>();
+}
+
+/// Whether `launch`, of the kernel `launched`, can be a part of the kernel around it.
+static LogicalResult verifyLaunchInKernel(LaunchOp launch, KernelOp launched, SymbolTableCollection &symbols) {
+  auto kernel = cast<KernelOp>(launch->getParentOp());
+  if (launched.holdsLaunches())
+    return launch.emitOpError() << "in a kernel launches " << launch.getKernelAttr() << ", which launches kernels itself";
+  for (auto [index, operand] : llvm::enumerate(launch.getInputs())) {
+    std::optional<unsigned> inner = launched.getTiedResult(index);
+    auto argument = dyn_cast<BlockArgument>(operand);
+    if (!argument && inner)
+      return launch.emitOpError() << "works in place on operand " << index << ", which is no argument of the kernel";
+    if (!argument && isStructured(operand.getDefiningOp<LaunchOp>(), symbols))
+      return launch.emitOpError() << "operand " << index << " is computed by "
+                                  << operand.getDefiningOp<LaunchOp>().getKernelAttr()
+                                  << ", which is not a kernel of rows: launches of a kernel run at the same time";
+    if (!argument)
+      continue;
+    std::optional<unsigned> outer = kernel.getTiedResult(argument.getArgNumber());
+    Value tied = outer ? kernel.getBody().front().getTerminator()->getOperand(*outer) : Value();
+    if (inner && (tied != launch.getResult(*inner) || !argument.hasOneUse()))
+      return launch.emitOpError() << "works on operand " << index << " in place: the kernel's argument "
+                                  << argument.getArgNumber()
+                                  << " has to be tied to the same result and can have no other use";
+    if (!inner && outer)
+      return launch.emitOpError() << "does not work on operand " << index << " in place, but the kernel's argument "
+                                  << argument.getArgNumber() << " is tied to result " << *outer;
+  }
+  return success();
+}
+
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel)
     return emitOpError() << "there is no kernel " << getKernelAttr();
   if (failed(verifySignature(*this, "operand", getInputs().getTypes(), kernel.getArgumentTypes())))
     return failure();
-  return verifySignature(*this, "result", getResultTypes(), kernel.getResultTypes());
+  if (failed(verifySignature(*this, "result", getResultTypes(), kernel.getResultTypes())))
+    return failure();
+  return isa<KernelOp>((*this)->getParentOp()) ? verifyLaunchInKernel(*this, kernel, symbols) : success();
 }

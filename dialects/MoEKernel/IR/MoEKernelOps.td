@@ -27,7 +27,7 @@ def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFr
     An argument with the attribute `moe_kernel.tied = N` shares its memory with result N, which is computed in place:
     an element may be written only after its last read. `config` is set by the stage `configure`.
 
-    The body has one of two forms.
+    The body has one of three forms.
     * One structured op. Its operands are arguments of the kernel and the kernel returns all of its results, in order.
     * Rows: `linalg.generic` ops whose first loop is parallel and of one extent, the *rows* of the kernel. An op reads
       what another op of the kernel computed only in the row that it is computing itself, so rows are independent. An op
@@ -36,6 +36,19 @@ def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFr
       result. Beside them there are `tensor.empty` and `linalg.fill` (initial values), `arith.constant`, and
       `tensor.expand_shape` and `tensor.collapse_shape` of arguments, of what is returned, and between ops that agree on
       rows.
+    * Launches of kernels of the other two forms, which share one launch. They run at the same time, each by itself
+      (horizontal fusion), or one reads the result of another one, which then is of rows: whatever computes a part of the
+      reader computes all of these rows itself first (a prologue). Other operands are arguments of the kernel. It returns
+      the results of all launches, in order; those that are read in it only if it is to. What a launch works on in place
+      is tied to the same result and is no operand of another. Such a kernel has no `config`: the kernels that it
+      launches have theirs.
+    ```mlir
+    moe_kernel.kernel @key_and_value(%x: tensor<1x1024xbf16>, %k: ..., %v: ...) -> (...) {
+      %0 = moe_kernel.launch @linear_1x512x1024(%x, %k) : ...
+      %1 = moe_kernel.launch @linear_1x512x1024(%x, %v) : ...
+      moe_kernel.return %0, %1 : ...
+    }
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
     OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs,
@@ -49,6 +62,8 @@ def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFr
     ::mlir::Region *getCallableRegion() { return &getBody(); }
     /// The result that argument `index` shares memory with, if any.
     std::optional<unsigned> getTiedResult(unsigned index);
+    /// Whether the body has the third form.
+    bool holdsLaunches();
   }];
 }
 
@@ -62,7 +77,8 @@ def MoEKernel_LaunchOp : MoEKernel_Op<"launch", [Pure, DeclareOpInterfaceMethods
   let summary = "runs a kernel";
   let description = [{
     Value semantics: operands are not changed as far as the IR is concerned. Whether a tied operand's memory can be
-    reused or has to be copied is decided in the stage `schedule`. `label` names the place in the model for traces.
+    reused or has to be copied is decided in the stage `schedule`. `label` names the place in the model for traces. In a
+    kernel it runs another one as a part of it.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyStaticShapeTensor>:$inputs, OptionalAttr<StrAttr>:$label);
   let results = (outs Variadic<AnyStaticShapeTensor>:$results);

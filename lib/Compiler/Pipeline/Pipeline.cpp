@@ -29,7 +29,7 @@ static constexpr StageInfo kStages[] = {
      "canonicalize,cse,symbol-dce"},
     {Stage::shard, "moe-shard{{ranks={1}}"},
     {Stage::fuse, "moe-fuse"},
-    {Stage::configure, "moe-configure"},
+    {Stage::configure, "moe-configure,moe-fuse-prologues,moe-fuse-horizontally"},
     {Stage::schedule, "moe-schedule"},
     {Stage::codegen, ""}, // The target's passes.
     {Stage::artifact, ""},

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/CUDATarget.h"
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
+#include "passes/Target/CUDA/EmitLaunches.h"
 #include "passes/Target/CUDA/FuseRouter.h"
 #include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 #include "passes/Target/CUDA/Hopper/SplitAttentionBackward.h"
@@ -49,6 +50,14 @@ void CUDATarget::splitKernels(ModuleOp module) const {
 }
 
 void CUDATarget::fuseKernels(ModuleOp module) const { cuda::fuseRouters(module, capabilities); }
+
+Attribute CUDATarget::configurePrologue(moe_kernel::KernelOp rows, moe_kernel::KernelOp reader, unsigned operand) const {
+  return cuda::configurePrologue(rows, reader, operand);
+}
+
+bool CUDATarget::fusesHorizontally(ArrayRef<moe_kernel::KernelOp> kernels) const {
+  return cuda::fusesHorizontally(kernels);
+}
 
 void CUDATarget::addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const {
   buildCUDACodegenPipeline(passes, dumpTo.empty() ? "" : (dumpTo + "/kernels").str());

@@ -25,6 +25,8 @@ public:
   void splitKernels(ModuleOp module) const override;
   void fuseKernels(ModuleOp module) const override;
   LogicalResult configure(moe_kernel::KernelOp kernel) const override;
+  Attribute configurePrologue(moe_kernel::KernelOp rows, moe_kernel::KernelOp reader, unsigned operand) const override;
+  bool fusesHorizontally(ArrayRef<moe_kernel::KernelOp> kernels) const override;
   void addCodegenPasses(OpPassManager &passes, StringRef dumpTo) const override;
 
 private:

@@ -8,9 +8,12 @@
 
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -38,7 +41,7 @@ static bool leavesGlobalMemoryAlone(Operation *op) {
   return !op->walk([](Operation *nested) {
               bool isKnown = isMemoryEffectFree(nested) || nested->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
                              isa<gpu::BarrierOp, NVVM::VoteSyncOp, NVVM::MBarrierInitOp, NVVM::FenceMbarrierInitOp,
-                                 NVVM::FenceProxyOp, NVVM::ClusterArriveRelaxedOp>(nested) ||
+                                 NVVM::FenceProxyOp, NVVM::ClusterArriveRelaxedOp, NVVM::PrefetchOp>(nested) ||
                              touchesSharedMemoryOnly(nested);
               return isKnown ? WalkResult::advance() : WalkResult::interrupt();
             }).wasInterrupted();
@@ -69,6 +72,35 @@ void waitForPreviousKernel(EmitterContext &context, ArrayRef<Value> early) {
   }
   llvm::sort(context.earlyInputs);
   emitInstructions(context.builder);
+  if (context.prologue)
+    std::exchange(context.prologue, {})();
+}
+
+/// Each line by a thread, at the start of `body`.
+void prefetch(Block *body, ArrayRef<Value> buffers) {
+  constexpr int64_t kLine = 128, kMostLines = 64;
+  if (buffers.empty())
+    return;
+  auto b = ImplicitLocOpBuilder::atBlockBegin(buffers.front().getLoc(), body);
+  auto index = [&](int64_t value) -> Value { return arith::ConstantIndexOp::create(b, value); };
+  Value thread = gpu::ThreadIdOp::create(b, gpu::Dimension::x);
+  for (Value buffer : buffers) {
+    auto type = cast<MemRefType>(buffer.getType());
+    int64_t lines = llvm::divideCeil(type.getNumElements() * type.getElementTypeBitWidth() / 8, kLine);
+    if (lines > kMostLines)
+      continue;
+    Value has = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, thread, index(lines));
+    auto branch = scf::IfOp::create(b, has, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    Value start = memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
+    Value offset = arith::MulIOp::create(b, thread, index(kLine));
+    Value address = arith::IndexCastOp::create(b, b.getI64Type(), arith::AddIOp::create(b, start, offset));
+    address = LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext(), /*addressSpace=*/1), address);
+    auto level = NVVM::PrefetchCacheLevelAttr::get(b.getContext(), NVVM::PrefetchCacheLevel::L2);
+    NVVM::PrefetchOp::create(b, level, NVVM::CacheEvictionPriorityAttr(), address, /*predicate=*/Value(),
+                             /*tensormap=*/UnitAttr());
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -105,15 +137,18 @@ static bool copiesToSharedMemory(Operation *op) {
   return isa<nvgpu::DeviceAsyncCopyOp, NVVM::CpAsyncCommitGroupOp>(op);
 }
 
-static LogicalResult checkEarlyOps(gpu::GPUFuncOp function, ArrayRef<int64_t> earlyInputs) {
-  for (Operation &first : function.getBody().front()) {
+static LogicalResult checkEarlyOps(Block *body, const EmitterContext &context) {
+  auto function = body->getParent()->getParentOfType<gpu::GPUFuncOp>();
+  SmallVector<Value> early =
+      llvm::map_to_vector(context.earlyInputs, [&](int64_t number) { return context.arguments[number]; });
+  for (Operation &first : *body) {
     if (auto assembly = dyn_cast<LLVM::InlineAsmOp>(first); assembly && assembly.getAsmString() == kWait)
       return success();
     WalkResult checked = first.walk([&](Operation *op) {
       if (op->hasTrait<OpTrait::HasRecursiveMemoryEffects>() || leavesGlobalMemoryAlone(op))
         return WalkResult::advance();
       bool isEarly = llvm::all_of(findParameters(op, function), [&](BlockArgument parameter) {
-        return llvm::is_contained(earlyInputs, parameter.getArgNumber());
+        return llvm::is_contained(early, Value(parameter));
       });
       if (isEarly && (readsGlobalMemory(op) || copiesToSharedMemory(op)))
         return WalkResult::advance();
@@ -126,14 +161,13 @@ static LogicalResult checkEarlyOps(gpu::GPUFuncOp function, ArrayRef<int64_t> ea
   return function.emitOpError("waits for the kernel before it in some of its threads only");
 }
 
-LogicalResult waitForPreviousKernel(gpu::GPUFuncOp function, const EmitterContext &context) {
+LogicalResult waitForPreviousKernel(Block *body, const EmitterContext &context) {
   if (context.waits)
-    return checkEarlyOps(function, context.earlyInputs);
-  Block &entry = function.getBody().front();
-  Operation *first = &*llvm::find_if(entry, [](Operation &op) {
+    return checkEarlyOps(body, context);
+  Operation *first = &*llvm::find_if(*body, [](Operation &op) {
     return op.hasTrait<OpTrait::IsTerminator>() || !leavesGlobalMemoryAlone(&op);
   });
-  ImplicitLocOpBuilder builder(function.getLoc(), first);
+  ImplicitLocOpBuilder builder(first->getLoc(), first);
   emitInstructions(builder);
   return success();
 }

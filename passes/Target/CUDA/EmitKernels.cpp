@@ -7,7 +7,7 @@
 #include "dialects/MoEExec/IR/MoEExecOps.h"
 #include "passes/Target/CUDA/Capabilities.h"
 #include "passes/Target/CUDA/DependentLaunch.h"
-#include "passes/Target/CUDA/Emitter.h"
+#include "passes/Target/CUDA/EmitLaunches.h"
 #include "passes/Target/CUDA/Passes.h"
 #include "passes/Target/Common/KernelInfo.h"
 
@@ -34,14 +34,28 @@ struct EmittedKernel {
 };
 } // namespace
 
+/// Writes the code of `emitter.kernel`, which has a config, where the builder is.
+static FailureOr<LaunchShape> emitCode(EmitterContext &emitter) {
+  Operation *structured = target::findStructuredOp(emitter.kernel);
+  return structured ? emitStructuredOp(structured, emitter) : emitRows(emitter);
+}
+
+static moe_kernel::CUDAConfigAttr getConfig(moe_kernel::KernelOp kernel) {
+  auto config = dyn_cast_or_null<moe_kernel::CUDAConfigAttr>(kernel.getConfigAttr());
+  if (!config)
+    kernel.emitOpError() << "has no #moe_kernel.cuda_config; the pass moe-configure sets it";
+  return config;
+}
+
 /// Writes the code of `kernel` into `code`, which is empty.
 static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPUModuleOp code,
                                            const Capabilities &capabilities) {
-  auto config = dyn_cast_or_null<moe_kernel::CUDAConfigAttr>(kernel.getConfigAttr());
-  if (!config) {
-    kernel.emitOpError() << "has no #moe_kernel.cuda_config; the pass moe-configure sets it";
+  SmallVector<moe_kernel::KernelOp> parts = target::getParts(kernel);
+  if (parts.empty())
+    parts.push_back(kernel);
+  SmallVector<moe_kernel::CUDAConfigAttr> configs = llvm::map_to_vector(parts, getConfig);
+  if (llvm::is_contained(configs, moe_kernel::CUDAConfigAttr()))
     return failure();
-  }
 
   SmallVector<Type> types =
       llvm::map_to_vector(kernel.getArgumentTypes(), [](Type t) -> Type { return getMemRefType(t); });
@@ -55,7 +69,8 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
   builder.setInsertionPoint(end);
 
   auto parameters = entry->getArguments();
-  EmitterContext emitter{builder, kernel, config, SmallVector<Value>(parameters.take_front(kernel.getNumArguments())),
+  EmitterContext emitter{builder, kernel, configs.front(),
+                         SmallVector<Value>(parameters.take_front(kernel.getNumArguments())),
                          SmallVector<Value>(parameters.drop_front(kernel.getNumArguments()))};
   for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
     if (std::optional<unsigned> result = kernel.getTiedResult(i))
@@ -64,19 +79,40 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
   if (capabilities.hasDependentLaunch)
     emitter.settled = findSettledOperands(kernel);
 
-  Operation *structured = target::findStructuredOp(kernel);
-  FailureOr<LaunchShape> shape = structured ? emitStructuredOp(structured, emitter) : emitRows(emitter);
+  auto finish = [&](Block *body, EmitterContext &emitter, const LaunchShape &shape) -> LogicalResult {
+    if (!capabilities.hasDependentLaunch)
+      return success();
+    SmallVector<Value> later; // What is read after the wait, though it could be before it.
+    for (unsigned operand : emitter.settled.set_bits())
+      if (emitter.arguments[operand] && !llvm::is_contained(emitter.earlyInputs, operand))
+        later.push_back(emitter.arguments[operand]);
+    if (shape.grid[0] <= Capabilities::kEnoughBlocks)
+      prefetch(body, later);
+    return waitForPreviousKernel(body, emitter);
+  };
+  bool holdsLaunches = kernel.holdsLaunches();
+  FailureOr<LaunchShape> shape = holdsLaunches ? emitLaunches(emitter, emitCode, finish) : emitCode(emitter);
+  if (succeeded(shape) && !holdsLaunches && failed(finish(entry, emitter, *shape)))
+    return failure();
   if (failed(shape))
     return failure();
   if (emitter.sharedBytes > capabilities.sharedBytes)
     return kernel.emitOpError() << "needs " << emitter.sharedBytes << " bytes of shared memory, but a block of "
                                 << capabilities.arch << " has " << capabilities.sharedBytes;
-  if (capabilities.hasDependentLaunch && failed(waitForPreviousKernel(function, emitter)))
-    return failure();
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr(SmallVector<int32_t>(shape->block.begin(), shape->block.end())));
   return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps),
                        std::move(emitter.earlyInputs)};
+}
+
+/// The kernels of `module` that only other kernels launch: they have no code of their own.
+static llvm::SmallPtrSet<Operation *, 8> findParts(ModuleOp module) {
+  llvm::SmallPtrSet<Operation *, 8> parts;
+  for (auto kernel : module.getOps<moe_kernel::KernelOp>())
+    for (moe_kernel::KernelOp part : target::getParts(kernel))
+      parts.insert(part);
+  module.walk([&](moe_exec::LaunchOp launch) { parts.erase(module.lookupSymbol(launch.getKernel())); });
+  return parts;
 }
 
 namespace {
@@ -87,7 +123,15 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       return signalPassFailure();
     OpBuilder builder(&getContext());
     bool anyFailed = false;
-    for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<moe_kernel::KernelOp>())) {
+    llvm::SmallPtrSet<Operation *, 8> parts = findParts(getOperation());
+    // Those that launch others first, as long as these are there.
+    SmallVector<moe_kernel::KernelOp> kernels = llvm::to_vector(getOperation().getOps<moe_kernel::KernelOp>());
+    llvm::stable_sort(kernels, [](auto a, auto b) { return a.holdsLaunches() && !b.holdsLaunches(); });
+    for (moe_kernel::KernelOp kernel : kernels) {
+      if (parts.contains(kernel)) {
+        kernel.erase();
+        continue;
+      }
       builder.setInsertionPoint(kernel);
       auto module = ModuleOp::create(builder, kernel.getLoc());
       builder.setInsertionPointToStart(module.getBody());

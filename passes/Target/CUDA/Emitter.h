@@ -70,6 +70,7 @@ struct EmitterContext {
   llvm::SmallBitVector settled{};      ///< Operands that are; none if the kernel may not be launched early.
   SmallVector<int64_t> earlyInputs{};  ///< Of these, what is read before the kernel waits.
   bool waits = false;                  ///< It does so in a place of its own.
+  std::function<void()> prologue{};    ///< Emits what computes operands in shared memory; after the kernel waits.
   int64_t sharedBytes = 0;             ///< What allocateShared has given out.
   SmallVector<Attribute> tensorMaps{}; ///< Of the parameters after all buffers.
 };

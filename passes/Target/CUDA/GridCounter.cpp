@@ -10,6 +10,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/SymbolTable.h"
 
 namespace mlir::moe::cuda {
 
@@ -22,14 +23,17 @@ GridCounter::GridCounter(BlockBuilder &b, EmitterContext &context, StringRef nam
   Type i32 = b.builder.getI32Type();
   auto zeros = DenseElementsAttr::get(RankedTensorType::get(groups, i32), b.builder.getI32IntegerAttr(0));
   auto type = MemRefType::get(groups, i32);
-  std::string symbol = (context.kernel.getName() + "." + name).str();
+  memref::GlobalOp global;
   {
     OpBuilder::InsertionGuard guard(b.builder);
-    b.builder.setInsertionPointToStart(function->getBlock());
-    memref::GlobalOp::create(b.builder, symbol, b.builder.getStringAttr("private"), type, zeros, /*constant=*/false,
-                             /*alignment=*/IntegerAttr());
+    b.builder.clearInsertionPoint();
+    global = memref::GlobalOp::create(b.builder, (function.getName() + "." + name).str(),
+                                      b.builder.getStringAttr("private"), type, zeros, /*constant=*/false,
+                                      /*alignment=*/IntegerAttr());
   }
-  counters = memref::GetGlobalOp::create(b.builder, type, symbol);
+  // A kernel that launches others may have several.
+  SymbolTable(function->getParentOfType<gpu::GPUModuleOp>()).insert(global, function->getBlock()->begin());
+  counters = memref::GetGlobalOp::create(b.builder, type, global.getSymName());
 }
 
 void GridCounter::ifLast(Expr group, function_ref<void()> body) {

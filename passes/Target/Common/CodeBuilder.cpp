@@ -35,7 +35,8 @@ Value CodeBuilder::flatten(Value memory) {
   if (type.getRank() == 1)
     return memory;
   int64_t count = type.getNumElements();
-  return memref::ReinterpretCastOp::create(builder, MemRefType::get(count, type.getElementType()), memory,
+  auto flat = MemRefType::get(count, type.getElementType(), MemRefLayoutAttrInterface(), type.getMemorySpace());
+  return memref::ReinterpretCastOp::create(builder, flat, memory,
                                            /*offset=*/0, /*sizes=*/ArrayRef<int64_t>{count},
                                            /*strides=*/ArrayRef<int64_t>{1});
 }

@@ -13,7 +13,7 @@ namespace mlir::moe::target {
 
 Operation *findStructuredOp(moe_kernel::KernelOp kernel) {
   for (Operation &op : kernel.getBody().front().without_terminator())
-    if (isa<moe_kernel::MoEKernelDialect>(op.getDialect()))
+    if (op.hasTrait<moe_kernel::StructuredKernelOp>())
       return &op;
   return nullptr;
 }
@@ -85,8 +85,23 @@ static int64_t getBytesRead(OpOperand &use, int64_t all) {
   return all;
 }
 
+SmallVector<moe_kernel::KernelOp> getParts(moe_kernel::KernelOp kernel) {
+  return llvm::map_to_vector(kernel.getBody().getOps<moe_kernel::LaunchOp>(), [](moe_kernel::LaunchOp launch) {
+    return SymbolTable::lookupNearestSymbolFrom<moe_kernel::KernelOp>(launch, launch.getKernelAttr());
+  });
+}
+
 int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel) {
   int64_t bytes = 0;
+  if (kernel.holdsLaunches()) {
+    for (moe_kernel::KernelOp part : getParts(kernel))
+      bytes += getCompulsoryBytes(part);
+    return bytes;
+  }
+  Operation *structured = findStructuredOp(kernel);
+  // A few rows of the cache.
+  if (auto append = dyn_cast_or_null<moe_kernel::CacheAppendOp>(structured))
+    return 2 * getBytes(append.getRows().getType()) + getBytes(append.getPositions().getType());
   for (BlockArgument argument : kernel.getBody().getArguments()) {
     int64_t all = getBytes(argument.getType()), read = 0;
     for (OpOperand &use : argument.getUses())
@@ -100,9 +115,9 @@ int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel) {
     int64_t experts = cast<ShapedType>(matrices.getType()).getDimSize(0);
     bytes -= getBytes(matrices.getType()) / experts * (experts - std::min(experts, rows));
   };
-  if (auto matmul = dyn_cast_or_null<moe_kernel::CombinedMatmulOp>(findStructuredOp(kernel)))
+  if (auto matmul = dyn_cast_or_null<moe_kernel::CombinedMatmulOp>(structured))
     leaveOthers(matmul.getMatrix(), cast<ShapedType>(matmul.getRows().getType()).getDimSize(0));
-  if (auto matmul = dyn_cast_or_null<moe_kernel::MatmulOp>(findStructuredOp(kernel));
+  if (auto matmul = dyn_cast_or_null<moe_kernel::MatmulOp>(structured);
       matmul && matmul.getKind() == moe_kernel::MatmulKind::ragged_rows)
     leaveOthers(matmul.getRhs(), cast<ShapedType>(matmul.getResults().front().getType()).getDimSize(0));
   return bytes;

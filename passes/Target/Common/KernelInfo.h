@@ -11,7 +11,7 @@
 
 namespace mlir::moe::target {
 
-/// The structured op of `kernel`, or null if it is a rows kernel.
+/// The structured op of `kernel`, or null if it has none: of rows, or of launches.
 Operation *findStructuredOp(moe_kernel::KernelOp kernel);
 
 /// Fails, with an error on `kernel` that names `target` ("CPU"), if an argument or result is not of i32, f32, bf16 or,
@@ -26,8 +26,12 @@ LogicalResult checkStructuredOp(Operation *op, bool allowsParts = false);
 /// Fails, with an error on `op`, if it is a matmul with a result of extent `row_sum`.
 LogicalResult checkSumsNoRows(Operation *op);
 
+/// The kernels that `kernel` launches as its parts, in order; none if it is of another form.
+SmallVector<moe_kernel::KernelOp> getParts(moe_kernel::KernelOp kernel);
+
 /// Bytes that a launch has to move at least: every buffer once, those computed in place twice. What is only overwritten is
-/// not read, and of what is gathered no more is read than is gathered.
+/// not read, and of what is gathered no more is read than is gathered. What
+/// several parts of a kernel read counts for each.
 int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel);
 
 } // namespace mlir::moe::target

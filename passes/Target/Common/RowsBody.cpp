@@ -41,7 +41,8 @@ RowsBody::Values RowsBody::emitFor(Value lower, Value upper, int64_t step, Value
 
 Value RowsBody::flatten(Value memory) {
   auto type = cast<MemRefType>(memory.getType());
-  auto flat = MemRefType::get({type.getNumElements()}, type.getElementType());
+  auto flat = MemRefType::get({type.getNumElements()}, type.getElementType(), MemRefLayoutAttrInterface(),
+                              type.getMemorySpace());
   return memref::ReinterpretCastOp::create(builder, flat, memory, /*offset=*/0, flat.getShape(), ArrayRef<int64_t>{1});
 }
 
@@ -50,7 +51,7 @@ Value RowsBody::getConstant(DenseElementsAttr value, int64_t alignment) {
   auto function = builder.getInsertionBlock()->getParent()->getParentOfType<FunctionOpInterface>();
   Block *scope = function->getBlock();
   auto type = MemRefType::get(value.getType().getShape(), value.getElementType());
-  std::string name = (kernel.getName() + ".table" + Twine(llvm::range_size(scope->getOps<memref::GlobalOp>()))).str();
+  std::string name = (function.getName() + ".table" + Twine(llvm::range_size(scope->getOps<memref::GlobalOp>()))).str();
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(scope);

@@ -148,3 +148,145 @@ func.func @unknown(%i: tensor<8x2xi32>) {
   %0 = moe_kernel.launch @nobody(%i) : (tensor<8x2xi32>) -> tensor<5xi32>
   return
 }
+
+// -----
+
+// Launches in a kernel.
+moe_kernel.kernel @plan(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %o, %p, %n = moe_kernel.plan %i : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %o, %p, %n : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+moe_kernel.kernel @beside(%i: tensor<8x2xi32>, %x: tensor<4x8xf32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %0:3 = moe_kernel.launch @plan(%i) : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  // expected-error @+1 {{'arith.addf' op stands beside a launch; a kernel that launches others does nothing else}}
+  %1 = arith.addf %x, %x : tensor<4x8xf32>
+  moe_kernel.return %0#0, %0#1, %0#2 : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+
+// -----
+
+moe_kernel.kernel @plan(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %o, %p, %n = moe_kernel.plan %i : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %o, %p, %n : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+moe_kernel.kernel @dependent(%i: tensor<8x2xi32>)
+    -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>, tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %0:3 = moe_kernel.launch @plan(%i) : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  // expected-error @+1 {{operand 0 is computed by @plan, which is not a kernel of rows: launches of a kernel run at the same time}}
+  %1:3 = moe_kernel.launch @plan(%0#2) : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %0#0, %0#1, %0#2, %1#0, %1#1, %1#2
+      : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>, tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+
+// -----
+
+moe_kernel.kernel @plan(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %o, %p, %n = moe_kernel.plan %i : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %o, %p, %n : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+moe_kernel.kernel @all_results(%i: tensor<8x2xi32>) -> tensor<16xi32> {
+  %0:3 = moe_kernel.launch @plan(%i) : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  // expected-error @+1 {{must return the results of the kernel's launches in order, but those that its launches read, if it likes: 3 values, but returns 1}}
+  moe_kernel.return %0#1 : tensor<16xi32>
+}
+
+// -----
+
+moe_kernel.kernel @plan(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %o, %p, %n = moe_kernel.plan %i : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %o, %p, %n : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+// expected-error @+1 {{has a config, but the kernels that it launches have theirs}}
+moe_kernel.kernel @configured(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) attributes {config = 1 : i64} {
+  %0:3 = moe_kernel.launch @plan(%i) : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %0#0, %0#1, %0#2 : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+
+// -----
+
+moe_kernel.kernel @plan(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %o, %p, %n = moe_kernel.plan %i : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %o, %p, %n : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+moe_kernel.kernel @inner(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  %0:3 = moe_kernel.launch @plan(%i) : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %0#0, %0#1, %0#2 : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+moe_kernel.kernel @outer(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>) {
+  // expected-error @+1 {{in a kernel launches @inner, which launches kernels itself}}
+  %0:3 = moe_kernel.launch @inner(%i) : (tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>)
+  moe_kernel.return %0#0, %0#1, %0#2 : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
+}
+
+// -----
+
+moe_kernel.kernel @append(%c: tensor<1x8x4xf32> {moe_kernel.tied = 0 : i64}, %x: tensor<1x4xf32>, %p: tensor<1x1xi32>) -> tensor<1x8x4xf32> {
+  %0 = moe_kernel.cache_append %c, %x, %p : (tensor<1x8x4xf32>, tensor<1x4xf32>, tensor<1x1xi32>) -> tensor<1x8x4xf32>
+  moe_kernel.return %0 : tensor<1x8x4xf32>
+}
+moe_kernel.kernel @not_tied(%c: tensor<1x8x4xf32>, %x: tensor<1x4xf32>, %p: tensor<1x1xi32>) -> tensor<1x8x4xf32> {
+  // expected-error @+1 {{works on operand 0 in place: the kernel's argument 0 has to be tied to the same result and can have no other use}}
+  %0 = moe_kernel.launch @append(%c, %x, %p) : (tensor<1x8x4xf32>, tensor<1x4xf32>, tensor<1x1xi32>) -> tensor<1x8x4xf32>
+  moe_kernel.return %0 : tensor<1x8x4xf32>
+}
+
+// -----
+
+moe_kernel.kernel @attend(%q: tensor<1x4xf32>, %k: tensor<1x8x4xf32>, %v: tensor<1x8x4xf32>, %p: tensor<1x1xi32>) -> tensor<1x4xf32> {
+  %0 = moe_kernel.cached_attention %q, %k, %v, %p {num_heads = 1 : i64, num_kv_heads = 1 : i64}
+      : (tensor<1x4xf32>, tensor<1x8x4xf32>, tensor<1x8x4xf32>, tensor<1x1xi32>) -> tensor<1x4xf32>
+  moe_kernel.return %0 : tensor<1x4xf32>
+}
+moe_kernel.kernel @tied(%q: tensor<1x4xf32> {moe_kernel.tied = 0 : i64}, %k: tensor<1x8x4xf32>, %v: tensor<1x8x4xf32>, %p: tensor<1x1xi32>) -> tensor<1x4xf32> {
+  // expected-error @+1 {{does not work on operand 0 in place, but the kernel's argument 0 is tied to result 0}}
+  %0 = moe_kernel.launch @attend(%q, %k, %v, %p) : (tensor<1x4xf32>, tensor<1x8x4xf32>, tensor<1x8x4xf32>, tensor<1x1xi32>) -> tensor<1x4xf32>
+  moe_kernel.return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+#i = affine_map<(i) -> (i)>
+moe_kernel.kernel @negate(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %0 = linalg.generic {indexing_maps = [#i, #i], iterator_types = ["parallel"]} ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %n = arith.negf %a : f32
+    linalg.yield %n : f32
+  } -> tensor<4xf32>
+  moe_kernel.return %0 : tensor<4xf32>
+}
+moe_kernel.kernel @chain(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = moe_kernel.launch @negate(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  %1 = moe_kernel.launch @negate(%0) : (tensor<4xf32>) -> tensor<4xf32>
+  // expected-error @+1 {{operand 0 is the result of a launch that reads another one's; only arguments of the kernel can be read in a prologue}}
+  %2 = moe_kernel.launch @negate(%1) : (tensor<4xf32>) -> tensor<4xf32>
+  moe_kernel.return %2 : tensor<4xf32>
+}
+
+// -----
+
+#i = affine_map<(i) -> (i)>
+moe_kernel.kernel @negate(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %0 = linalg.generic {indexing_maps = [#i, #i], iterator_types = ["parallel"]} ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %n = arith.negf %a : f32
+    linalg.yield %n : f32
+  } -> tensor<4xf32>
+  moe_kernel.return %0 : tensor<4xf32>
+}
+moe_kernel.kernel @in_place(%x: tensor<4xf32> {moe_kernel.tied = 0 : i64}) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %0 = linalg.generic {indexing_maps = [#i, #i], iterator_types = ["parallel"]} ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %n = arith.negf %a : f32
+    linalg.yield %n : f32
+  } -> tensor<4xf32>
+  moe_kernel.return %0 : tensor<4xf32>
+}
+moe_kernel.kernel @overwrites(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = moe_kernel.launch @negate(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  // expected-error @+1 {{works in place on operand 0, which is no argument of the kernel}}
+  %1 = moe_kernel.launch @in_place(%0) : (tensor<4xf32>) -> tensor<4xf32>
+  moe_kernel.return %1 : tensor<4xf32>
+}

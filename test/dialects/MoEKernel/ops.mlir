@@ -211,6 +211,23 @@ func.func @parts(%x: tensor<4x64xi32>, %y: tensor<64xi32>) -> tensor<3x64xi32> {
   return %1 : tensor<3x64xi32>
 }
 
+// Launches that share one; what a part works on in place, the kernel does.
+// CHECK-LABEL: moe_kernel.kernel @twice(
+// CHECK-SAME: %[[C:.*]]: tensor<1x8x4xf32> {moe_kernel.tied = 0 : i64}, %[[D:.*]]: tensor<1x8x4xf32> {moe_kernel.tied = 1 : i64}, %[[X:.*]]: tensor<1x4xf32>, %[[P:.*]]: tensor<1x1xi32>
+moe_kernel.kernel @twice(%c: tensor<1x8x4xf32> {moe_kernel.tied = 0 : i64}, %d: tensor<1x8x4xf32> {moe_kernel.tied = 1 : i64},
+                         %x: tensor<1x4xf32>, %p: tensor<1x1xi32>) -> (tensor<1x8x4xf32>, tensor<1x8x4xf32>) {
+  // CHECK: %[[A:.*]] = moe_kernel.launch @append(%[[C]], %[[X]], %[[P]])
+  %0 = moe_kernel.launch @append(%c, %x, %p) : (tensor<1x8x4xf32>, tensor<1x4xf32>, tensor<1x1xi32>) -> tensor<1x8x4xf32>
+  // CHECK: %[[B:.*]] = moe_kernel.launch @append(%[[D]], %[[X]], %[[P]])
+  %1 = moe_kernel.launch @append(%d, %x, %p) : (tensor<1x8x4xf32>, tensor<1x4xf32>, tensor<1x1xi32>) -> tensor<1x8x4xf32>
+  // CHECK: moe_kernel.return %[[A]], %[[B]]
+  moe_kernel.return %0, %1 : tensor<1x8x4xf32>, tensor<1x8x4xf32>
+}
+moe_kernel.kernel @append(%c: tensor<1x8x4xf32> {moe_kernel.tied = 0 : i64}, %x: tensor<1x4xf32>, %p: tensor<1x1xi32>) -> tensor<1x8x4xf32> {
+  %0 = moe_kernel.cache_append %c, %x, %p : (tensor<1x8x4xf32>, tensor<1x4xf32>, tensor<1x1xi32>) -> tensor<1x8x4xf32>
+  moe_kernel.return %0 : tensor<1x8x4xf32>
+}
+
 // CHECK-LABEL: moe_kernel.kernel @combined(
 moe_kernel.kernel @combined(%h: tensor<6x16xbf16>, %m: tensor<4x8x16xbf16>, %o: tensor<5xi32>, %i: tensor<2x3xi32>,
     %w: tensor<2x3xf32>, %r: tensor<2x8xbf16>) -> tensor<2x8xbf16> {

@@ -175,3 +175,38 @@ func.func @train_step() attributes {moe.entry = #moe.entry<train_step>} {
   moe.write %whole, @w : tensor<128xf32>
   return
 }
+
+// -----
+
+#id = affine_map<(i) -> (i)>
+
+moe_kernel.kernel @negate(%x: tensor<64xf32>) -> tensor<64xf32> {
+  %e = tensor.empty() : tensor<64xf32>
+  %0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%x : tensor<64xf32>) outs(%e : tensor<64xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %n = arith.negf %a : f32
+    linalg.yield %n : f32
+  } -> tensor<64xf32>
+  moe_kernel.return %0 : tensor<64xf32>
+}
+
+moe_kernel.kernel @negate_and_negate(%x: tensor<64xf32>, %y: tensor<64xf32>) -> (tensor<64xf32>, tensor<64xf32>) {
+  %0 = moe_kernel.launch @negate(%x) : (tensor<64xf32>) -> tensor<64xf32>
+  %1 = moe_kernel.launch @negate(%y) : (tensor<64xf32>) -> tensor<64xf32>
+  moe_kernel.return %0, %1 : tensor<64xf32>, tensor<64xf32>
+}
+
+// Launches of a kernel are one instruction, all of whose buffers live at the same time; the kernels that it launches stay.
+// CHECK: moe_kernel.kernel @negate(
+// CHECK: moe_kernel.kernel @negate_and_negate(
+// CHECK-LABEL: moe_exec.program @evaluate workspace(1024)
+// CHECK-NEXT:    moe_exec.launch @negate_and_negate(input 0[0 : 256], input 0[0 : 256]) -> (workspace[0 : 256], workspace[256 : 256])
+// CHECK-NEXT:    moe_exec.launch @negate_and_negate(workspace[0 : 256], workspace[256 : 256]) -> (workspace[512 : 256], workspace[768 : 256])
+// CHECK-NEXT:    moe_exec.launch @negate_and_negate(workspace[512 : 256], workspace[768 : 256]) -> (output 0[0 : 256], output 1[0 : 256])
+func.func @evaluate(%x: tensor<64xf32> {moe.name = "x"}) -> (tensor<64xf32> {moe.name = "y"}, tensor<64xf32> {moe.name = "z"})
+    attributes {moe.entry = #moe.entry<evaluate>} {
+  %0:2 = moe_kernel.launch @negate_and_negate(%x, %x) : (tensor<64xf32>, tensor<64xf32>) -> (tensor<64xf32>, tensor<64xf32>)
+  %1:2 = moe_kernel.launch @negate_and_negate(%0#0, %0#1) : (tensor<64xf32>, tensor<64xf32>) -> (tensor<64xf32>, tensor<64xf32>)
+  %2:2 = moe_kernel.launch @negate_and_negate(%1#0, %1#1) : (tensor<64xf32>, tensor<64xf32>) -> (tensor<64xf32>, tensor<64xf32>)
+  return %2#0, %2#1 : tensor<64xf32>, tensor<64xf32>
+}

@@ -25,6 +25,14 @@ moe_kernel.kernel @update(%old: tensor<100xbf16> {moe_kernel.tied = 0 : i64},
   moe_kernel.return %new#0, %new#1 : tensor<100xbf16>, tensor<100xf32>
 }
 
+// Of a cache no more is touched than the rows that are written: 2 · 16 + 4 bytes.
+// CHECK-LABEL: moe_exec.kernel @append
+// CHECK-SAME:  bytes = 36 : i64
+moe_kernel.kernel @append(%c: tensor<1x8x4xf32> {moe_kernel.tied = 0 : i64}, %x: tensor<1x4xf32>, %p: tensor<1x1xi32>) -> tensor<1x8x4xf32> {
+  %0 = moe_kernel.cache_append %c, %x, %p : (tensor<1x8x4xf32>, tensor<1x4xf32>, tensor<1x1xi32>) -> tensor<1x8x4xf32>
+  moe_kernel.return %0 : tensor<1x8x4xf32>
+}
+
 // Three rows of a table of a thousand: 3 · (4 + 2 · 32) bytes.
 // CHECK-LABEL: moe_exec.kernel @gather
 // CHECK-SAME:  bytes = 204 : i64

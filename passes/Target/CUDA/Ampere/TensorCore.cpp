@@ -7,6 +7,7 @@
 #include "passes/Target/CUDA/Ampere/TensorCore.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
@@ -56,8 +57,25 @@ void forPieces(BlockBuilder &b, int64_t rows, int64_t columns, int64_t width,
   }
 }
 
+/// What lies in shared memory is there at once, and its copy too.
+static void copyWithinShared(BlockBuilder &b, Value target, Expr targetOffset, Value source, Expr offset, Expr valid,
+                             int64_t width) {
+  auto type = VectorType::get(width, b.builder.getBF16Type());
+  llvm::MaybeAlign alignment(2 * width);
+  if (valid)
+    offset = select(valid, offset, b.index(0));
+  Value elements = vector::LoadOp::create(b.builder, type, source, ValueRange{offset}, /*nontemporal=*/false, alignment);
+  if (valid) {
+    Value zeros = arith::ConstantOp::create(b.builder, b.builder.getZeroAttr(type));
+    elements = arith::SelectOp::create(b.builder, valid, elements, zeros);
+  }
+  vector::StoreOp::create(b.builder, elements, target, ValueRange{targetOffset}, /*nontemporal=*/false, alignment);
+}
+
 static void copyElements(BlockBuilder &b, Value target, Expr targetOffset, Value source, Expr offset, Expr valid,
                          int64_t width, bool bypassesCache) {
+  if (gpu::GPUDialect::hasWorkgroupMemoryAddressSpace(cast<MemRefType>(source.getType())))
+    return copyWithinShared(b, target, targetOffset, source, offset, valid, width);
   Expr count;
   if (valid) {
     count = select(valid, b.index(width), b.index(0));
