@@ -379,7 +379,8 @@ PersistentTiles::State MatmulEmitter::compute(const Tile &tile, ArrayRef<Expr> c
 }
 
 void MatmulEmitter::consume() {
-  b.setRegisters(deferred ? 192 : shape.gathers() ? 224 : 232, /*increase=*/true);
+  if (!deferred)
+    b.setRegisters(shape.gathers() ? 224 : 232, /*increase=*/true);
   // Carried: the position in the ring, and the parity of the epilogue's extras.
   tiles.forTiles(PersistentTiles::Role::consumer, {b.i32(0), b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
     if (!shape.sharesRows())
@@ -427,10 +428,12 @@ LaunchShape MatmulEmitter::emit() {
   b.ifThenElse(
       b.warpgroup == 0,
       [&] {
-        // What the consumers need more: their accumulators alone are 128 of the 168 that all threads start with.
-        b.setRegisters(deferred ? 120 : shape.gathers() ? 56 : 40, /*increase=*/false);
-        if (!deferred)
+        // What the consumers need more: their accumulators alone are 128 of the 168 that all threads start with. Without
+        // an epilogue these are enough, and warps that run one need as many as that.
+        if (!deferred) {
+          b.setRegisters(shape.gathers() ? 56 : 40, /*increase=*/false);
           return produce();
+        }
         Expr warp = b.shuffle(b.threadInGroup / kWarpSize, b.i32(0));
         b.ifThenElse(
             warp < shape.getProducerThreads() / kWarpSize, [&] { produce(); }, [&] { finishTiles(); });

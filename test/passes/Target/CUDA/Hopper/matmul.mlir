@@ -92,12 +92,11 @@
 // Where the epilogue reads the rows of a gradient, consumers leave their products to three warps beside the one that
 // gathers rows. These load what they read of a row when they are done with the same columns of the one before; eight lanes
 // add up what they have of a row, and the first of them stores it.
-// WEIGHTED: setmaxnreg.inc.sync.aligned.u32 192
+// WEIGHTED-NOT: setmaxnreg
 // WEIGHTED: wgmma.wait_group.sync.aligned 0;
 // WEIGHTED: mbarrier.try_wait
 // WEIGHTED-COUNT-16: stmatrix.sync.aligned.m8n8.x4.shared.b16
 // WEIGHTED: mbarrier.arrive
-// WEIGHTED: setmaxnreg.dec.sync.aligned.u32 120
 // WEIGHTED-COUNT-8: ld.global.v4.b32
 // WEIGHTED: mbarrier.try_wait
 // WEIGHTED: ld.shared.v4.b32
