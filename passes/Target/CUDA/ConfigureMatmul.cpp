@@ -136,16 +136,16 @@ FailureOr<CUDAConfigAttr> configureCombinedMatmul(CombinedMatmulOp op, const Cap
     return op.emitOpError() << "multiplies " << op.getRows().getType()
                             << ", but rows of a multiple of 16 bytes of bf16 and at most 32 choices are combined where they "
                                "are computed; make it a matmul and a combine";
-  // Measured on an H100 with one token of Qwen3-30B-A3B's, OLMoE's and gpt-oss-20b's layers. A block that has a
-  // multiprocessor for itself needs the warps of two, and reads longer runs; all blocks are there at once.
+  // Measured on an H100 with one token of Qwen3-30B-A3B's, OLMoE's and gpt-oss-20b's layers: all blocks are there at once,
+  // and one that has a multiprocessor for itself has more under way.
   constexpr int64_t kRows = 8, kOtherBytes = 8 << 10; // Offsets of the experts, and sums.
   int64_t multiprocessors = capabilities.kEnoughBlocks / 2, tokens = op.getInverse().getType().getDimSize(0);
   int64_t depth = op.getMatrix().getType().getDimSize(2);
   int64_t blocks = tokens * llvm::divideCeilSigned(op.getMatrix().getType().getDimSize(1), 16);
-  Tile tile = blocks <= multiprocessors       ? Tile{256, kRows, 16, 512, 5}
+  Tile tile = blocks <= multiprocessors       ? Tile{128, kRows, 16, 256, 9}
               : blocks <= 3 * multiprocessors ? Tile{128, kRows, 16, 256, 7}
                                               : Tile{128, kRows, 32, 256, 4};
-  while (tile.depth > tile.threads && tile.depth >= 2 * depth)
+  if (depth <= tile.depth / 2)
     tile.depth /= 2;
   int64_t most = (capabilities.sharedBytes - kOtherBytes) / (2 * tile.depth * (kRows + tile.columns));
   auto config = CUDAConfigAttr::get(op.getContext(), tile.threads, kRows, tile.columns, tile.depth,
