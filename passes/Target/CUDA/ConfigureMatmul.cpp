@@ -136,20 +136,20 @@ FailureOr<CUDAConfigAttr> configureCombinedMatmul(CombinedMatmulOp op, const Cap
     return op.emitOpError() << "multiplies " << op.getRows().getType()
                             << ", but rows of a multiple of 16 bytes of bf16 and at most 32 choices are combined where they "
                                "are computed; make it a matmul and a combine";
-  // So many bytes of weights are under way on a multiprocessor, in a few stages of whole lines at least.
-  constexpr int64_t kThreads = 128, kRows = 8, kBytesUnderWay = 64 << 10, kFewestStages = 4;
-  constexpr int64_t kOtherBytes = 8 << 10; // Offsets of the experts, and sums.
-  int64_t tokens = op.getInverse().getType().getDimSize(0), depth = op.getMatrix().getType().getDimSize(2);
-  int64_t multiprocessors = capabilities.kEnoughBlocks / 2, columns = 16;
-  auto blocks = [&] { return tokens * llvm::divideCeilSigned(op.getMatrix().getType().getDimSize(1), columns); };
-  // All blocks are there at once.
-  if (blocks() > 3 * multiprocessors)
-    columns = 32;
-  int64_t stageDepth = depth <= 128 ? 128 : 256;
-  int64_t share = kBytesUnderWay / llvm::divideCeilSigned(blocks(), multiprocessors);
-  int64_t most = (capabilities.sharedBytes - kOtherBytes) / (2 * stageDepth * (kRows + columns));
-  int64_t stages = std::clamp(share / (2 * stageDepth * columns) + 1, std::min(kFewestStages, most), most);
-  auto config = CUDAConfigAttr::get(op.getContext(), kThreads, kRows, columns, stageDepth, stages, CUDAUnit::stream);
+  // Measured on an H100 with one token of Qwen3-30B-A3B's, OLMoE's and gpt-oss-20b's layers: all blocks are there at once,
+  // and one that has a multiprocessor for itself has more under way.
+  constexpr int64_t kRows = 8, kOtherBytes = 8 << 10; // Offsets of the experts, and sums.
+  int64_t multiprocessors = capabilities.kEnoughBlocks / 2, tokens = op.getInverse().getType().getDimSize(0);
+  int64_t depth = op.getMatrix().getType().getDimSize(2);
+  int64_t blocks = tokens * llvm::divideCeilSigned(op.getMatrix().getType().getDimSize(1), 16);
+  Tile tile = blocks <= multiprocessors       ? Tile{128, kRows, 16, 256, 9}
+              : blocks <= 3 * multiprocessors ? Tile{128, kRows, 16, 256, 7}
+                                              : Tile{128, kRows, 32, 256, 4};
+  if (depth <= tile.depth / 2)
+    tile.depth /= 2;
+  int64_t most = (capabilities.sharedBytes - kOtherBytes) / (2 * tile.depth * (kRows + tile.columns));
+  auto config = CUDAConfigAttr::get(op.getContext(), tile.threads, kRows, tile.columns, tile.depth,
+                                    std::min(tile.stages, most), CUDAUnit::stream);
   explainStream(op, config);
   return config;
 }
