@@ -35,7 +35,6 @@ static constexpr double kCacheBytesPerMicrosecond = 7.2e6, kMissedCacheBytesPerM
 static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
 static constexpr double kHandOverCycles = 900;           // Of products to shared memory, where the epilogue is deferred.
 static constexpr double kDeferredCycles = 5000;          // Of 64 columns of it, by the warps beside the producer.
-static constexpr double kWarpGatherCycles = 1600;        // Of a stage of 128 rows that one warp copies.
 static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a graph.
 
 //===----------------------------------------------------------------------===//
@@ -44,8 +43,7 @@ static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a g
 
 /// A stage: its wgmmas, or the bytes that pass shared memory for it. wgmma reads A and all of B for every 64 rows. Rows
 /// that threads copy pass it once more: a stage of 128 rows takes 12 % longer with them, one of 192 rows 4 % (measured on
-/// an H100: Qwen3-30B's 6 column tiles 728 and 670 µs, against 651 and 638 µs for rows in order). The one warp that copies
-/// beside a deferred epilogue needs kWarpGatherCycles.
+/// an H100: Qwen3-30B's 6 column tiles 728 and 670 µs, against 651 and 638 µs for rows in order).
 static double getStageCycles(const WarpgroupShape &shape, int64_t rows, int64_t columns, bool gathers) {
   int64_t read = 0, written = (shape.tileRows + columns) * kSwizzleBytes;
   for (int64_t group = 0; group < kConsumerGroups; ++group)
@@ -54,8 +52,7 @@ static double getStageCycles(const WarpgroupShape &shape, int64_t rows, int64_t 
     read += kConsumerGroups * (kWarpgroupRows + columns / kConsumerGroups) * kSwizzleBytes;
   if (gathers)
     written += kConsumerGroups * kWarpgroupRows * kSwizzleBytes;
-  double cycles = std::max(rows * columns * kStageDepth / kProductsPerCycle, (read + written) / kSharedBytesPerCycle);
-  return gathers && shape.defersEpilogue ? std::max(cycles, kWarpGatherCycles) : cycles;
+  return std::max(rows * columns * kStageDepth / kProductsPerCycle, (read + written) / kSharedBytesPerCycle);
 }
 
 static double getEpilogueCycles(MatmulOp op, const WarpgroupShape &shape, int64_t rows, int64_t columns) {
