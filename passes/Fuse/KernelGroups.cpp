@@ -64,9 +64,8 @@ static bool isIndexedByChunkAndRow(AffineMap map) {
   MLIRContext *context = map.getContext();
   return map.getNumResults() >= 2 && map.getResult(0) == getAffineDimExpr(0, context) &&
          map.getResult(1) == getAffineDimExpr(1, context) &&
-         llvm::none_of(map.getResults().drop_front(2), [](AffineExpr result) {
-           return result.isFunctionOfDim(0) || result.isFunctionOfDim(1);
-         });
+         llvm::none_of(map.getResults().drop_front(2),
+                       [](AffineExpr result) { return result.isFunctionOfDim(0) || result.isFunctionOfDim(1); });
 }
 
 /// Whether `op` reads `value`, of `rows` rows, only in the row that it computes.

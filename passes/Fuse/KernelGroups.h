@@ -23,9 +23,9 @@ using KernelGroup = SmallVector<Operation *>;
 /// * within the group, results are read only in the row that is being computed, also through reshapes, and
 /// * no op outside of the group lies between two ops of it, taking each other group as one.
 ///
-/// Ops marked with `moe_kernel.batch` on operands of the same types (the updates of equal parameters) share kernels: they
-/// are taken in order, as many at a time as the mark says. So the number of launches grows more slowly than that of
-/// parameters, and the kernels of a deep model stay few.
+/// Ops marked with `moe_kernel.batch` on operands of the same types (the updates of equal parameters) share kernels:
+/// they are taken in order, as many at a time as the mark says. So the number of launches grows more slowly than that
+/// of parameters, and the kernels of a deep model stay few.
 SmallVector<KernelGroup> groupKernels(Block &block);
 
 /// Whether `op` computes nothing and goes into every kernel that needs it: a reshape, a constant, an initial value.

@@ -96,8 +96,8 @@ static std::string nameStructured(Operation *op) {
       });
 }
 
-/// The labels of the ops, each once, and the shape of the last of the largest results; of a scalar, the loops that lead to
-/// it.
+/// The labels of the ops, each once, and the shape of the last of the largest results; of a scalar, the loops that lead
+/// to it.
 static std::string nameRows(const KernelGroup &group, TypeRange results) {
   llvm::SmallSetVector<StringAttr, 4> labels;
   SmallVector<int64_t> shape;

@@ -11,15 +11,13 @@ Causal attention. The gradients' time is that of all their launches. PyTorch get
 so the four take turns in random order, each after a pause and launches that do not count; figures are the medians of the
 rounds. FLOPs are two products for every pair of a query and a key that it sees, and five for the gradients.
 """
-import json
 import math
-import os
 import random
 import statistics
 import sys
 import time
 
-from matmul_gpu import Kernel, PAUSE, ROUNDS, compile_kernels, seconds
+from matmul_gpu import Kernel, PAUSE, ROUNDS, compile_kernels, drive, launches_of, seconds
 
 COUNT = 8
 
@@ -144,22 +142,15 @@ def run_case(folder, case, launches):
 
 
 def main(arguments):
-    if len(arguments) < 2 or arguments[0] not in ("compile", "run"):
-        sys.exit(__doc__)
-    folder = arguments[1]
-    if arguments[0] == "compile":
-        options = dict(zip(arguments[2::2], arguments[3::2]))
-        kernels = "\n".join(case.text() for case in cases())
-        return compile_kernels(folder, kernels, options.get("--build", "build"), options.get("--arch", "sm_90a"))
-    import torch
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.zeros(1, device="cuda")  # Makes the context that kernels are loaded into.
-    print(torch.cuda.get_device_name(), "cuDNN", torch.backends.cudnn.version())
-    with open(os.path.join(folder, "launches.json")) as file:
-        launches = json.load(file)
-    chosen = [case for case in cases() if not arguments[2:] or case.name in arguments[2:]]
-    right = [run_case(folder, case, launches) for case in chosen]
-    sys.exit(0 if all(right) else 1)
+    def compile(folder, options, build, arch):
+        compile_kernels(folder, "\n".join(case.text() for case in cases()), build, arch)
+
+    def prepare(action, folder):
+        launches = launches_of(folder)
+        return lambda case: run_case(folder, case, launches)
+
+    drive(arguments, __doc__, cases(), compile, prepare,
+          device=lambda torch: f"{torch.cuda.get_device_name()} cuDNN {torch.backends.cudnn.version()}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 
-from matmul_gpu import EPILOGUES, Kernel, compile_kernels
+from matmul_gpu import EPILOGUES, Kernel, compile_kernels, drive, launches_of
 
 EXPERTS, TOP_K = 128, 8
 BYTES_PER_SECOND = 3.0e12  # What an H100 copies at.
@@ -172,36 +172,29 @@ def run_case(folder, case, names, launches):
     return right
 
 
+def compile_variants(folder, options, build, arch):
+    variants = {case.name: [(case.name, "")] for case in cases()}
+    if "--configs" in options:
+        with open(options["--configs"]) as file:
+            for line in filter(str.split, file):
+                name, threads, m, n, k, stages, unit = line.split()
+                config = (f"#moe_kernel.cuda_config<threads = {threads}, tile_m = {m}, tile_n = {n}, tile_k = {k}, "
+                          f"stages = {stages}, unit = {unit}>")
+                variants[name].append((f"{name}_t{threads}_{m}x{n}x{k}_s{stages}_{unit}", config))
+    kernels = "\n".join(case.text(*variant) for case in cases() for variant in variants[case.name])
+    compile_kernels(folder, kernels, build, arch)
+    with open(os.path.join(folder, "variants.json"), "w") as file:
+        json.dump({name: [variant[0] for variant in list] for name, list in variants.items()}, file)
+
+
 def main(arguments):
-    if len(arguments) < 2 or arguments[0] not in ("compile", "run"):
-        sys.exit(__doc__)
-    folder = arguments[1]
-    if arguments[0] == "compile":
-        options = dict(zip(arguments[2::2], arguments[3::2]))
-        variants = {case.name: [(case.name, "")] for case in cases()}
-        if "--configs" in options:
-            with open(options["--configs"]) as file:
-                for line in filter(str.split, file):
-                    name, threads, m, n, k, stages, unit = line.split()
-                    config = (f"#moe_kernel.cuda_config<threads = {threads}, tile_m = {m}, tile_n = {n}, tile_k = {k}, "
-                              f"stages = {stages}, unit = {unit}>")
-                    variants[name].append((f"{name}_t{threads}_{m}x{n}x{k}_s{stages}_{unit}", config))
-        kernels = "\n".join(case.text(*variant) for case in cases() for variant in variants[case.name])
-        compile_kernels(folder, kernels, options.get("--build", "build"), options.get("--arch", "sm_90a"))
-        with open(os.path.join(folder, "variants.json"), "w") as file:
-            json.dump({name: [variant[0] for variant in list] for name, list in variants.items()}, file)
-        return
-    import torch
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.zeros(1, device="cuda")  # Makes the context that kernels are loaded into.
-    print(torch.cuda.get_device_name())
-    with open(os.path.join(folder, "launches.json")) as file:
-        launches = json.load(file)
-    with open(os.path.join(folder, "variants.json")) as file:
-        variants = json.load(file)
-    chosen = [case for case in cases() if not arguments[2:] or case.name in arguments[2:]]
-    right = [run_case(folder, case, variants[case.name], launches) for case in chosen]
-    sys.exit(0 if all(right) else 1)
+    def prepare(action, folder):
+        launches = launches_of(folder)
+        with open(os.path.join(folder, "variants.json")) as file:
+            variants = json.load(file)
+        return lambda case: run_case(folder, case, variants[case.name], launches)
+
+    drive(arguments, __doc__, cases(), compile_variants, prepare)
 
 
 if __name__ == "__main__":

@@ -291,22 +291,42 @@ def run_case(folder, case, launch):
     return error < 2.5e-3  # Rounding to bf16 gives 1.7e-3.
 
 
-def main(arguments):
-    if len(arguments) < 2 or arguments[0] not in ("compile", "run"):
-        sys.exit(__doc__)
-    options = dict(zip(arguments[2::2], arguments[3::2])) if arguments[0] == "compile" else {}
-    if arguments[0] == "compile":
-        kernels = "\n".join(case.text() for case in cases())
-        return compile_kernels(arguments[1], kernels, options.get("--build", "build"), options.get("--arch", "sm_90a"))
+def launches_of(folder):
+    with open(os.path.join(folder, "launches.json")) as file:
+        return json.load(file)
+
+
+def drive(arguments, usage, cases, compile, prepare, actions=("compile", "run"), device=lambda torch: torch.cuda.get_device_name()):
+    """What these scripts do with their arguments, ACTION DIR and more.
+
+    `compile DIR [--OPTION VALUE]...` calls compile(folder, options, build, arch). Any other action has a GPU: it prints
+    device(torch), and calls prepare(action, folder), and what that gives for each case, or for those named by further
+    arguments; it exits with 1 unless all give true.
+    """
+    if len(arguments) < 2 or arguments[0] not in actions:
+        sys.exit(usage)
+    action, folder = arguments[:2]
+    if action == "compile":
+        options = dict(zip(arguments[2::2], arguments[3::2]))
+        return compile(folder, options, options.get("--build", "build"), options.get("--arch", "sm_90a"))
     import torch
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.zeros(1, device="cuda")  # Makes the context that kernels are loaded into.
-    print(torch.cuda.get_device_name())
-    with open(os.path.join(arguments[1], "launches.json")) as file:
-        launches = json.load(file)
-    chosen = [case for case in cases() if not arguments[2:] or case.name in arguments[2:]]
-    right = [run_case(arguments[1], case, launches[case.name]) for case in chosen]
+    print(device(torch))
+    run = prepare(action, folder)
+    right = [run(case) for case in cases if not arguments[2:] or case.name in arguments[2:]]
     sys.exit(0 if all(right) else 1)
+
+
+def main(arguments):
+    def compile(folder, options, build, arch):
+        compile_kernels(folder, "\n".join(case.text() for case in cases()), build, arch)
+
+    def prepare(action, folder):
+        launches = launches_of(folder)
+        return lambda case: run_case(folder, case, launches[case.name])
+
+    drive(arguments, __doc__, cases(), compile, prepare)
 
 
 if __name__ == "__main__":

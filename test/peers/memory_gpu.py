@@ -23,7 +23,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from matmul_gpu import Kernel, compile_kernels
+from matmul_gpu import Kernel, compile_kernels, drive, launches_of
 
 ROUNDS = 7
 CACHE = 200e6  # Bytes of operands beyond which none of them is still in the cache when it is read again.
@@ -330,19 +330,16 @@ def run_case(folder, case, functions, launches, kernels, times_it):
 
 
 def main(arguments):
-    if len(arguments) < 2 or arguments[0] not in ("compile", "run", "check"):
-        sys.exit(__doc__)
-    if arguments[0] == "compile":
-        options = dict(zip(arguments[2::2], arguments[3::2]))
-        return compile_functions(arguments[1], cases(), options.get("--build", "build"), options.get("--arch", "sm_90a"))
-    import torch
-    torch.zeros(1, device="cuda")  # Makes the context that kernels are loaded into.
-    print(torch.cuda.get_device_name())
-    load = lambda name: json.load(open(os.path.join(arguments[1], name)))
-    functions, launches, kernels = load("functions.json"), load("launches.json"), {}
-    chosen = [case for case in cases() if not arguments[2:] or case.name in arguments[2:]]
-    right = [run_case(arguments[1], case, functions, launches, kernels, arguments[0] == "run") for case in chosen]
-    sys.exit(0 if all(right) else 1)
+    def compile(folder, options, build, arch):
+        compile_functions(folder, cases(), build, arch)
+
+    def prepare(action, folder):
+        with open(os.path.join(folder, "functions.json")) as file:
+            functions = json.load(file)
+        launches, kernels = launches_of(folder), {}
+        return lambda case: run_case(folder, case, functions, launches, kernels, action == "run")
+
+    drive(arguments, __doc__, cases(), compile, prepare, actions=("compile", "run", "check"))
 
 
 if __name__ == "__main__":

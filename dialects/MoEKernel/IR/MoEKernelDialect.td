@@ -78,7 +78,8 @@ def MoEKernel_CUDAConfigAttr : AttrDef<MoEKernel_Dialect, "CUDAConfig"> {
   let description = [{
     * `threads`: threads per block, a multiple of 32.
     * `tile_m` × `tile_n`: the accumulator tile of a block (matmul), or rows and columns (elements) that a block covers.
-    * `tile_k`: the contraction extent of one pipeline stage.
+    * `tile_k`: the contraction extent of one pipeline stage; of reductions over columns' rows, the parts that groups of
+      threads take.
     * `stages`: how many of them are in flight.
     * `unit`: `fma` (CUDA cores, exact float32), `mma` (`mma.sync`, sm_80), `wgmma` (`wgmma.mma_async`, sm_90a) or
       `stream` (`mma.sync` on few rows, each warp with a part of the contraction, sm_80).

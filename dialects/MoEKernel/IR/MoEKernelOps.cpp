@@ -97,8 +97,9 @@ static LogicalResult verifyRowsBody(KernelOp kernel) {
     int64_t rows = extents.front();
     if (generic->hasAttr(kAccumulatesAttrName)) {
       if (extents.size() < 3 || generic.getIteratorTypesArray()[1] != utils::IteratorType::reduction)
-        return op.emitOpError() << "is marked '" << kAccumulatesAttrName
-                                << "' but does not reduce its second loop, the rows of a chunk, beside a loop over columns";
+        return op.emitOpError()
+               << "is marked '" << kAccumulatesAttrName
+               << "' but does not reduce its second loop, the rows of a chunk, beside a loop over columns";
       if (rows != firstRows)
         rows *= extents[1];
     }

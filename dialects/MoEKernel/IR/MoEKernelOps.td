@@ -30,9 +30,12 @@ def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFr
     The body has one of two forms.
     * One structured op. Its operands are arguments of the kernel and the kernel returns all of its results, in order.
     * Rows: `linalg.generic` ops whose first loop is parallel and of one extent, the *rows* of the kernel. An op reads
-      what another op of the kernel computed only in the row that it is computing itself, so rows are independent. Beside
-      them there are `tensor.empty` and `linalg.fill` (initial values), `arith.constant`, and `tensor.expand_shape` and
-      `tensor.collapse_shape` of arguments and of what is returned.
+      what another op of the kernel computed only in the row that it is computing itself, so rows are independent. An op
+      with the attribute `moe_kernel.accumulates` adds up rows, chunk by chunk: its first loop runs over chunks, its
+      second one, a reduction, over the rows of a chunk, and no other op of the kernel reads its
+      result. Beside them there are `tensor.empty` and `linalg.fill` (initial values), `arith.constant`, and
+      `tensor.expand_shape` and `tensor.collapse_shape` of arguments, of what is returned, and between ops that agree on
+      rows.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
     OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs,

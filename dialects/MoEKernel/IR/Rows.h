@@ -12,9 +12,9 @@
 namespace mlir::moe_kernel {
 
 /// On a linalg.generic: a reduction over rows, chunk by chunk. Its first loop runs over chunks and its second one, a
-/// reduction, over the rows of a chunk; reductions within a row may follow, then columns. It may share a kernel with the
-/// ops that compute those rows, whose first loop runs over all of them, and reads what they compute in its own row. None
-/// of them reads its result.
+/// reduction, over the rows of a chunk; reductions within a row may follow, then columns. It may share a kernel with
+/// the ops that compute those rows, whose first loop runs over all of them, and reads what they compute in its own row.
+/// None of them reads its result.
 ///
 ///   %g = generic ["parallel", "parallel"] … -> tensor<64x128xf32>
 ///   %r = tensor.expand_shape %g … : tensor<64x128xf32> into tensor<4x16x128xf32>

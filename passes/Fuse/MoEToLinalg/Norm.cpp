@@ -56,8 +56,8 @@ static SmallVector<Value> lowerRMSNorm(RMSNormOp op, RowsBuilder &b) {
   return {b.toModelShape(result, shapeOf(op.getInput()))};
 }
 
-/// Rows whose sums are added up in one chunk: the largest divisor of `rows` up to 32, or as many as leave 256 chunks, which
-/// is enough work items for a GPU and little to add up.
+/// Rows whose sums are added up in one chunk: the largest divisor of `rows` up to 32, or as many as leave 256 chunks,
+/// which is enough work items for a GPU and little to add up.
 static int64_t rowsPerChunk(int64_t rows) {
   int64_t chunk = 1, most = std::max<int64_t>(32, rows / 256);
   for (int64_t divisor = 2; divisor <= most; ++divisor)

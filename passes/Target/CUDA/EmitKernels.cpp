@@ -101,7 +101,7 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       builder.setInsertionPoint(module);
       const LaunchShape &shape = emitted->shape;
       ArrayAttr tensorMaps = emitted->tensorMaps.empty() ? ArrayAttr() : builder.getArrayAttr(emitted->tensorMaps);
-      bool isDependent = gainsFromEarlyLaunch(emitted->sharedBytes, *capabilities);
+      bool isDependent = gainsFromEarlyLaunch(emitted->sharedBytes, shape.grid[0], *capabilities);
       DenseI64ArrayAttr earlyInputs; // Launched after the one before it, a kernel reads nothing early.
       if (isDependent && !emitted->earlyInputs.empty())
         earlyInputs = builder.getDenseI64ArrayAttr(emitted->earlyInputs);

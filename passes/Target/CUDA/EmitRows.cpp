@@ -12,6 +12,7 @@
 /// that all of them need.
 ///
 //===----------------------------------------------------------------------===//
+#include "passes/Target/CUDA/HoistLoads.h"
 #include "passes/Target/CUDA/RowThreads.h"
 #include "passes/Target/Common/RowsBody.h"
 
@@ -313,8 +314,8 @@ void RowsEmitter::emitRowsOfChunk(Value chunk) {
   });
 }
 
-/// The number of this thread's `vector`-th vector of the `count` in a row. Where it may have none, `isThere` says whether
-/// it has, and the number is that of another.
+/// The number of this thread's `vector`-th vector of the `count` in a row. Where it may have none, `isThere` says
+/// whether it has, and the number is that of another.
 Value RowsEmitter::getHeldVector(int64_t vector, int64_t count, Value &isThere) {
   Value number = add(threads.getThread(), index(vector * threads.size()));
   isThere = Value();
@@ -409,7 +410,8 @@ void RowsEmitter::emitHeldNest(const PlannedNest &nest, Values &sums) {
           partial[nextPartial++] = isThere ? arith::SelectOp::create(builder, isThere, value, old).getResult() : value;
       } else {
         storeCondition = isThere;
-        emitStores(*planned, position, lanes, emitBody(*planned, position, lanes, emitInits(*planned, position, lanes)));
+        emitStores(*planned, position, lanes,
+                   emitBody(*planned, position, lanes, emitInits(*planned, position, lanes)));
         storeCondition = Value();
         for (Value result : planned->op->getResults())
           heldResults[vector][result] = registers.lookup(result);
@@ -525,8 +527,8 @@ void RowsEmitter::emitInParts(const PlannedNest &nest, const Position &position,
     }
     Values partial, totals;
     for (unsigned i = 0; i < planned->op.getNumDpsInits(); ++i)
-      partial.push_back(lanes.materialize(
-          {arith::ConstantOp::create(builder, *arith::getNeutralElement(planned->getCombiner(i)))}));
+      partial.push_back(
+          lanes.materialize({arith::ConstantOp::create(builder, *arith::getNeutralElement(planned->getCombiner(i)))}));
     int64_t extent = planned->reductions.front().extent, share = llvm::divideCeilSigned(extent, shape.parts);
     Value begin = multiply(part, share), end = add(begin, index(share));
     if (extent % shape.parts != 0) {
@@ -544,7 +546,8 @@ void RowsEmitter::emitInParts(const PlannedNest &nest, const Position &position,
       if (memory)
         gpu::BarrierOp::create(builder);
       else
-        memory = context.allocateShared(MemRefType::get(shape.parts * columns, element, MemRefLayoutAttrInterface(), space));
+        memory =
+            context.allocateShared(MemRefType::get(shape.parts * columns, element, MemRefLayoutAttrInterface(), space));
       if (lanes.getWidth() == 1)
         memref::StoreOp::create(builder, value, memory, mine);
       else
@@ -593,10 +596,19 @@ LaunchShape RowsEmitter::emit() {
   for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
     if (std::optional<unsigned> result = kernel.getTiedResult(i))
       tiedArguments[getRoot(returned[*result])] = kernel.getArgument(i);
+  DenseSet<Value> unwritten;
+  for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
+    if (!kernel.getTiedResult(i))
+      unwritten.insert(memory.lookup(kernel.getArgument(i)));
   LaunchShape launch;
   launch.grid[0] = plan.kind == RowsPlan::Kind::rows ? emitRows() : emitColumns();
   launch.block[0] = shape.threads;
   launch.flops = plan.flops;
+  // Of the function, and of what it does if the row is there.
+  Block *body = builder.getInsertionBlock();
+  for (auto branch : body->getOps<scf::IfOp>())
+    hoistLoads(*branch.thenBlock(), unwritten);
+  hoistLoads(*body, unwritten);
   return launch;
 }
 

@@ -14,11 +14,12 @@ namespace mlir::moe::cuda {
 
 namespace {
 
-/// A block owns tile_m rows of the result, a warp every `warps`-th of them and a lane some vectors of its columns. First
-/// the warps look through the tokens, each through a run of them, and write down in order which belong to the block. Then
-/// each warp adds up the tokens of one of its rows after the other, in registers, in float32.
+/// A block owns tile_m rows of the result, a warp every `warps`-th of them and a lane some vectors of its columns.
+/// First the warps look through the tokens, each through a run of them, and write down in order which belong to the
+/// block. Then each warp adds up the tokens of one of its rows after the other, in registers, in float32.
 ///
-/// What is written down is all tokens at most. If they are too many, the block takes them in turns, and a warp has one row.
+/// What is written down is all tokens at most. If they are too many, the block takes them in turns, and a warp has one
+/// row.
 class ScatterAdd {
 public:
   ScatterAdd(BlockBuilder &b, moe_kernel::ScatterAddOp op, int64_t tileRows);
@@ -66,25 +67,25 @@ void ScatterAdd::collect(Expr firstToken) {
   Expr begin = b.warp * run;
   Expr count = b.loop(b.index(0), b.index(run), kLookAhead * kWarpSize, {b.i32(0)},
                       [&](Expr group, ArrayRef<Expr> carried) -> SmallVector<Expr> {
-    SmallVector<Expr> targetsOfTokens, areHere;
-    for (int64_t i = 0; i < kLookAhead; ++i) {
-      Expr inRun = group + (b.lane + i * kWarpSize), token = firstToken + begin + inRun;
-      Expr exists = both(inRun < run, token < tokens);
-      Expr target = b.loadOrZero(indices, token, exists).toIndex() - firstTarget;
-      targetsOfTokens.push_back(target);
-      areHere.push_back(both(exists, isWithin(target, b.index(0), b.index(tileRows))));
-    }
-    Expr next = carried[0];
-    for (int64_t i = 0; i < kLookAhead; ++i) {
-      Expr here = b.ballot(areHere[i]), place = next + b.lanesBelow(here);
-      Expr inTurn = begin + group + (b.lane + i * kWarpSize);
-      b.ifThen(areHere[i], [&] {
-        b.store((inTurn * tileRows + targetsOfTokens[i]).toI32(), found, begin + place.toIndex());
-      });
-      next = next + b.countBits(here);
-    }
-    return {next};
-  })[0];
+                        SmallVector<Expr> targetsOfTokens, areHere;
+                        for (int64_t i = 0; i < kLookAhead; ++i) {
+                          Expr inRun = group + (b.lane + i * kWarpSize), token = firstToken + begin + inRun;
+                          Expr exists = both(inRun < run, token < tokens);
+                          Expr target = b.loadOrZero(indices, token, exists).toIndex() - firstTarget;
+                          targetsOfTokens.push_back(target);
+                          areHere.push_back(both(exists, isWithin(target, b.index(0), b.index(tileRows))));
+                        }
+                        Expr next = carried[0];
+                        for (int64_t i = 0; i < kLookAhead; ++i) {
+                          Expr here = b.ballot(areHere[i]), place = next + b.lanesBelow(here);
+                          Expr inTurn = begin + group + (b.lane + i * kWarpSize);
+                          b.ifThen(areHere[i], [&] {
+                            b.store((inTurn * tileRows + targetsOfTokens[i]).toI32(), found, begin + place.toIndex());
+                          });
+                          next = next + b.countBits(here);
+                        }
+                        return {next};
+                      })[0];
   b.ifThen(b.lane == 0, [&] { b.store(count, counts, b.warp); });
 }
 

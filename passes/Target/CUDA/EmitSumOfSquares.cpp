@@ -30,8 +30,8 @@ LaunchShape emitSumOfSquares(moe_kernel::SumOfSquaresOp op, EmitterContext &cont
     sums = b.loop(begin, end, loads * width * b.threads, sums, [&](Expr element, ArrayRef<Expr> carried) {
       SmallVector<Expr> next(carried);
       for (int64_t i = 0; i < loads; ++i)
-        for (auto [j, value] : llvm::enumerate(
-                 b.loadVector(chunk.memory, chunk.start + element + i * width * b.threads, width))) {
+        for (auto [j, value] :
+             llvm::enumerate(b.loadVector(chunk.memory, chunk.start + element + i * width * b.threads, width))) {
           Expr &sum = next[(i + j) % kAccumulators];
           sum = fma(value, value, sum);
         }

@@ -15,7 +15,8 @@
 namespace mlir::moe::cuda {
 
 RowThreads::RowThreads(EmitterContext &context, const RowsShape &shape, bool mayDiverge)
-    : context(context), builder(context.builder), count(shape.getThreadsPerRow()), slots(shape.rows), mayDiverge(mayDiverge) {
+    : context(context), builder(context.builder), count(shape.getThreadsPerRow()), slots(shape.rows),
+      mayDiverge(mayDiverge) {
   blockThread = gpu::ThreadIdOp::create(builder, gpu::Dimension::x);
   Value threads = arith::ConstantIndexOp::create(builder, count);
   thread = shape.rows == 1 ? blockThread : builder.createOrFold<arith::RemUIOp>(blockThread, threads);
@@ -84,7 +85,8 @@ Value RowThreads::reduceAcrossWarps(Value value, function_ref<Value(Value, Value
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointAfterValue(slot);
     auto space = gpu::AddressSpaceAttr::get(builder.getContext(), gpu::AddressSpace::Workgroup);
-    memory = context.allocateShared(MemRefType::get(slots * warps, value.getType(), MemRefLayoutAttrInterface(), space));
+    memory =
+        context.allocateShared(MemRefType::get(slots * warps, value.getType(), MemRefLayoutAttrInterface(), space));
   }
   Value size = arith::ConstantIndexOp::create(builder, kWarpSize);
   Value lane = arith::RemUIOp::create(builder, thread, size), warp = arith::DivUIOp::create(builder, thread, size);

@@ -12,8 +12,8 @@
 
 namespace mlir::moe::cuda {
 
-/// Writes code for the threads that have one row between them: part of a warp, a warp, or several, which may be all of the
-/// block.
+/// Writes code for the threads that have one row between them: part of a warp, a warp, or several, which may be all of
+/// the block.
 class RowThreads {
 public:
   /// `mayDiverge`: other rows of the same block may not be there.

@@ -61,8 +61,8 @@ static int64_t countIterations(const PlannedNest &nest) {
 }
 
 int64_t RowsShape::getHeldVectors(const RowsPlan &plan) const {
-  // Of 8 elements: sums, and what is kept of three tensors; of a plan without sums what is kept of one, by as many threads
-  // as a block can have. Measured with ptxas.
+  // Of 8 elements: sums, and what is kept of three tensors; of a plan without sums what is kept of one, by as many
+  // threads as a block can have. Measured with ptxas.
   int64_t mostVectors = plan.chunk == 1 ? 4 : std::clamp<int64_t>(1024 / threads, 1, 4);
   if (plan.kind != RowsPlan::Kind::rows || (plan.chunk == 1 && threads < Capabilities::kMostThreads))
     return 0;
@@ -98,7 +98,8 @@ int64_t RowsShape::getHeldVectors(const RowsPlan &plan) const {
 }
 
 SmallVector<Value> RowsShape::getHeldArguments(const RowsPlan &plan) const {
-  if (getThreadsPerRow() <= Capabilities::kWarpSize)
+  // Many rows of one vector a thread hide each other's latency; those of more leave no room for more threads anyway.
+  if (getThreadsPerRow() <= Capabilities::kWarpSize && getHeldVectors(plan) == 1)
     return {};
   llvm::SmallSetVector<Value, 4> arguments;
   DenseSet<Value> others;
@@ -274,7 +275,8 @@ FailureOr<RowsShape> RowsShape::get(moe_kernel::KernelOp kernel, const RowsPlan 
                                 << " columns; parts share threads evenly, and blocks columns";
   int64_t perRow = shape.rows > 0 ? shape.getThreadsPerRow() / shape.parts : 0;
   shape.width = perRow > 0 ? config.getTileN() / perRow : 0;
-  bool isWhole = perRow > 0 && perRow * shape.rows * shape.parts == shape.threads && shape.width * perRow == config.getTileN();
+  bool isWhole =
+      perRow > 0 && perRow * shape.rows * shape.parts == shape.threads && shape.width * perRow == config.getTileN();
   constexpr int64_t kBarriers = 16; // Of a block, one of which is for all of it.
   bool fitsWarps = perRow <= Capabilities::kWarpSize || shape.rows == 1 || (plan.chunk > 1 && shape.rows < kBarriers);
   bool areRows = plan.kind == RowsPlan::Kind::rows;

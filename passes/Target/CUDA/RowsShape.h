@@ -10,9 +10,10 @@
 /// warp, or the whole block. Or it computes threads · width columns of a plan by columns. Every thread has `width`
 /// neighbouring iterations of the innermost loop at a time.
 ///
-/// If ops of a plan accumulate, a block has one chunk of rows. Where a thread's part of a row is a few vectors, the same of
-/// every tensor, the rows are dealt out as above (also to several warps each) and each thread keeps the sums of its columns in registers until the
-/// rows of the block meet in shared memory, in order. Elsewhere the block takes row after row, and sums are in global memory.
+/// If ops of a plan accumulate, a block has one chunk of rows. Where a thread's part of a row is a few vectors, the
+/// same of every tensor, the rows are dealt out as above (also to several warps each) and each thread keeps the sums of
+/// its columns in registers until the rows of the block meet in shared memory, in order. Elsewhere the block takes row
+/// after row, and sums are in global memory.
 ///
 /// A long row that several nests read is held likewise, by a block of the most threads.
 ///
@@ -39,7 +40,7 @@ struct RowsShape {
   /// Vectors that a thread has of every row, if that is how it can keep them in registers; else 0.
   int64_t getHeldVectors(const target::RowsPlan &plan) const;
   /// The arguments that the ops of such a plan read element by element, if a thread is to read its part of the next row
-  /// before it computes one: where the warps of a row wait for each other.
+  /// before it computes one: where warps wait for each other, or are few.
   SmallVector<Value> getHeldArguments(const target::RowsPlan &plan) const;
   /// The results that different threads of a row exchange, or that have no other place.
   SmallVector<Value> getScratch(const target::RowsPlan &plan) const;

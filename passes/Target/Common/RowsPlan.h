@@ -11,8 +11,8 @@
 /// * `rows`: the first loops of all ops are parallel and have the same extent, and what one op writes in a row the next
 ///   ones read in the same row. A work item is a block of rows; within a row one loop nest follows the other. If the
 ///   ops share no rows there is one item, a single "row" that holds everything.
-///   Ops marked `moe_kernel.accumulates` add up the rows of a chunk, in the same loops. A work item is then whole chunks,
-///   and whoever has a chunk adds its rows up in order.
+///   Ops marked `moe_kernel.accumulates` add up the rows of a chunk, in the same loops. A work item is then whole
+///   chunks, and whoever has a chunk adds its rows up in order.
 /// * `columns`: all ops have the same last parallel loop (the elements of flat tensors, or the columns of a reduction
 /// over
 ///   rows). A work item is a block of columns, and what one op computes for a vector of columns stays in registers.

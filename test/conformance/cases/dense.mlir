@@ -224,11 +224,11 @@ func.func @rms_norm.chunks_of_heads(%x: tensor<74x384x!storage>, %w: tensor<128x
 }
 
 // A sum that the norm is not alone to read: its gradient is added to the norm's.
-func.func @rms_norm.of_residual(%x: tensor<64x264x!storage>, %z: tensor<64x264x!storage>,
-    %w: tensor<264x!storage> {moe.draw = "normal(0.5, 1)"}) -> (tensor<64x264x!storage>, tensor<64x264x!storage>) {
-  %s = moe.add %x, %z : tensor<64x264x!storage>
-  %y = moe.rms_norm %s, %w {eps = 1.0e-2} : (tensor<64x264x!storage>, tensor<264x!storage>) -> tensor<64x264x!storage>
-  return %s, %y : tensor<64x264x!storage>, tensor<64x264x!storage>
+func.func @rms_norm.of_residual(%x: tensor<64x136x!storage>, %z: tensor<64x136x!storage>,
+    %w: tensor<136x!storage> {moe.draw = "normal(0.5, 1)"}) -> (tensor<64x136x!storage>, tensor<64x136x!storage>) {
+  %s = moe.add %x, %z : tensor<64x136x!storage>
+  %y = moe.rms_norm %s, %w {eps = 1.0e-2} : (tensor<64x136x!storage>, tensor<136x!storage>) -> tensor<64x136x!storage>
+  return %s, %y : tensor<64x136x!storage>, tensor<64x136x!storage>
 }
 
 // Rows too long for the registers of their threads.

@@ -112,3 +112,43 @@ module attributes {moe.map = #moe_exec.tensor_map<buffer 0 : bf16, dims[128], bo
 moe_exec.kernel @load in @code {grid = array<i64: 1>, block = array<i64: 384>, shared_bytes = 0 : i64, scratch_bytes = 0 : i64,
   num_inputs = 1 : i64, num_outputs = 1 : i64, flops = 0 : i64, bytes = 0 : i64, tensor_maps = [
     #moe_exec.tensor_map<buffer 2 : bf16, dims[64], box[64], swizzle 128>]}
+
+// -----
+
+// expected-error @+1 {{reads operand 1 early, but has 1 operands}}
+moe_exec.kernel @early in @code {grid = array<i64: 1>, block = array<i64: 32>, shared_bytes = 0 : i64, scratch_bytes = 0 : i64,
+  num_inputs = 1 : i64, num_outputs = 1 : i64, flops = 0 : i64, bytes = 0 : i64, dependent_launch, early_inputs = array<i64: 1>}
+
+// -----
+
+// expected-error @+1 {{reads operands early, but does not wait for the launch before it}}
+moe_exec.kernel @early in @code {grid = array<i64: 1>, block = array<i64: 32>, shared_bytes = 0 : i64, scratch_bytes = 0 : i64,
+  num_inputs = 1 : i64, num_outputs = 1 : i64, flops = 0 : i64, bytes = 0 : i64, early_inputs = array<i64: 0>}
+
+// -----
+
+// What the first launch writes is settled for the third, and for the second where that reads other bytes.
+moe_exec.kernel @early in @code {grid = array<i64: 1>, block = array<i64: 32>, shared_bytes = 0 : i64, scratch_bytes = 0 : i64,
+  num_inputs = 1 : i64, num_outputs = 1 : i64, flops = 0 : i64, bytes = 0 : i64, dependent_launch, early_inputs = array<i64: 0>}
+moe_exec.program @settled workspace(1024) inputs([] : []) outputs([] : []) {
+  moe_exec.launch @early(workspace[512 : 256]) -> (workspace[0 : 256])
+  moe_exec.launch @early(workspace[256 : 256]) -> (workspace[512 : 256])
+  moe_exec.launch @early(workspace[0 : 256]) -> (workspace[768 : 256])
+}
+moe_exec.program @written_just_before workspace(1024) inputs([] : []) outputs([] : []) {
+  moe_exec.launch @early(workspace[512 : 256]) -> (workspace[0 : 256])
+  // expected-error @+1 {{passes operand 0 to @early, which reads it before it waits for the launch before it, but that writes it}}
+  moe_exec.launch @early(workspace[128 : 256]) -> (workspace[512 : 256])
+}
+
+// -----
+
+// A copy ends all before it, but one of no bytes is none: it is looked behind.
+moe_exec.kernel @early in @code {grid = array<i64: 1>, block = array<i64: 32>, shared_bytes = 0 : i64, scratch_bytes = 0 : i64,
+  num_inputs = 1 : i64, num_outputs = 1 : i64, flops = 0 : i64, bytes = 0 : i64, dependent_launch, early_inputs = array<i64: 0>}
+moe_exec.program @behind_a_copy workspace(1024) inputs([] : []) outputs([] : []) {
+  moe_exec.launch @early(workspace[512 : 256]) -> (workspace[0 : 256])
+  moe_exec.copy workspace[0 : 0] -> workspace[256 : 0]
+  // expected-error @+1 {{passes operand 0 to @early}}
+  moe_exec.launch @early(workspace[0 : 256]) -> (workspace[512 : 256])
+}

@@ -210,3 +210,12 @@ func.func @parts(%x: tensor<4x64xi32>, %y: tensor<64xi32>) -> tensor<3x64xi32> {
   %1 = moe_kernel.concat %0, %y : (tensor<128xi32>, tensor<64xi32>) -> tensor<3x64xi32>
   return %1 : tensor<3x64xi32>
 }
+
+// CHECK-LABEL: moe_kernel.kernel @combined(
+moe_kernel.kernel @combined(%h: tensor<6x16xbf16>, %m: tensor<4x8x16xbf16>, %o: tensor<5xi32>, %i: tensor<2x3xi32>,
+    %w: tensor<2x3xf32>, %r: tensor<2x8xbf16>) -> tensor<2x8xbf16> {
+  // CHECK: moe_kernel.combined_matmul %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : (tensor<6x16xbf16>,
+  %y = moe_kernel.combined_matmul %h, %m, %o, %i, %w, %r : (tensor<6x16xbf16>, tensor<4x8x16xbf16>, tensor<5xi32>,
+      tensor<2x3xi32>, tensor<2x3xf32>, tensor<2x8xbf16>) -> tensor<2x8xbf16>
+  moe_kernel.return %y : tensor<2x8xbf16>
+}

@@ -507,3 +507,31 @@ func.func @concat_size(%x: tensor<64xf32>, %y: tensor<64xf32>) {
   %0 = moe_kernel.concat %x, %y : (tensor<64xf32>, tensor<64xf32>) -> tensor<192xf32>
   return
 }
+
+// -----
+
+func.func @combined_rows(%h: tensor<5x16xf32>, %m: tensor<4x8x16xf32>, %o: tensor<5xi32>, %i: tensor<2x3xi32>, %w: tensor<2x3xf32>) {
+  // expected-error @+1 {{rows has shape [5, 16] but that plan and matrix need [6, 16]}}
+  %y = moe_kernel.combined_matmul %h, %m, %o, %i, %w : (tensor<5x16xf32>, tensor<4x8x16xf32>, tensor<5xi32>, tensor<2x3xi32>,
+      tensor<2x3xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @combined_offsets(%h: tensor<6x16xf32>, %m: tensor<4x8x16xf32>, %o: tensor<4xi32>, %i: tensor<2x3xi32>, %w: tensor<2x3xf32>) {
+  // expected-error @+1 {{offsets has shape [4] but 4 experts need [5]}}
+  %y = moe_kernel.combined_matmul %h, %m, %o, %i, %w : (tensor<6x16xf32>, tensor<4x8x16xf32>, tensor<4xi32>, tensor<2x3xi32>,
+      tensor<2x3xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @combined_residual(%h: tensor<6x16xf32>, %m: tensor<4x8x16xf32>, %o: tensor<5xi32>, %i: tensor<2x3xi32>, %w: tensor<2x3xf32>,
+    %r: tensor<2x9xf32>) {
+  // expected-error @+1 {{residual has shape [2, 9] but those tokens and columns need [2, 8]}}
+  %y = moe_kernel.combined_matmul %h, %m, %o, %i, %w, %r : (tensor<6x16xf32>, tensor<4x8x16xf32>, tensor<5xi32>,
+      tensor<2x3xi32>, tensor<2x3xf32>, tensor<2x9xf32>) -> tensor<2x8xf32>
+  return
+}

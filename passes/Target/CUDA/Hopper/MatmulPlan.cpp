@@ -27,11 +27,12 @@ namespace mlir::moe::cuda {
 static constexpr int64_t kMultiprocessors = 132;
 static constexpr double kCyclesPerMicrosecond = 1450;    // Under the load of tensor cores; power limits it.
 static constexpr double kBytesPerMicrosecond = 3.0e6;    // Of device memory: a copy, read and written.
-static constexpr double kGatheredBytesPerMicrosecond = 2.2e6; // The same, of rows in the order of an index.
+static constexpr double kGatheredBytesPerMicrosecond = 2.2e6; // The same, of rows by an index that the L2 cache has.
+static constexpr double kGatherFromMemory = 1.4;         // What a gather costs if it does not have them.
 static constexpr double kProductsPerCycle = 2048;        // Of a multiprocessor: multiply and add, of bf16.
 static constexpr double kSharedBytesPerCycle = 128;      // Through the port of shared memory.
 static constexpr double kCacheBytes = 50e6;              // Of the L2 cache.
-static constexpr double kCacheBytesPerMicrosecond = 7.2e6, kMissedCacheBytesPerMicrosecond = 6.2e6; // Out of it.
+static constexpr double kCacheBytesPerMicrosecond = 7.2e6, kMissedCacheBytesPerMicrosecond = 5.9e6; // Out of it.
 static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
 static constexpr double kHandOverCycles = 900;           // Of products to shared memory, where the epilogue is deferred.
 static constexpr double kDeferredCycles = 5000;          // Of 64 columns of it, by the warps beside the producer.
@@ -43,15 +44,16 @@ static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a g
 
 /// A stage: its wgmmas, or the bytes that pass shared memory for it. wgmma reads A and all of B for every 64 rows. Rows
 /// that threads copy pass it once more: a stage of 128 rows takes 12 % longer with them, one of 192 rows 4 % (measured on
-/// an H100: Qwen3-30B's 6 column tiles 728 and 670 µs, against 651 and 638 µs for rows in order).
-static double getStageCycles(const WarpgroupShape &shape, int64_t rows, int64_t columns, bool gathers) {
+/// an H100: Qwen3-30B's 6 column tiles 728 and 670 µs, against 651 and 638 µs for rows in order), and more if the tokens
+/// do not fit into the L2 cache (DeepSeek-V3's: 12 and 28 % with 117 and 470 MB of them).
+static double getStageCycles(const WarpgroupShape &shape, int64_t rows, int64_t columns, bool gathers, bool tokensFit) {
   int64_t read = 0, written = (shape.tileRows + columns) * kSwizzleBytes;
   for (int64_t group = 0; group < kConsumerGroups; ++group)
     read += (kWarpgroupRows + columns) * kSwizzleBytes;
   if (rows > kConsumerGroups * kWarpgroupRows)
     read += kConsumerGroups * (kWarpgroupRows + columns / kConsumerGroups) * kSwizzleBytes;
   if (gathers)
-    written += kConsumerGroups * kWarpgroupRows * kSwizzleBytes;
+    written += kConsumerGroups * kWarpgroupRows * kSwizzleBytes * (tokensFit ? 1 : kGatherFromMemory);
   return std::max(rows * columns * kStageDepth / kProductsPerCycle, (read + written) / kSharedBytesPerCycle);
 }
 
@@ -61,7 +63,12 @@ static double getEpilogueCycles(MatmulOp op, const WarpgroupShape &shape, int64_
     outputBytes += 2 * cast<ShapedType>(result.getType()).getElementTypeBitWidth() / 8;
   outputBytes += 4 * countExtraTiles(op);
   int64_t accumulators = rows > kConsumerGroups * kWarpgroupRows ? 2 : 1;
-  return accumulators * kEpilogueCycles + rows * (columns / shape.halves()) * outputBytes / kSharedBytesPerCycle;
+  return (1 + accumulators) / 2.0 * kEpilogueCycles + rows * (columns / shape.halves()) * outputBytes / kSharedBytesPerCycle;
+}
+
+/// Bytes of the operand of which rows are gathered.
+static double getTokenBytes(MatmulOp op) {
+  return 2.0 * cast<ShapedType>((op.getGatherRhs() ? op.getRhs() : op.getLhs()).getType()).getNumElements();
 }
 
 /// Bytes of operands and results; of experts' weights, those that rows meet.
@@ -133,8 +140,9 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   // A contraction of experts has their share each.
   int64_t depth = shape.isContraction() ? llvm::divideCeil(shape.depth, shape.experts) : shape.depth;
   double numStages = llvm::divideCeil(depth, kStageDepth);
+  bool tokensFit = getTokenBytes(op) <= kCacheBytes;
   auto getTileCycles = [&](int64_t rows) {
-    double products = numStages * getStageCycles(shape, rows, columns, gathers);
+    double products = numStages * getStageCycles(shape, rows, columns, gathers, tokensFit);
     if (shape.defersEpilogue)
       return std::max(products + kHandOverCycles, columns / shape.halves() / 64.0 * kDeferredCycles);
     return products + getEpilogueCycles(op, shape, rows, columns);
@@ -211,7 +219,9 @@ std::optional<MatmulPlan> planMatmul(MatmulOp op, const Capabilities &capabiliti
 }
 
 double getCopyTime(int64_t tokens, int64_t rows, int64_t columns) {
-  return kLaunchMicroseconds + 2.0 * (tokens + rows) * columns / kGatheredBytesPerMicrosecond;
+  double tokenBytes = 2.0 * tokens * columns, rowBytes = 2.0 * rows * columns;
+  return kLaunchMicroseconds + (tokenBytes <= kCacheBytes ? (tokenBytes + rowBytes) / kGatheredBytesPerMicrosecond
+                                                          : 2 * rowBytes / kBytesPerMicrosecond);
 }
 
 PartsChoice chooseParts(MatmulOp op, const Capabilities &capabilities) {

@@ -15,6 +15,36 @@ moe_kernel.kernel @unconfigured(%x: tensor<8xf32>) -> tensor<8xf32> {
 
 // -----
 
+#ij = affine_map<(i, j) -> (i, j)>
+#cij = affine_map<(c, i, j) -> (c, i, j)>
+#cj = affine_map<(c, i, j) -> (c, j)>
+
+// A work item is whole chunks.
+// expected-error @below {{has blocks of 8 rows, but adds up chunks of 16}}
+moe_kernel.kernel @chunks(%x: tensor<64x32xf32>) -> (tensor<64x32xf32>, tensor<4x32xf32>)
+    attributes {config = #moe_kernel.cpu_config<vector_width = 8, tile_m = 6, tile_n = 16, block_m = 8, block_n = 8>} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<64x32xf32>
+  %y = linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<64x32xf32>) outs(%e : tensor<64x32xf32>) {
+    ^bb0(%a: f32, %o: f32):
+      %r = arith.negf %a : f32
+      linalg.yield %r : f32
+  } -> tensor<64x32xf32>
+  %c = tensor.expand_shape %y [[0, 1], [2]] output_shape [4, 16, 32] : tensor<64x32xf32> into tensor<4x16x32xf32>
+  %se = tensor.empty() : tensor<4x32xf32>
+  %sf = linalg.fill ins(%zero : f32) outs(%se : tensor<4x32xf32>) -> tensor<4x32xf32>
+  %s = linalg.generic {indexing_maps = [#cij, #cj], iterator_types = ["parallel", "reduction", "parallel"]}
+      ins(%c : tensor<4x16x32xf32>) outs(%sf : tensor<4x32xf32>) attrs = {moe_kernel.accumulates} {
+    ^bb0(%a: f32, %o: f32):
+      %r = arith.addf %o, %a : f32
+      linalg.yield %r : f32
+  } -> tensor<4x32xf32>
+  moe_kernel.return %y, %s : tensor<64x32xf32>, tensor<4x32xf32>
+}
+
+// -----
+
 #i = affine_map<(i) -> (i)>
 
 // What is written in place must not be read by a later op.

@@ -14,13 +14,16 @@
 // CHECK: moe_kernel.kernel @rms_norm_rope_512x2048({{.*}} #moe_kernel.cuda_config<threads = 256, tile_m = 16, tile_n = 128,
 // CHECK: moe_kernel.kernel @rms_norm_rope_1x2048({{.*}} #moe_kernel.cuda_config<threads = 32, tile_m = 2, tile_n = 128,
 
-// A thread reads its eight elements once. They are normalised and rounded into shared memory, where the threads of the head
+// A thread reads its eight elements once, and all that it will need before anything waits. They are normalised and rounded into shared memory, where the threads of the head
 // find the other half, and nothing but the result is written; blocks do not wait.
 // MANY: .reqntid 256
 // ONE: .reqntid 32
 // PTX-NOT: bar.sync
 // PTX: ld.global.nc.v4.b32
+// PTX: ld.global.nc.v4.b32
+// PTX: ld.global.nc.v4.b32
 // PTX: shfl.sync.bfly.b32 {{.*}}, 1, 31, -1;
+// PTX-NOT: ld.global
 // PTX: sqrt.rn.f32
 // PTX: cvt.rn.bf16x2.f32
 // PTX-NOT: st.global

@@ -2,11 +2,13 @@
 // weights of bf16; and attention of single queries over caches of bf16. The same on every GPU.
 //
 // RUN: moe-opt %s --moe-configure | FileCheck %s
+// RUN: moe-opt %s --moe-configure --remarks-filter=configure -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 
 module attributes {moe.target = "cuda:sm_90a"} {
 
 // All weights of a block are under way at once. Sixteen columns make more blocks.
 // CHECK-LABEL: @one_row
+// REMARK: Function=one_row{{.*}}stream, 8 x 16 tiles, 256 of the contraction a stage, 5 stages
 // CHECK-SAME: <threads = 128, tile_m = 8, tile_n = 16, tile_k = 256, stages = 5, unit = stream>
 moe_kernel.kernel @one_row(%a: tensor<1x1024xbf16>, %b: tensor<2048x1024xbf16>) -> tensor<1x2048xf32> {
   %r = moe_kernel.matmul dense (%a, %b) {transpose_rhs, result_extents = [#moe_kernel.extent<full>]}
@@ -73,6 +75,17 @@ moe_kernel.kernel @few_rows_each(%a: tensor<1024x512xbf16>, %b: tensor<128x768x5
       moe_kernel.yield %x : f32
   }
   moe_kernel.return %r : tensor<1024x768xf32>
+}
+
+// A block for each multiprocessor, with all that one needs under way.
+// CHECK-LABEL: @combined
+// CHECK-SAME: <threads = 128, tile_m = 8, tile_n = 16, tile_k = 256, {{.*}} unit = stream>
+// REMARK: Function=combined{{.*}}stream, 8 x 16 tiles, 256 of the contraction a stage
+moe_kernel.kernel @combined(%h: tensor<8x768xbf16>, %m: tensor<128x2048x768xbf16>, %o: tensor<129xi32>, %i: tensor<1x8xi32>,
+    %w: tensor<1x8xf32>) -> tensor<1x2048xbf16> {
+  %r = moe_kernel.combined_matmul %h, %m, %o, %i, %w : (tensor<8x768xbf16>, tensor<128x2048x768xbf16>,
+      tensor<129xi32>, tensor<1x8xi32>, tensor<1x8xf32>) -> tensor<1x2048xbf16>
+  moe_kernel.return %r : tensor<1x2048xbf16>
 }
 
 // CHECK-LABEL: @not_transposed

@@ -4,6 +4,7 @@
 // RUN: rm -rf %t && moe-opt %s --moe-configure --moe-cuda-codegen="dump-to=%t" -o /dev/null
 // RUN: FileCheck %s --check-prefixes=EXPERTS --input-file=%t/experts.ptx
 // RUN: FileCheck %s --check-prefixes=DENSE --input-file=%t/dense.ptx
+// RUN: FileCheck %s --check-prefixes=COMBINED --input-file=%t/combined.ptx
 // RUN: FileCheck %s --check-prefixes=CACHED --input-file=%t/cached.ptx
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=NEVER
 
@@ -36,6 +37,22 @@ moe_kernel.kernel @experts(%a: tensor<1x2048xbf16>, %b: tensor<128x1536x2048xbf1
       moe_kernel.yield %rounded : bf16
   }
   moe_kernel.return %r : tensor<8x768xbf16>
+}
+
+// A token's experts are one stream; sums of the warps meet once.
+// COMBINED: cp.async.cg.shared.global {{.*}}, 16;
+// COMBINED: cp.async.ca.shared.global {{.*}}, 16, %r
+// COMBINED: cp.async.commit_group
+// COMBINED-NOT: bar.sync
+// COMBINED: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// COMBINED: bar.sync
+// COMBINED-NOT: {{bar.sync|mma.sync}}
+// COMBINED: st.global.b16
+moe_kernel.kernel @combined(%h: tensor<8x768xbf16>, %m: tensor<128x2048x768xbf16>, %o: tensor<129xi32>, %i: tensor<1x8xi32>,
+    %w: tensor<1x8xf32>, %x: tensor<1x2048xbf16>) -> tensor<1x2048xbf16> {
+  %r = moe_kernel.combined_matmul %h, %m, %o, %i, %w, %x : (tensor<8x768xbf16>, tensor<128x2048x768xbf16>,
+      tensor<129xi32>, tensor<1x8xi32>, tensor<1x8xf32>, tensor<1x2048xbf16>) -> tensor<1x2048xbf16>
+  moe_kernel.return %r : tensor<1x2048xbf16>
 }
 
 // A stage is all there is: it is under way before anything is waited for.

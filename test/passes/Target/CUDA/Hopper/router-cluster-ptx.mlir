@@ -1,0 +1,50 @@
+// Blocks that share the experts of few tokens are a cluster: logits go to the first one's shared memory, and nobody counts
+// who is last. The plan of a single token is made in registers.
+//
+// RUN: rm -rf %t && moe-opt %s --moe-configure --moe-cuda-codegen="dump-to=%t" -o /dev/null
+// RUN: FileCheck %s --check-prefix=ONE --input-file=%t/one.ptx
+// RUN: FileCheck %s --check-prefix=FEW --input-file=%t/few.ptx
+// RUN: cat %t/*.ptx | FileCheck %s --check-prefix=NEVER
+
+// NEVER-NOT: {{wgmma|mbarrier|\.local|atom[a-z.]*\.f32}}
+
+module attributes {moe.target = "cuda:sm_90a"} {
+
+// ONE-NOT: atom.
+// ONE: .reqnctapercluster 8, 1, 1
+// ONE: barrier.cluster.arrive.relaxed.aligned
+// ONE: mma.sync.aligned.m16n8k16
+// ONE: barrier.cluster.wait.aligned
+// ONE: mapa.shared::cluster
+// ONE: st.shared::cluster
+// ONE: barrier.cluster.arrive.aligned
+// ONE-NEXT: barrier.cluster.wait.aligned
+// ONE: redux.sync.max.u32
+// ONE-NOT: {{match.any|atom\.|bar\.sync}}
+moe_kernel.kernel @one(%x: tensor<1x2048xbf16>, %w: tensor<128x2048xbf16>)
+    -> (tensor<1x128xf32>, tensor<1x8xf32>, tensor<1x8xi32>, tensor<129xi32>, tensor<8xi32>, tensor<1x8xi32>) {
+  %s, %k, %i, %o, %p, %q = moe_kernel.router %x, %w {top_k = 8 : i64, scoring = #moe_kernel.scoring<softmax>,
+      norm_topk_prob = true, routed_scaling_factor = 1.0 : f64, resultSegmentSizes = array<i32: 1, 1, 1, 0, 1, 1, 1>}
+      : (tensor<1x2048xbf16>, tensor<128x2048xbf16>)
+      -> (tensor<1x128xf32>, tensor<1x8xf32>, tensor<1x8xi32>, tensor<129xi32>, tensor<8xi32>, tensor<1x8xi32>)
+  moe_kernel.return %s, %k, %i, %o, %p, %q
+      : tensor<1x128xf32>, tensor<1x8xf32>, tensor<1x8xi32>, tensor<129xi32>, tensor<8xi32>, tensor<1x8xi32>
+}
+
+// The first blocks of several clusters count themselves for the plan of all tokens.
+// FEW: .reqnctapercluster
+// FEW: mapa.shared::cluster
+// FEW: redux.sync.max.u32
+// FEW: atom{{.*}}.global{{.*}}.inc.u32
+// FEW: match.any.sync
+moe_kernel.kernel @few(%x: tensor<40x4096xbf16>, %w: tensor<100x4096xbf16>)
+    -> (tensor<40x100xf32>, tensor<40x4xf32>, tensor<40x4xi32>, tensor<101xi32>, tensor<160xi32>, tensor<40x4xi32>) {
+  %s, %k, %i, %o, %p, %q = moe_kernel.router %x, %w {top_k = 4 : i64, scoring = #moe_kernel.scoring<sigmoid>,
+      norm_topk_prob = true, routed_scaling_factor = 2.5 : f64,
+      resultSegmentSizes = array<i32: 1, 1, 1, 0, 1, 1, 1>}
+      : (tensor<40x4096xbf16>, tensor<100x4096xbf16>)
+      -> (tensor<40x100xf32>, tensor<40x4xf32>, tensor<40x4xi32>, tensor<101xi32>, tensor<160xi32>, tensor<40x4xi32>)
+  moe_kernel.return %s, %k, %i, %o, %p, %q
+      : tensor<40x100xf32>, tensor<40x4xf32>, tensor<40x4xi32>, tensor<101xi32>, tensor<160xi32>, tensor<40x4xi32>
+}
+}
