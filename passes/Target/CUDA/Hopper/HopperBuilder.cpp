@@ -232,6 +232,12 @@ Value HopperBuilder::globalPointer(Value memory, Expr offset) {
   return LLVM::IntToPtrOp::create(builder, LLVMPointerType::get(builder.getContext(), kGlobalSpace), number);
 }
 
+Value HopperBuilder::globalPointer(Value memory, Expr offset, Expr bytes) {
+  Expr start = wrap(LLVM::PtrToIntOp::create(builder, builder.getI64Type(), globalPointer(memory, offset)));
+  Expr further = wrap(arith::ExtUIOp::create(builder, builder.getI64Type(), bytes));
+  return LLVM::IntToPtrOp::create(builder, LLVMPointerType::get(builder.getContext(), kGlobalSpace), Value(start + further));
+}
+
 //===----------------------------------------------------------------------===//
 // Warpgroup matmuls
 //===----------------------------------------------------------------------===//

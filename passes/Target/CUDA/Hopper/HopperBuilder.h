@@ -118,6 +118,8 @@ public:
   void arriveAfterCopies(Expr barrier);
   /// The address of element `offset` of flat global memory, in address space 1.
   Value globalPointer(Value memory, Expr offset);
+  /// The same, and `bytes` (i32, unsigned) further: what threads differ in is 32 bits, beside an address that they share.
+  Value globalPointer(Value memory, Expr offset, Expr bytes);
 
   //===--- Warpgroup matmuls ----------------------------------------------===//
   /// Accumulators of 64 × n in a warpgroup, a struct of n/2 floats: thread t holds, of rows 16·(t/32) + (t%32)/4 and

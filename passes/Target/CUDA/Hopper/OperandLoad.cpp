@@ -33,6 +33,7 @@ OperandLoad::OperandLoad(HopperBuilder &b, EmitterContext &context, MatmulOp op,
   base = b.allocateBytes(stages * tile.getBytes());
   if (side == lhs ? shape.gathersLhs : shape.gathersRhs) {
     memory = b.operand(tensor);
+    tensorBytes = cast<ShapedType>(tensor.getType()).getNumElements() * kElementBytes;
     rowIndex = b.operand(op.getRowIndex());
   } else {
     describeBoxes(context, tensor, side == rhs && shape.isRaggedRows());
@@ -108,12 +109,14 @@ int64_t OperandLoad::getPiecesPerRow() const {
 }
 
 SmallVector<Expr> OperandLoad::getGatheredRows(const Place &place, Expr k) {
+  bool byContraction = tile.major == Major::contraction;
   int64_t pieces = getPiecesPerRow(), rowsAtOnce = gatheringThreads / pieces;
-  int64_t count = (tile.major == Major::contraction ? tile.outer : kStageDepth) / rowsAtOnce;
-  Expr first = (tile.major == Major::contraction ? place.outer : k) + b.threadInGroup / pieces;
+  int64_t count = (byContraction ? tile.outer : kStageDepth) / rowsAtOnce;
+  int64_t columns = byContraction ? depthTotal : outerTotal;
+  Expr first = (byContraction ? place.outer : k) + b.threadInGroup / pieces;
   return llvm::map_to_vector(llvm::seq(count), [&](int64_t i) {
     Expr entry = min(first + i * rowsAtOnce, place.lastRow);
-    return b.load(rowIndex, entry.toIndex()) / rowDivisor;
+    return b.load(rowIndex, entry.toIndex()) / rowDivisor * (columns / kPiece) + b.threadInGroup % pieces;
   });
 }
 
@@ -122,19 +125,31 @@ void OperandLoad::gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k
   int64_t pieces = getPiecesPerRow(), rowsAtOnce = gatheringThreads / pieces;
   int64_t columns = byContraction ? depthTotal : outerTotal;
   Expr piece = b.threadInGroup % pieces, row = b.threadInGroup / pieces;
-  Expr column = (byContraction ? k : place.outer) + piece * kPiece;
+  Expr column = byContraction ? k : place.outer; // Of the first piece.
   int64_t tileColumns = byContraction ? kStageDepth : tile.outer;
   // Chunks of 64 elements lie one after the other; within a row of a chunk the pieces are permuted.
-  Expr chunk = getAddress(stage) + piece / kPiecesPerChunk * (kStageDepth * kSwizzleBytes);
   int64_t chunksInTurn = byContraction ? 1 : tile.outer / kPiece / pieces;
-  auto copyRow = [&](int64_t below, Expr token) {
-    Expr swizzled = (piece % kPiecesPerChunk) ^ ((row + below % 8) % 8);
+  constexpr int64_t kPermuted = 8; // Rows that are permuted differently.
+  Expr chunk = getAddress(stage) + (piece / kPiecesPerChunk * kStageDepth + row) * kSwizzleBytes;
+  SmallVector<Expr> starts; // Of the rows at once, for each permutation. Their sums with constants are not kept.
+  for (int64_t below = 0; below < kPermuted; below += rowsAtOnce)
+    starts.push_back(b.opaque(chunk + ((piece % kPiecesPerChunk) ^ ((row + below) % kPermuted)) * 16));
+  bool isSmall = llvm::isUInt<32>(tensorBytes);
+  auto locate = [&](Expr source, Expr at) {
+    // Of each row 32 bits are kept across the stages, not its address.
+    return isSmall ? b.globalPointer(memory, at.toIndex(), b.opaque(source * 16))
+                   : b.globalPointer(memory, source.toIndex() * kPiece + at.toIndex());
+  };
+  auto copyRow = [&](int64_t below, Expr source) {
+    Expr start = starts[below % kPermuted / std::min(rowsAtOnce, kPermuted)] + below * kSwizzleBytes;
     for (int64_t i = 0; i < chunksInTurn; ++i) {
-      Expr at = column + i * kChunk, inside = columns % tileColumns ? at < columns : Expr();
-      // In 32 bits, and in pieces: what is kept of each row across the stages is a register, not two.
-      Expr source = token * (columns / kPiece) + (inside ? select(inside, at, b.i32(0)) : at) / kPiece;
-      Expr to = chunk + i * (kStageDepth * kSwizzleBytes) + (row + below) * kSwizzleBytes + swizzled * 16;
-      b.copyAsync(b.globalPointer(memory, source.toIndex() * kPiece), to, inside);
+      Expr at = column + i * kChunk, to = start + i * (kStageDepth * kSwizzleBytes);
+      if (columns % tileColumns == 0) {
+        b.copyAsync(locate(source, at), to);
+        continue;
+      }
+      Expr inside = at + piece * kPiece < columns;
+      b.copyAsync(locate(source, select(inside, at, b.i32(0))), to, inside);
     }
   };
   // Behind an expert's last row nothing is stored: a warpgroup's 64 rows there may be anything.

@@ -45,8 +45,8 @@ public:
   /// By one thread: the elements from contraction index `k` on.
   void copyBoxes(const Place &place, Expr k, Expr stage, Expr barrier);
 
-  /// By the threads of the producer: the rows of the tokens that this thread copies, of which those of a
-  /// contraction-major operand are the same for all stages of a tile; `k` is its first row for the other one.
+  /// By the threads of the producer: where the rows of the tokens that this thread copies begin, in pieces of 16 bytes.
+  /// Those of a contraction-major operand are the same for all stages of a tile; `k` is its first row for the other one.
   SmallVector<Expr> getGatheredRows(const Place &place, Expr k);
   void gather(const Place &place, ArrayRef<Expr> gatheredRows, Expr k, Expr stage);
 
@@ -60,7 +60,7 @@ private:
   int64_t halfDistance = 0;                           ///< From an outer element to that of the other half.
   bool inChunks = false, hasMatrices = false;
   Value map, memory, rowIndex;
-  int64_t rowDivisor, gatheringThreads;
+  int64_t rowDivisor, gatheringThreads, tensorBytes = 0;
   Expr base;
 };
 
