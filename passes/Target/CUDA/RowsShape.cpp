@@ -192,8 +192,12 @@ static RowsShape chooseChunkShape(const RowsPlan &plan) {
   // Registers of one vector leave room for twice the threads.
   int64_t threads = std::max(perRow, llvm::divideCeilSigned(parallelism, perRow) <= 2 ? 2 * kThreads : kThreads);
   shape.rows = std::min<int64_t>(threads / perRow, llvm::bit_floor<uint64_t>(plan.chunk));
-  while (shape.rows > 1 && shape.rows * getSumBytes(plan) > kMostSumBytes)
+  // Rows of several warps, which meet at barriers of their own, take equally many turns.
+  bool areUneven = perRow > Capabilities::kWarpSize && plan.chunk % shape.rows != 0;
+  while (shape.rows > 1 && (shape.rows * getSumBytes(plan) > kMostSumBytes || areUneven)) {
     shape.rows /= 2;
+    areUneven &= plan.chunk % shape.rows != 0;
+  }
   while (shape.rows * perRow < Capabilities::kWarpSize) // A block is whole warps; what has no row computes none.
     shape.rows *= 2;
   shape.threads = shape.rows * perRow;

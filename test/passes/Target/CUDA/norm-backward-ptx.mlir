@@ -1,5 +1,6 @@
 // RUN: rm -rf %t && moe-opt %s --moe-fuse --moe-configure -o %t.mlir
 // RUN: FileCheck %s < %t.mlir
+// RUN: FileCheck %s --check-prefix=UNEVEN < %t.mlir
 // RUN: sed "/func[.]func/,/^  }/d" %t.mlir | moe-opt --moe-cuda-codegen=dump-to=%t -o %t.codegen.mlir
 // RUN: FileCheck %s --check-prefix=ROWS < %t/rms_norm_backward_add_16384x1024.ptx
 // RUN: FileCheck %s --check-prefix=HEADS < %t/rope_inverse_rms_norm_backward_16384x512.ptx
@@ -17,6 +18,8 @@
 // CHECK: moe_kernel.kernel @sum_chunks_1024({{.*}} #moe_kernel.cuda_config<threads = 512, tile_m = 1, tile_n = 32, tile_k = 16,
 // CHECK: moe_kernel.kernel @rms_norm_backward_add_16384x1024({{.*}} #moe_kernel.cuda_config<threads = 256, tile_m = 8, tile_n = 256,
 // CHECK: moe_kernel.kernel @rope_inverse_rms_norm_backward_16384x512({{.*}} #moe_kernel.cuda_config<threads = 512, tile_m = 32, tile_n = 128,
+
+// UNEVEN: moe_kernel.kernel @rms_norm_backward_9x1000({{.*}} #moe_kernel.cuda_config<threads = 64, tile_m = 1, tile_n = 256,
 
 // A warp reads a row of each of three tensors once, before it computes the one it has read, and the weight; it writes one,
 // row after row. What its threads have added up meets in shared memory when the chunk is done.
@@ -68,5 +71,10 @@ func.func @heads(%x: !heads, %w: tensor<128xbf16>, %g: !heads, %c: !table, %s: !
   %n = moe.rope %g, %c, %s {inverse} : (!heads, !table, !table) -> !heads
   %dx, %dw = moe.rms_norm_backward %x, %w, %n {eps = 1.0e-6 : f64} : (!heads, tensor<128xbf16>, !heads) -> (!heads, tensor<128xbf16>)
   return %dx, %dw : !heads, tensor<128xbf16>
+}
+// Two warps for a row, and a chunk of nine rows: a block of four rows would have one of them take a turn more.
+func.func @uneven(%x: tensor<9x1000xf32>, %w: tensor<1000xf32>, %g: tensor<9x1000xf32>) -> (tensor<9x1000xf32>, tensor<1000xf32>) {
+  %dx, %dw = moe.rms_norm_backward %x, %w, %g {eps = 1.0e-6 : f64} : (tensor<9x1000xf32>, tensor<1000xf32>, tensor<9x1000xf32>) -> (tensor<9x1000xf32>, tensor<1000xf32>)
+  return %dx, %dw : tensor<9x1000xf32>, tensor<1000xf32>
 }
 }
