@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace moe::format {
@@ -78,24 +79,40 @@ static bool writeAll(int descriptor, std::span<const std::byte> bytes) {
   return true;
 }
 
-Status writeFile(const std::string &path, std::span<const std::byte> bytes) {
+/// Writes to what is there, which is no file that could be replaced.
+static int writeInPlace(const std::string &path, std::span<const std::byte> bytes) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return errno;
+  int error = writeAll(descriptor, bytes) ? 0 : errno;
+  if (::close(descriptor) != 0 && error == 0)
+    error = errno;
+  return error;
+}
+
+/// Writes a file beside `path`, and renames it.
+static int replaceFile(const std::string &path, std::span<const std::byte> bytes) {
   // The process id keeps two writers of one path apart; the last rename wins.
   const std::string temporary = path + ".tmp" + std::to_string(::getpid());
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  bool ok = descriptor >= 0 && writeAll(descriptor, bytes) && ::fsync(descriptor) == 0;
-  int error = errno;
-  if (descriptor >= 0 && ::close(descriptor) != 0 && ok) {
-    ok = false;
+  if (descriptor < 0)
+    return errno;
+  int error = writeAll(descriptor, bytes) && ::fsync(descriptor) == 0 ? 0 : errno;
+  if (::close(descriptor) != 0 && error == 0)
     error = errno;
-  }
-  if (ok && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    ok = false;
+  if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0)
     error = errno;
-  }
-  if (ok)
-    return {};
-  if (descriptor >= 0)
+  if (error != 0)
     ::unlink(temporary.c_str());
+  return error;
+}
+
+Status writeFile(const std::string &path, std::span<const std::byte> bytes) {
+  struct stat status;
+  const bool isThere = ::stat(path.c_str(), &status) == 0;
+  const int error = isThere && !S_ISREG(status.st_mode) ? writeInPlace(path, bytes) : replaceFile(path, bytes);
+  if (error == 0)
+    return {};
   return Status(ErrorCode::failed, path + ": cannot be written: " + std::strerror(error));
 }
 

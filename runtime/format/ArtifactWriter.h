@@ -54,7 +54,8 @@ std::vector<std::byte> assembleArtifact(std::span<const std::byte> table, std::s
 Result<std::vector<std::byte>> encodeArtifact(ArtifactT &artifact, std::span<const BlobData> blobs);
 
 /// Writes `bytes` beside `path`, flushes them to the disk and renames: there is the old file or the whole new one at
-/// any moment. Errors: ErrorCode::failed, with the path and the system's reason.
+/// any moment. A device or a pipe is not replaced but written to. Errors: ErrorCode::failed, with the path and the
+/// system's reason.
 Status writeFile(const std::string &path, std::span<const std::byte> bytes);
 
 } // namespace moe::format

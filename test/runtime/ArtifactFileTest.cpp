@@ -11,6 +11,7 @@
 #include "runtime/format/Schema.h"
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <unistd.h>
 
@@ -198,6 +199,16 @@ TEST(ArtifactFile, WritingReplacesOrFails) {
   ASSERT_TRUE(format::writeFile(file.path, bytes).ok());
   EXPECT_OK(Artifact::open(file.path));
   EXPECT_ERROR(format::writeFile("/nonexistent/x.moe", bytes), ErrorCode::failed, "/nonexistent/x.moe");
+}
+
+// /dev/null stays what it is; here by another name, which a writer that replaces it would take.
+TEST(ArtifactFile, WritesToADeviceInPlace) {
+  TemporaryFile file("device.moe");
+  std::filesystem::create_symlink("/dev/null", file.path);
+  const std::vector<std::byte> bytes(10);
+  EXPECT_TRUE(format::writeFile(file.path, bytes).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(file.path));
+  EXPECT_TRUE(std::filesystem::is_character_file(file.path));
 }
 
 } // namespace
