@@ -109,7 +109,8 @@ struct CPUEmitKernelsPass : impl::CPUEmitKernelsPassBase<CPUEmitKernelsPass> {
       moe_exec::KernelOp::create(builder, kernel.getLoc(), kernel.getName(), kObjectName,
                                  /*grid=*/ArrayRef<int64_t>{shape->items, 1, 1}, /*block=*/ArrayRef<int64_t>{1, 1, 1},
                                  /*shared_bytes=*/0, shape->scratchBytes, kernel.getNumArguments(),
-                                 kernel.getNumResults(), shape->flops, target::getCompulsoryBytes(kernel), /*tensor_maps=*/ArrayAttr(),
+                                 kernel.getNumResults(), shape->flops, target::getCompulsoryBytes(kernel),
+                                 /*tensor_maps=*/ArrayAttr(),
                                  /*dependent_launch=*/false, /*early_inputs=*/DenseI64ArrayAttr());
       kernel.erase();
     }

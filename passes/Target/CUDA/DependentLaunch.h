@@ -33,9 +33,9 @@
 
 namespace mlir::moe::cuda {
 
-/// Writes the two instructions where the builder stands, in the kernel's outermost block of code: what comes before reads no operands of the
-/// kernel but `early` ones, each of them settled (EmitterContext), and past the first-level cache, which may still hold
-/// what was there before. For emitters; a kernel waits once.
+/// Writes the two instructions where the builder stands, in the kernel's outermost block of code: what comes before
+/// reads no operands of the kernel but `early` ones, each of them settled (EmitterContext), and past the first-level
+/// cache, which may still hold what was there before. For emitters; a kernel waits once.
 void waitForPreviousKernel(EmitterContext &context, ArrayRef<Value> early);
 
 /// Writes the two instructions in front of the first op of `body`, all the code of `context.kernel`, that may touch global
@@ -43,8 +43,9 @@ void waitForPreviousKernel(EmitterContext &context, ArrayRef<Value> early);
 /// early inputs.
 LogicalResult waitForPreviousKernel(Block *body, const EmitterContext &context);
 
-/// Asks the second-level cache, at the start of `body` and so before the kernel waits, for those of `buffers` that have 8 KB
-/// at most: the weights of a norm come from memory while the kernel before works. A hint: nothing is read. For few blocks.
+/// Asks the second-level cache, at the start of `body` and so before the kernel waits, for those of `buffers` that have
+/// 8 KB at most: the weights of a norm come from memory while the kernel before works. A hint: nothing is read. For few
+/// blocks.
 void prefetch(Block *body, ArrayRef<Value> buffers);
 
 /// Operands of `kernel` that are settled in every launch of it that the module's programs have; none if there is none.

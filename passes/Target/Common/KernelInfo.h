@@ -29,9 +29,9 @@ LogicalResult checkSumsNoRows(Operation *op);
 /// The kernels that `kernel` launches as its parts, in order; none if it is of another form.
 SmallVector<moe_kernel::KernelOp> getParts(moe_kernel::KernelOp kernel);
 
-/// Bytes that a launch has to move at least: every buffer once, those computed in place twice. What is only overwritten is
-/// not read, and of what is gathered no more is read than is gathered. What
-/// several parts of a kernel read counts for each.
+/// Bytes that a launch has to move at least: every buffer once, those computed in place twice. What is only overwritten
+/// is not read, and of what is gathered no more is read than is gathered. What several parts of a kernel read counts
+/// for each.
 int64_t getCompulsoryBytes(moe_kernel::KernelOp kernel);
 
 } // namespace mlir::moe::target

@@ -47,9 +47,9 @@ bool canDefer(MatmulOp op) {
 }
 
 DeferredEpilogue::DeferredEpilogue(HopperBuilder &b, MatmulOp op, const WarpgroupShape &shape, int64_t tileColumns)
-    : b(b), op(op), shape(shape), thread(b.threadInGroup - shape.getProducerThreads()), chunks(tileColumns / shape.halves() / kChunkColumns),
-      products(b.allocateBytes(getDeferredBytes(tileColumns))), full(b.allocateBarriers(kConsumerGroups)),
-      empty(b.allocateBarriers(kConsumerGroups)) {
+    : b(b), op(op), shape(shape), thread(b.threadInGroup - shape.getProducerThreads()),
+      chunks(tileColumns / shape.halves() / kChunkColumns), products(b.allocateBytes(getDeferredBytes(tileColumns))),
+      full(b.allocateBarriers(kConsumerGroups)), empty(b.allocateBarriers(kConsumerGroups)) {
   for (Value extra : op.getExtras())
     extras.push_back(b.operand(extra));
   auto extents = op.getResultExtents().getAsRange<TileExtentAttr>();

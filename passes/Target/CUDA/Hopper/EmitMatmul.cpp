@@ -45,8 +45,8 @@ constexpr int64_t kAllConsumers = 1 + kConsumerGroups;
 class MatmulEmitter {
 public:
   MatmulEmitter(moe_kernel::MatmulOp op, EmitterContext &context)
-      : b(context), shape(op, context.config.getTileM()), tileColumns(context.config.getTileN()), stages(context.config.getStages()),
-        lhs(b, context, op, shape, OperandLoad::lhs, shape.tileRows, stages),
+      : b(context), shape(op, context.config.getTileM()), tileColumns(context.config.getTileN()),
+        stages(context.config.getStages()), lhs(b, context, op, shape, OperandLoad::lhs, shape.tileRows, stages),
         rhs(b, context, op, shape, OperandLoad::rhs, tileColumns, stages),
         epilogue(shape.defersEpilogue ? nullptr : std::make_unique<WarpgroupEpilogue>(b, context, op, shape)),
         deferred(shape.defersEpilogue ? std::make_unique<DeferredEpilogue>(b, op, shape, tileColumns) : nullptr),
@@ -382,23 +382,24 @@ void MatmulEmitter::consume() {
   if (!deferred)
     b.setRegisters(shape.gathers() ? 224 : 232, /*increase=*/true);
   // Carried: the position in the ring, and the parity of the epilogue's extras.
-  tiles.forTiles(PersistentTiles::Role::consumer, {b.i32(0), b.i32(0), b.i32(0)}, [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
-    if (!shape.sharesRows())
-      return compute(tile, carried, /*numAccumulators=*/1, std::nullopt);
-    // Rows that are shared may be behind the last one.
-    PersistentTiles::Coordinates coordinates = tiles.locate(tile);
-    auto computeAll = [&](size_t numAccumulators) {
-      return llvm::map_to_vector(compute(tile, carried, numAccumulators, coordinates),
-                                 [](Expr value) -> Value { return value; });
-    };
-    SmallVector<Type> types(carried.size(), carried.front().getType());
-    SmallVector<Value> after =
-        choose(types,
-               shape.isRaggedRows() ? hasSharedRows(coordinates)
-                                    : tile.rows - coordinates.row > kConsumerGroups * kWarpgroupRows,
-               [&] { return computeAll(2); }, [&] { return computeAll(1); });
-    return llvm::map_to_vector(after, [&](Value value) { return b.wrap(value); });
-  });
+  tiles.forTiles(PersistentTiles::Role::consumer, {b.i32(0), b.i32(0), b.i32(0)},
+                 [&](const Tile &tile, ArrayRef<Expr> carried) -> State {
+                   if (!shape.sharesRows())
+                     return compute(tile, carried, /*numAccumulators=*/1, std::nullopt);
+                   // Rows that are shared may be behind the last one.
+                   PersistentTiles::Coordinates coordinates = tiles.locate(tile);
+                   auto computeAll = [&](size_t numAccumulators) {
+                     return llvm::map_to_vector(compute(tile, carried, numAccumulators, coordinates),
+                                                [](Expr value) -> Value { return value; });
+                   };
+                   SmallVector<Type> types(carried.size(), carried.front().getType());
+                   SmallVector<Value> after = choose(
+                       types,
+                       shape.isRaggedRows() ? hasSharedRows(coordinates)
+                                            : tile.rows - coordinates.row > kConsumerGroups * kWarpgroupRows,
+                       [&] { return computeAll(2); }, [&] { return computeAll(1); });
+                   return llvm::map_to_vector(after, [&](Value value) { return b.wrap(value); });
+                 });
   if (epilogue)
     epilogue->finish();
 }
@@ -450,11 +451,12 @@ FailureOr<LaunchShape> emitWarpgroupMatmul(moe_kernel::MatmulOp op, EmitterConte
   if (std::string obstacle = findWarpgroupObstacle(op, *capabilities); !obstacle.empty())
     return op.emitError() << "is configured for wgmma, but " << obstacle;
   int64_t tileM = config.getTileM(), tileN = config.getTileN(), stages = config.getStages();
-  if (config.getThreads() != kMatmulThreads || (tileM != 128 && tileM != 192) || (tileN != 256 && (tileN != 128 || tileM != 128)) ||
-      config.getTileK() != kStageDepth || stages < 2)
-    return op.emitError() << "is configured for wgmma with " << config << "; it takes " << kMatmulThreads
-                          << " threads, tile_m = 128 and tile_n = 128 or 256, or tile_m = 192 and tile_n = 256, tile_k = " << kStageDepth
-                          << " and two stages or more";
+  if (config.getThreads() != kMatmulThreads || (tileM != 128 && tileM != 192) ||
+      (tileN != 256 && (tileN != 128 || tileM != 128)) || config.getTileK() != kStageDepth || stages < 2)
+    return op.emitError()
+           << "is configured for wgmma with " << config << "; it takes " << kMatmulThreads
+           << " threads, tile_m = 128 and tile_n = 128 or 256, or tile_m = 192 and tile_n = 256, tile_k = "
+           << kStageDepth << " and two stages or more";
   return MatmulEmitter(op, context).emit();
 }
 

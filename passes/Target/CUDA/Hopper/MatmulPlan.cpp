@@ -63,7 +63,8 @@ static double getEpilogueCycles(MatmulOp op, const WarpgroupShape &shape, int64_
     outputBytes += 2 * cast<ShapedType>(result.getType()).getElementTypeBitWidth() / 8;
   outputBytes += 4 * countExtraTiles(op);
   int64_t accumulators = rows > kConsumerGroups * kWarpgroupRows ? 2 : 1;
-  return (1 + accumulators) / 2.0 * kEpilogueCycles + rows * (columns / shape.halves()) * outputBytes / kSharedBytesPerCycle;
+  return (1 + accumulators) / 2.0 * kEpilogueCycles +
+         rows * (columns / shape.halves()) * outputBytes / kSharedBytesPerCycle;
 }
 
 /// Bytes of the operand of which rows are gathered.
@@ -123,9 +124,10 @@ static TileCounts countTilesOfAll(const WarpgroupShape &shape, int64_t columns) 
 }
 
 /// How long operands take from the L2 cache to the multiprocessors, where tiles are taken from a counter. Blocks that
-/// take theirs in turn ask for what they share at the same time as their neighbours, and the cache gives it once: tiles of
-/// 128 × 256 then get more than 9 TB/s of it. Otherwise it was 6.5 to 7.2 TB/s where all that tiles read at a time
-/// fits into the cache, and 5.3 to 6.6 TB/s where it does not (measured on an H100, 26 products of experts' rows in five layers).
+/// take theirs in turn ask for what they share at the same time as their neighbours, and the cache gives it once: tiles
+/// of 128 × 256 then get more than 9 TB/s of it. Otherwise it was 6.5 to 7.2 TB/s where all that tiles read at a time
+/// fits into the cache, and 5.3 to 6.6 TB/s where it does not (measured on an H100, 26 products of experts' rows in
+/// five layers).
 static double getCacheTime(const WarpgroupShape &shape, int64_t columns, const TileCounts &tiles) {
   double depthBytes = 2.0 * shape.depth, sharedRows = shape.tileRows - kConsumerGroups * kWarpgroupRows;
   double rows = (tiles.full + tiles.smaller) * shape.tileRows - tiles.smaller * sharedRows;

@@ -12,7 +12,7 @@
 ///
 /// | bound | is |
 /// |---|---|
-/// | products | the stages of all tiles, shared by 132 multiprocessors, each as long as its wgmmas take or its bytes need to pass the shared memory, and an epilogue for every tile |
+/// | products | stages and epilogues of all tiles, over 132 multiprocessors; a stage is its wgmmas, or its shared bytes |
 /// | cache | what tiles of experts' rows read from the L2 cache, if blocks do not read it together |
 /// | memory | every byte of operands and results once |
 ///

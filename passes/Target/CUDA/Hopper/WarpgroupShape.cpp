@@ -21,8 +21,8 @@ static bool canSwap(MatmulOp op) {
 }
 
 WarpgroupShape::WarpgroupShape(MatmulOp op, int64_t tileRows)
-    : kind(op.getParts() > 1 ? MatmulKind::ragged_contraction : op.getKind()), paired(op.getPaired()), gathersLhs(op.getRowIndex() && !op.getGatherRhs()),
-      gathersRhs(op.getGatherRhs()), rowDivisor(op.getRowDivisor()),
+    : kind(op.getParts() > 1 ? MatmulKind::ragged_contraction : op.getKind()), paired(op.getPaired()),
+      gathersLhs(op.getRowIndex() && !op.getGatherRhs()), gathersRhs(op.getGatherRhs()), rowDivisor(op.getRowDivisor()),
       tileRows(tileRows) {
   auto lhs = op.getLhs().getType().getShape(), rhs = op.getRhs().getType().getShape();
   isRagged = op.getKind() != MatmulKind::dense;
