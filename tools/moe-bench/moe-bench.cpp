@@ -19,8 +19,8 @@ namespace cl = llvm::cl;
 static constexpr llvm::StringLiteral kTool = "moe-bench";
 static cl::OptionCategory category("moe-bench options");
 static cl::list<std::string> shapes("shape", cl::value_desc("name"), cl::cat(category),
-                                    cl::desc("A published model's layer, or name:hidden,intermediate,experts,top_k; may "
-                                             "be repeated. All that are known if not given"));
+                                    cl::desc("A published model's layer, or name:hidden,intermediate,experts,top_k; "
+                                             "may be repeated. All that are known if not given"));
 static cl::list<int64_t> tokens("tokens", cl::value_desc("number"), cl::CommaSeparated, cl::cat(category),
                                 cl::desc("Numbers of tokens, 1,8,64,512,1024,2048,8192,32768 if not given"));
 static cl::list<int64_t> backward("backward", cl::value_desc("number"), cl::CommaSeparated, cl::cat(category),

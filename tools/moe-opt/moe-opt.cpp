@@ -80,7 +80,12 @@ int main(int argc, char **argv) {
   DialectRegistry registry;
   moe::registerAllDialects(registry);
   moe::registerAllPasses();
-  auto [input, output] = registerAndParseCLIOptions(argc, argv, "moe-opt: the moe-mlir compiler\n", registry);
+  auto [input, output] = registerAndParseCLIOptions(argc, argv,
+                                                    "the moe-mlir compiler\n\n"
+                                                    "  moe-opt tiny.mlir --moe-compile=target=cpu -o tiny.moe\n"
+                                                    "  moe-opt tiny.mlir --moe-compile-to=fuse\n"
+                                                    "  moe-opt tiny.mlir --moe-expand-layers\n",
+                                                    registry);
   if (compile.getNumOccurrences() || compileTo.getNumOccurrences())
     return asMainReturnCode(compileCommand(input, output, registry));
   return asMainReturnCode(optCommand(input, output, registry));

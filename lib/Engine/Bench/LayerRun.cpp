@@ -44,7 +44,8 @@ Result<LayerRun> LayerRun::create(const CompiledLayer &layer, const DriverOption
     return session.status();
   const format::Variable *variable = findVariable(*layer.artifact, kRouterName);
   if (!variable)
-    return Status(ErrorCode::corruptFile, layer.artifact->path() + " has no variable '" + std::string(kRouterName) + "'");
+    return Status(ErrorCode::corruptFile,
+                  layer.artifact->path() + " has no variable '" + std::string(kRouterName) + "'");
   if (Status status = drawVariables(**session); !status)
     return status;
   LayerRun run(layer, std::move(*session));

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Weights are drawn once for all numbers of tokens. Inputs are normal, but for the first feature of each token, which is
-/// 1: the router's weights of that feature are a bias of each expert, and with it the routing is made skewed without
+/// Weights are drawn once for all numbers of tokens. Inputs are normal, but for the first feature of each token, which
+/// is 1: the router's weights of that feature are a bias of each expert, and with it the routing is made skewed without
 /// anything outside of the layer.
 ///
 //===----------------------------------------------------------------------===//

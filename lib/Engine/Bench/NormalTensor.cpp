@@ -84,9 +84,10 @@ void drawNormal(std::span<std::byte> elements, format::DType dtype, double stdde
   }
 }
 
-/// The value of `variable` as its initializer says. What a copy copies is drawn again: of the same name and index are the
-/// same bits.
-static void drawVariable(std::span<std::byte> bytes, const format::Variable &variable, const format::Artifact &artifact) {
+/// The value of `variable` as its initializer says. What a copy copies is drawn again: of the same name and index are
+/// the same bits.
+static void drawVariable(std::span<std::byte> bytes, const format::Variable &variable,
+                         const format::Artifact &artifact) {
   const format::Variable *origin = &variable;
   while (origin->initializer()->kind() == format::InitializerKind::copy)
     origin = artifact.variables()->Get(origin->initializer()->source());
