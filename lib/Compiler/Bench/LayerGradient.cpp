@@ -14,8 +14,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-/// Makes the values of `forward` that `backward` uses arguments of the latter: its arguments first, then further
-/// results of the forward half.
+/// Makes the values of `forward` that `backward` uses arguments of the latter: its arguments first, then further results
+/// of the forward half.
 static void passResiduals(func::FuncOp forward, func::FuncOp backward) {
   Block &body = forward.front();
   Operation *terminator = body.getTerminator();

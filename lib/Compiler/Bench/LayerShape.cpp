@@ -44,8 +44,8 @@ FailureOr<LayerShape> mlir::moe::bench::parseShape(StringRef text, std::string &
   bool isName = !name.empty() && llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '-' || c == '_'; });
   if (!isName || numbers.size() != 4 || numbers[3] > numbers[2]) {
     error = "'" + text.str() +
-            "' is no shape: name:hidden,intermediate,experts,top_k with four positive numbers, and no more experts for "
-            "a token than there are";
+            "' is no shape: name:hidden,intermediate,experts,top_k with four positive numbers, and no more experts for a "
+            "token than there are";
     return failure();
   }
   return LayerShape{name.str(), numbers[0], numbers[1], numbers[2], numbers[3]};

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 ///
-/// A GPU that multiplies for more than some ten milliseconds reaches the limit of its power and lowers its clock: on
-/// one H100 cuBLAS makes 788 TFLOP/s of its first 14 ms, 725 after 60 ms, and less after half a second. So what takes
-/// long is compared with products that take as long.
+/// A GPU that multiplies for more than some ten milliseconds reaches the limit of its power and lowers its clock: on one
+/// H100 cuBLAS makes 788 TFLOP/s of its first 14 ms, 725 after 60 ms, and less after half a second. So what takes long
+/// is compared with products that take as long.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef LIB_ENGINE_BENCH_CEILINGMETER_H

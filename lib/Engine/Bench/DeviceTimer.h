@@ -28,9 +28,9 @@ struct RepeatPolicy {
   bool rests = false;
 };
 
-/// Times work on a device by Driver::time, whose clock on a GPU is the device's own. Before each run, and not part of
-/// it, a memory larger than the device's cache is read: what the work reads comes from memory. (Written, it would leave
-/// the cache full of what has to be written back while the work runs.)
+/// Times work on a device by Driver::time, whose clock on a GPU is the device's own. Before each run, and not part of it,
+/// a memory larger than the device's cache is read: what the work reads comes from memory. (Written, it would leave the
+/// cache full of what has to be written back while the work runs.)
 class DeviceTimer {
 public:
   static Result<DeviceTimer> create(Driver &driver);

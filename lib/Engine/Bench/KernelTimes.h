@@ -43,8 +43,8 @@ private:
   std::map<std::string, std::vector<double>> samples;
 };
 
-/// Runs `entry` `runs` times, instruction by instruction. What each reads comes from memory, not from the cache that
-/// the one before has left it in; `onInstruction`, if there is one, hears of each.
+/// Runs `entry` `runs` times, instruction by instruction. What each reads comes from memory, not from the cache that the
+/// one before has left it in; `onInstruction`, if there is one, hears of each.
 Result<std::vector<KernelTime>> timeKernels(Session &session, EntryPoint &entry, DeviceTimer &timer, int runs,
                                             const Observer &onInstruction = {});
 

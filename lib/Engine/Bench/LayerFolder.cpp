@@ -133,7 +133,8 @@ Status LayerFolder::select(const LayerSelection &selection) {
 }
 
 const CompiledCeiling *LayerFolder::findCeiling(const std::string &dtype) const {
-  const auto found = std::ranges::find(ceilings, dtype, &CompiledCeiling::dtype);
+  const auto found =
+      std::find_if(ceilings.begin(), ceilings.end(), [&](const CompiledCeiling &entry) { return entry.dtype == dtype; });
   return found == ceilings.end() ? nullptr : &*found;
 }
 

@@ -28,9 +28,9 @@ struct BenchResult {
   std::map<std::string, double> copySeconds;
 };
 
-/// Runs `entryPoint` on random weights and tokens: three runs to warm up, `repeats` measured as a whole and as many
-/// measured per instruction, each from memory and not from the cache. A learning rate of zero keeps the weights what
-/// they are. `observer` sees the latter.
+/// Runs `entryPoint` on random weights and tokens: three runs to warm up, `repeats` measured as a whole and as many measured
+/// per instruction, each from memory and not from the cache. A learning rate of zero keeps the weights what they are.
+/// `observer` sees the latter.
 Result<BenchResult> bench(Session &session, const std::string &entryPoint, int repeats, const Observer &observer = {});
 
 std::string benchText(const BenchResult &result);
