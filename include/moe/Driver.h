@@ -77,7 +77,7 @@ struct DeviceFact {
 /// How a driver is opened.
 struct DriverOptions {
   int threads = 0; ///< CPU: worker threads; 0 is one per core of the process's affinity mask.
-  int device = 0;  ///< Ordinal among the devices of this kind.
+  int device = 0;  ///< Ordinal among the devices of this kind; one that is not there is ErrorCode::configuration.
 };
 
 class Driver {

@@ -67,6 +67,14 @@ void registerPatient() {
   });
 }
 
+// A driver that does not look at the number of the device, and would be asked for ever more.
+TEST(Doctor, RefusesDevicesWithoutEnd) {
+  registerDriver("everywhere", [](const DriverOptions &) { return openDriver("null"); });
+  const DoctorReport report = examine({.target = "everywhere", .selfTest = false});
+  EXPECT_TRUE(report.devices.empty());
+  EXPECT_FAILS(report.verdict, ErrorCode::failed, "a driver refuses what is not there");
+}
+
 TEST(Doctor, LooksWithoutTesting) {
   const DoctorReport report = examine({.target = "cpu", .selfTest = false});
   const DeviceReport *cpu = findDevice(report, "cpu", 0);

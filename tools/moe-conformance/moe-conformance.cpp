@@ -46,5 +46,8 @@ int main(int argc, char **argv) {
   moe::conformance::BundleOptions options{files, storageTypes, targets, output};
   if (options.storageTypes.empty())
     options.storageTypes = {"f32", "bf16"};
+  for (const std::string &storage : options.storageTypes)
+    if (storage != "f32" && storage != "bf16")
+      return moe::reportError(kTool, "there is no storage type '" + storage + "'; there are: f32, bf16");
   return failed(moe::conformance::writeBundle(options, context));
 }

@@ -39,9 +39,13 @@ std::string describe(const CLI::App &root, const CLI::Error &error) {
   const std::vector<std::string> rest = root.remaining(/*recurse=*/true);
   const std::vector<CLI::App *> used = root.get_subcommands();
   const auto option = std::ranges::find_if(rest, [](const std::string &word) { return word.starts_with('-'); });
-  if (option != rest.end())
-    return unknown("option", option->substr(0, option->find('=')), optionNames(used.empty() ? root : *used.front()),
-                   "");
+  if (option != rest.end()) {
+    const std::string name = option->substr(0, option->find('='));
+    const std::vector<std::string> known = optionNames(used.empty() ? root : *used.front());
+    if (!used.empty() && std::ranges::find(known, name) != known.end())
+      return "'" + name + "' comes after the command " + used.front()->get_name();
+    return unknown("option", name, known, "");
+  }
   if (!used.empty() && !rest.empty() && dynamic_cast<const CLI::ExtrasError *>(&error))
     return used.front()->get_name() + " takes no '" + rest.front() + "'";
   if (!used.empty())

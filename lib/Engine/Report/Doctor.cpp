@@ -109,9 +109,19 @@ DeviceReport examineDevice(Driver &driver, int ordinal, const DoctorOptions &opt
   return report;
 }
 
+/// More than a machine has: a driver that opens so many opens any.
+constexpr int kTooManyDevices = 256;
+
 /// Opens device after device until there is no further one.
 void examineDriver(const std::string &name, const DoctorOptions &options, DoctorReport &report) {
   for (int ordinal = 0;; ++ordinal) {
+    if (ordinal == kTooManyDevices) {
+      std::erase_if(report.devices, [&](const DeviceReport &device) { return device.driver == name; });
+      report.missing.push_back({name, Status(ErrorCode::failed, "opens device " + std::to_string(ordinal - 1) +
+                                                                    "; a driver refuses what is not there with "
+                                                                    "ErrorCode::configuration")});
+      return;
+    }
     Result<std::unique_ptr<Driver>> driver = openDriver(name, {.device = ordinal});
     if (!driver && ordinal > 0 && driver.status().code() == ErrorCode::configuration)
       return;

@@ -128,9 +128,11 @@ public:
 
 } // namespace
 
-/// The driver's only symbol; runtime/drivers/Registry.cpp finds it by the folder's name. A real driver uses
-/// `options.device` and says ErrorCode::configuration if there is no such device.
+/// The driver's only symbol; runtime/drivers/Registry.cpp finds it by the folder's name. A real driver opens the device
+/// `options.device`, and refuses one that is not there: `moe-run doctor` asks for one after the other until then.
 Result<std::unique_ptr<Driver>> open(const DriverOptions &options) {
+  if (options.device != 0)
+    return Status(ErrorCode::configuration, "there is no null device " + std::to_string(options.device) + ", only 0");
   return std::unique_ptr<Driver>(std::make_unique<NullDriver>());
 }
 
