@@ -27,11 +27,19 @@ int64_t RouterShape::getWarpExperts() const {
   return count;
 }
 
+int64_t RouterShape::getWarpsOfGroup() const {
+  if (isForToken())
+    return tokenWarps / groups;
+  return rows / getWarpRows() * (experts / getWarpExperts());
+}
+
 int64_t RouterShape::getThreads() const {
   return usesWarpgroups ? kWarpgroupThreads : groups * getWarpsOfGroup() * Capabilities::kWarpSize;
 }
 
 int64_t RouterShape::getSharedBytes() const {
+  if (isForToken())
+    return 4 * groups * getSumStride();
   int64_t parts = usesWarpgroups ? 1 : groups; // Of a stage.
   return 2 * stages * parts * (rows + experts) * depth + 4 * groups * rows * getSumStride();
 }
@@ -89,7 +97,39 @@ static bool fillWarpgroups(RouterShape &shape, int64_t tokens, int64_t width, co
   return true;
 }
 
+/// Of warps that share an expert, where a block has more of them than experts.
+static int64_t countTokenGroups(const RouterShape &shape) {
+  return shape.tokenWarps / std::min<int64_t>(shape.tokenWarps, llvm::PowerOf2Ceil(shape.experts));
+}
+
+/// A cluster whose threads have the weights, and their part of the token, in registers; nothing if those are too few.
+static std::optional<RouterShape> chooseForToken(int64_t width, int64_t experts, const Capabilities &capabilities) {
+  constexpr int64_t kPiece = RouterShape::kTokenElements * Capabilities::kWarpSize;
+  for (int64_t blocks = ClusterExchange::kMostBlocks; blocks > 1; blocks /= 2) {
+    RouterShape shape;
+    shape.rows = 1;
+    shape.experts = llvm::divideCeil(experts, blocks);
+    if (llvm::divideCeil(experts, shape.experts) != static_cast<uint64_t>(blocks) ||
+        !shape.fillsCluster(experts, capabilities))
+      continue;
+    // Registers of a thread, of 255 and 128 that it can have.
+    for (auto [warps, most] : {std::pair(8, 144), {16, 88}}) {
+      shape.tokenWarps = warps;
+      shape.groups = countTokenGroups(shape);
+      shape.depth = llvm::alignTo(llvm::divideCeil(width, shape.groups), kPiece);
+      int64_t ofExpert = shape.depth / Capabilities::kWarpSize; // Elements of a lane.
+      int64_t weights = llvm::divideCeil(shape.experts, shape.getWarpsOfGroup()) * ofExpert / 2;
+      if (weights + ofExpert <= most)
+        return shape;
+    }
+  }
+  return std::nullopt;
+}
+
 RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, const Capabilities &capabilities) {
+  if (tokens == 1)
+    if (std::optional<RouterShape> shape = chooseForToken(width, experts, capabilities))
+      return *shape;
   // In clocks of a multiprocessor, as measured on an H100: the bytes that it reads in each, by threads and by TMA; what
   // one block passes to another takes 2 µs, and longer for the 64 tokens of warpgroups, but not in a cluster; and the
   // tokens of a block are routed a few at a time.
@@ -139,6 +179,13 @@ std::optional<RouterShape> RouterShape::get(moe_kernel::CUDAConfigAttr config) {
   shape.experts = config.getTileN();
   shape.depth = config.getTileK();
   shape.stages = config.getStages();
+  if (config.getUnit() == moe_kernel::CUDAUnit::fma) {
+    shape.tokenWarps = config.getThreads() / Capabilities::kWarpSize;
+    if (!shape.isForToken() || shape.experts < 1 || shape.tokenWarps < 1)
+      return std::nullopt;
+    shape.groups = countTokenGroups(shape);
+    return shape;
+  }
   if (shape.experts < kFragment || shape.experts % kFragment != 0 || shape.stages < 2)
     return std::nullopt;
   if (config.getUnit() == moe_kernel::CUDAUnit::wgmma) {
@@ -159,8 +206,9 @@ std::optional<RouterShape> RouterShape::get(moe_kernel::CUDAConfigAttr config) {
 }
 
 moe_kernel::CUDAConfigAttr RouterShape::toConfig(MLIRContext *context) const {
-  return moe_kernel::CUDAConfigAttr::get(context, getThreads(), rows, experts, depth, stages,
-                                         usesWarpgroups ? moe_kernel::CUDAUnit::wgmma : moe_kernel::CUDAUnit::mma);
+  using moe_kernel::CUDAUnit;
+  CUDAUnit unit = isForToken() ? CUDAUnit::fma : usesWarpgroups ? CUDAUnit::wgmma : CUDAUnit::mma;
+  return moe_kernel::CUDAConfigAttr::get(context, getThreads(), rows, experts, depth, isForToken() ? 1 : stages, unit);
 }
 
 } // namespace mlir::moe::cuda
