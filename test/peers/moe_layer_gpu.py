@@ -15,12 +15,16 @@ is printed. Both sides flush the level-2 cache before each run. The ratio is PyT
 """
 import json
 import os
+import queue
 import random
+import re
 import shutil
 import statistics
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 GRAPH_TOKENS = 1024
@@ -29,10 +33,21 @@ WEIGHTS = ["mlp.gate.weight", "mlp.experts.gate_up_proj", "mlp.experts.down_proj
 # Rounding to bf16 is 1.66e-3 of a normal number. Activations, rows of experts and y are stored in it: three roundings, whose
 # errors are independent, make 2.9e-3. A gradient has gone through up to seven (4.4e-3), some of them twice.
 TOLERANCE = {"y": 3.5e-3, "gradient": 5.5e-3}
+# Of a single row. One wrong element among the 7168 of the longest rows makes 1.2e-2.
+ROW_TOLERANCE = 2
+TIE = 1e-5     # Scores nearer than that, relative to them, are in no order: float32 adds up to some thousand products.
+CHUNK = 8192   # Rows at a time.
+AT_ONCE = 3    # Layers that are saved at a time.
+
+
+def device():
+    """Where float32 is computed: not necessarily where moe-run's layers were."""
+    import torch
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def read(path):
-    """The tensors of a safetensors file, on the GPU."""
+    """The tensors of a safetensors file, on `device()`."""
     import numpy
     import torch
     types = {"BF16": torch.bfloat16, "F32": torch.float32, "I32": torch.int32}
@@ -44,84 +59,199 @@ def read(path):
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
         part = torch.from_numpy(data[8 + size + begin:8 + size + end])
-        tensors[name] = part.cuda().view(types[entry["dtype"]]).view(entry["shape"])
+        tensors[name] = part.to(device()).view(types[entry["dtype"]]).view(entry["shape"])
     return tensors, metadata
 
 
-def expected(tensors, top_k):
-    """Everything in float32, expert by expert: y, and with `gradient.y` the gradients."""
+def choose(scores, top_k, load):
+    """The experts of each token, how many of them float32 would not have chosen, and how far the loads are apart.
+
+    Where two scores are nearly the same, the order in which products are added up decides. `load`, ours, says how.
+    """
     import torch
-    inputs = {name: tensors[name].float() for name in ["x", *WEIGHTS]}
-    gradient = tensors["gradient.y"].float() if "gradient.y" in tensors else None
-    x, router, gate_up, down = inputs.values()
+    best = scores.topk(min(top_k + 1, scores.shape[1]), 1)
+    chosen = best.indices[:, :top_k].clone()
+    missing = load - torch.bincount(chosen.reshape(-1), minlength=scores.shape[1])
+    swapped = 0
+    if chosen.shape[1] < best.indices.shape[1]:
+        last, next = best.values[:, top_k - 1], best.values[:, top_k]
+        for token in (last - next <= TIE * last).nonzero().flatten().tolist():
+            ours, other = best.indices[token, top_k - 1].item(), best.indices[token, top_k].item()
+            if missing[ours] < 0 < missing[other]:
+                chosen[token, top_k - 1] = other
+                missing[ours] += 1
+                missing[other] -= 1
+                swapped += 1
+    return chosen, swapped, missing.abs().sum().item() // 2
+
+
+def expected(tensors, top_k):
+    """Everything in float32, expert by expert: y, and with `gradient.y` the gradients. And what `choose` found."""
+    import torch
+    x, router, gate_up, down = (tensors[name] for name in ["x", *WEIGHTS])
+    x, router = x.float(), router.float()
+    gradient = tensors.get("gradient.y")
     scores = (x @ router.t()).softmax(1)
-    # The choice is ours: near a tie float32 might choose otherwise, and that is not an error.
-    weights, chosen = scores.topk(top_k, 1)
+    chosen, *differences = choose(scores, top_k, tensors["offsets"].diff())
+    weights = scores.gather(1, chosen)
     total = weights.sum(1, keepdim=True)
     weights = weights / total
-    y = torch.zeros_like(x)
-    results = {"y": y}
+    results = {"y": torch.zeros_like(x)}
+    zeros = lambda tensor: torch.zeros(tensor.shape, device=x.device)
     if gradient is not None:
-        gradients = {name: torch.zeros_like(value) for name, value in inputs.items()}
-        weight_gradients = torch.zeros_like(weights)
+        of_x, of_gate_up, of_down, of_weights = zeros(x), zeros(gate_up), zeros(down), zeros(weights)
     silu = torch.nn.functional.silu
     for expert in range(gate_up.shape[0]):
-        tokens, choice = (chosen == expert).nonzero(as_tuple=True)
-        if not len(tokens):
-            continue
-        rows, factor = x[tokens], weights[tokens, choice][:, None]
-        gates = rows @ gate_up[expert].t()
-        gate, up = gates.chunk(2, 1)
-        inner = silu(gate) * up
-        outputs = inner @ down[expert].t()
-        y.index_add_(0, tokens, outputs * factor)
-        if gradient is None:
-            continue
-        arriving = gradient[tokens]
-        weight_gradients[tokens, choice] = (arriving * outputs).sum(1)
-        arriving = arriving * factor
-        gradients[WEIGHTS[2]][expert] = arriving.t() @ inner
-        of_inner = arriving @ down[expert]
-        sigmoid = gate.sigmoid()
-        of_gates = torch.cat([of_inner * up * sigmoid * (1 + gate * (1 - sigmoid)), of_inner * silu(gate)], 1)
-        gradients[WEIGHTS[1]][expert] = of_gates.t() @ rows
-        gradients["x"].index_add_(0, tokens, of_gates @ gate_up[expert])
+        in_weights, out_weights = gate_up[expert].float(), down[expert].float()
+        for slots in (chosen == expert).nonzero().split(CHUNK):
+            tokens, choice = slots.unbind(1)
+            rows, factor = x[tokens], weights[tokens, choice][:, None]
+            gate, up = (rows @ in_weights.t()).chunk(2, 1)
+            inner = silu(gate) * up
+            outputs = inner @ out_weights.t()
+            results["y"].index_add_(0, tokens, outputs * factor)
+            if gradient is None:
+                continue
+            arriving = gradient[tokens].float()
+            of_weights[tokens, choice] = (arriving * outputs).sum(1)
+            arriving = arriving * factor
+            of_down[expert] += arriving.t() @ inner
+            of_inner = arriving @ out_weights
+            sigmoid = gate.sigmoid()
+            of_gates = torch.cat([of_inner * up * sigmoid * (1 + gate * (1 - sigmoid)), of_inner * silu(gate)], 1)
+            of_gate_up[expert] += of_gates.t() @ rows
+            of_x.index_add_(0, tokens, of_gates @ in_weights)
     if gradient is not None:
         # Of the normalisation, the choice and the softmax.
-        of_chosen = (weight_gradients - (weight_gradients * weights).sum(1, keepdim=True)) / total
+        of_chosen = (of_weights - (of_weights * weights).sum(1, keepdim=True)) / total
         of_scores = torch.zeros_like(scores).scatter_(1, chosen, of_chosen)
         of_logits = scores * (of_scores - (of_scores * scores).sum(1, keepdim=True))
-        gradients["mlp.gate.weight"] = of_logits.t() @ x
-        gradients["x"] += of_logits @ router
-        results.update({f"gradient.{name}": value for name, value in gradients.items()})
-    load = torch.bincount(chosen.reshape(-1), minlength=gate_up.shape[0])
-    return results, load
+        of_x += of_logits @ router
+        for name, value in zip(["x", *WEIGHTS], [of_x, of_logits.t() @ x, of_gate_up, of_down]):
+            results[f"gradient.{name}"] = value
+    return results, *differences
 
 
-def check(paths):
+def errors_of(actual, expected):
+    """Of the whole tensor and of its worst row, relative to their norms. A row of zeros has to be one."""
     import torch
-    torch.backends.cuda.matmul.allow_tf32 = False
-    right, weights, held = True, {}, None
-    for path in sorted(paths):
-        if path.endswith("-weights.safetensors"):
-            continue
+    of_rows, norms = [], []
+    actual, expected = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (actual, expected))
+    for mine, its in zip(actual.split(CHUNK), expected.split(CHUNK)):
+        of_rows.append((mine.float() - its).norm(dim=1))
+        norms.append(its.norm(dim=1))
+    of_rows, norms = torch.cat(of_rows), torch.cat(norms)
+    worst = torch.where(of_rows == 0, 0, of_rows / norms).max()
+    return (of_rows.norm() / norms.norm()).item(), worst.item()
+
+
+class Checker:
+    """Compares files that moe-run wrote with float32. The experts' weights are kept from file to file."""
+
+    def __init__(self):
+        import torch
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self.held, self.weights, self.worst = None, {}, {}
+
+    def check(self, path):
+        """Prints what it finds. Whether it is within tolerances."""
+        import torch
         tensors, metadata = read(path)
-        if metadata["weights"] != held:
-            weights.clear()
-            held = metadata["weights"]
-            weights.update(read(os.path.join(os.path.dirname(path), held))[0])
-        tensors.update(weights)
-        results, load = expected(tensors, int(metadata["top_k"]))
-        words = []
+        weights = os.path.join(os.path.dirname(path), metadata["weights"])
+        if weights != self.held:
+            self.weights.clear()
+            self.weights.update(read(weights)[0])
+            self.held = weights
+        tensors.update(self.weights)
+        results, swapped, moved = expected(tensors, int(metadata["top_k"]))
+        right, words = moved == 0, []
         for name, value in results.items():
-            error = ((tensors[name].float() - value).norm() / value.norm()).item()
-            right &= error < TOLERANCE["y" if name == "y" else "gradient"]
-            words.append(f"{name} {error:.2e}")
-        moved = (load - tensors["offsets"].diff()).abs().sum().item() // 2
-        print(f"{os.path.basename(path)}: {', '.join(words)}; {moved} of {load.sum().item()} choices differ", flush=True)
+            error, worst = errors_of(tensors[name], value)
+            tolerance = TOLERANCE["y" if name == "y" else "gradient"]
+            right &= error < tolerance and worst < ROW_TOLERANCE * tolerance
+            kind = name.replace("mlp.gate.", "router.").replace("mlp.experts.", "")
+            words.append(f"{kind} {error:.2e} ({worst:.1e})")
+            before = self.worst.get(kind, (0, 0))
+            # A NaN stays: no comparison with it is true.
+            self.worst[kind] = tuple(old if new <= old else new for old, new in zip(before, (error, worst)))
+        words.append(f"{moved} of {tensors['offsets'][-1].item()} choices differ")
+        if swapped:
+            words.append(f"{swapped} near ties")
+        print(f"{'right' if right else 'WRONG'} {os.path.basename(path).removesuffix('.safetensors')}: {', '.join(words)}",
+              flush=True)
         del tensors, results
         torch.cuda.empty_cache()
+        return right
+
+    def summary(self):
+        print("at most: " + ", ".join(f"{kind} {error:.2e} ({row:.1e})" for kind, (error, row) in self.worst.items()))
+
+
+def save_layers(folder, where, shapes, options):
+    """Lets moe-run save `shapes` into folders in `where`, some at a time, and says how far it is.
+
+    ("file", PATH) for each that is complete, ("failed", why), and ("end", FOLDER) of each shape, which has to be removed
+    for the next to begin: all of them might not fit.
+    """
+    events, slots = queue.Queue(), threading.Semaphore(AT_ONCE)
+
+    def save(shape):
+        target = os.path.join(where, shape)
+        command = [os.path.join(folder, "moe-run"), "bench", folder, "--shape", shape, "--save", target, "--seconds", "0",
+                   "--no-progress", "--json", *options]
+        words = []
+        with slots, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            os.makedirs(target, exist_ok=True)
+            for line in process.stderr:
+                # A point is reported when all of its files are written.
+                if found := re.match(r"(\S+) (\S+), (\d+) tokens, (\w+): forward", line):
+                    shape, dtype, tokens, routing = found.groups()
+                    stem = os.path.join(target, f"{shape}-{dtype}-{tokens}-{routing}")
+                    for path in (f"{stem}-{kind}.safetensors" for kind in ("forward", "forward_backward")):
+                        if os.path.exists(path):
+                            events.put(("file", path))
+                else:
+                    words.append(line)
+            if process.wait():
+                events.put(("failed", f"moe-run failed for {shape}: {''.join(words).strip()}"))
+            events.put(("end", target))
+            while os.path.exists(target):
+                time.sleep(0.05)
+
+    for shape in shapes:
+        threading.Thread(target=save, args=[shape], daemon=True).start()
+    left = len(shapes)
+    while left:
+        event = events.get()
+        left -= event[0] == "end"
+        yield event
+
+
+def check_layers(folder, options):
+    """Every point of the folder's layers."""
+    shapes, options = split_shapes(folder, options)
+    checker, right = Checker(), True
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as where:
+        for event, value in save_layers(folder, where, shapes, options):
+            if event == "file":
+                right &= checker.check(value)
+                os.remove(value)
+            elif event == "end":
+                shutil.rmtree(value)
+            else:
+                print(value, flush=True)
+                right = False
+    checker.summary()
     return right
+
+
+def check(arguments):
+    if os.path.isdir(arguments[0]):
+        return check_layers(arguments[0], arguments[1:])
+    checker = Checker()
+    right = [checker.check(path) for path in sorted(arguments) if not path.endswith("-weights.safetensors")]
+    checker.summary()
+    return all(right)
 
 
 def layer(x, router, gate_up, down, top_k):

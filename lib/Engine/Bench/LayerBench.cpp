@@ -41,16 +41,19 @@ Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::s
   if (!load)
     return load.status();
   point.load = *load;
+  Result<MeasuredTime> measured = timer.time([&] { return entry.run(); }, options.repeat);
+  if (!measured)
+    return measured.status();
   if (!options.save.empty()) {
+    // One more run like those that were timed, but what a kernel reads too early is a NaN and not what the run before left.
+    if (Result<LayerLoad> again = run.runPoisoned(entry, point.tokens); !again)
+      return again.status();
     const std::string name = point.shape + "-" + point.dtype, weights = name + "-weights.safetensors";
     const std::string path = options.save + "/" + name + "-" + std::to_string(point.tokens) + "-" +
                              toString(point.routing) + "-" + kind + ".safetensors";
     if (Status status = saveRun(run, entry, path, weights); !status)
       return status;
   }
-  Result<MeasuredTime> measured = timer.time([&] { return entry.run(); }, options.repeat);
-  if (!measured)
-    return measured.status();
   Result<Ceilings> ceilings = meter.lasting(measured->seconds);
   if (!ceilings)
     return ceilings.status();
