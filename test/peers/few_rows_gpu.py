@@ -4,7 +4,8 @@
 """Times matmul kernels of few rows on a GPU against what reading their weights takes, and checks them against float32.
 
 Weights are those of Qwen3-30B-A3B's experts for 1, 8 and 64 tokens, and the linear ones of docs/models/bench-1b.mlir
-for one. Successive launches of a CUDA graph read different weights, more than the second-level cache holds. The file of
+for one. Successive launches of a CUDA graph read different weights, more than the second-level cache holds; as in a model,
+each may begin to read them before the one before it has ended. The file of
 `compile --configs` has lines `KERNEL threads tile_m tile_n tile_k stages unit` of configurations to try instead of the
 target's own; a kernel that occurs several times is compiled several times.
 """
@@ -132,11 +133,11 @@ class Problem:
 
 
 def time_graph(torch, launches, stream):
-    """Seconds of one of `launches`, which are replayed together."""
+    """Seconds of one of `launches`, which are replayed together, each launched as early as moe-run does."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
-        for launch in launches:
-            launch()
+        for i, launch in enumerate(launches):
+            launch(early=i > 0)
     times = []
     for _ in range(12):
         begin, end = torch.cuda.Event(True), torch.cuda.Event(True)

@@ -128,7 +128,8 @@ def compile_kernels(folder, kernels, options, aliases=""):
                  "swizzle": int(swizzle)}
                 for buffer, element, rest, swizzle in re.findall(r"tensor_map<buffer (\d+) : (\w+), (.*?), swizzle (\d+)>", line)]
         shared = int(re.search(r"shared_bytes = (\d+)", line).group(1))
-        launches[kernel.group(1)] = {"grid": numbers["grid"], "block": numbers["block"], "shared": shared, "maps": maps}
+        launches[kernel.group(1)] = {"grid": numbers["grid"], "block": numbers["block"], "shared": shared, "maps": maps,
+                                     "dependent": "dependent_launch" in line}
     with open(os.path.join(folder, "launches.json"), "w") as file:
         json.dump(launches, file)
 
@@ -139,6 +140,20 @@ def launches_of(folder):
         fail(f"'{folder}' holds no kernels; make it with 'compile', where the compiler is")
     with open(path) as file:
         return json.load(file)
+
+
+class LaunchAttribute(ctypes.Structure):
+    """CUlaunchAttribute of cuda.h, whose value has 64 bytes."""
+    _fields_ = [("id", ctypes.c_uint64), ("value", ctypes.c_uint32 * 16)]
+
+
+class LaunchConfig(ctypes.Structure):
+    """CUlaunchConfig of cuda.h."""
+    _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared", ctypes.c_uint),
+                ("stream", ctypes.c_void_p), ("attributes", ctypes.POINTER(LaunchAttribute)), ("count", ctypes.c_uint)]
+
+
+PROGRAMMATIC_STREAM_SERIALIZATION = 6
 
 
 class Kernel:
@@ -171,13 +186,17 @@ class Kernel:
         return (ctypes.c_char * 128).from_buffer(memory, start)
 
     def bind(self, tensors, stream):
+        """What launches it on `tensors`; early if asked and if the runtime would: before the kernel before it ends."""
         parameters = [ctypes.c_uint64(tensor.data_ptr()) for tensor in tensors]
         parameters += [self.encode(m, tensors[m["buffer"]].data_ptr()) for m in self.launch["maps"]]
         pointers = (ctypes.c_void_p * len(parameters))(*[ctypes.addressof(p) for p in parameters])
-        geometry = [ctypes.c_uint(n) for n in self.launch["grid"] + self.launch["block"] + [self.launch["shared"]]]
+        dependent = LaunchAttribute(PROGRAMMATIC_STREAM_SERIALIZATION, (1,))
+        config = LaunchConfig(tuple(self.launch["grid"]), tuple(self.launch["block"]), self.launch["shared"], stream,
+                              ctypes.pointer(dependent), 0)
 
-        def run(_keep=(parameters, tensors)):
-            self.check(self.cuda.cuLaunchKernel(self.function, *geometry, ctypes.c_void_p(stream), pointers, None))
+        def run(early=False, _keep=(parameters, tensors, dependent)):
+            config.count = early and self.launch["dependent"]
+            self.check(self.cuda.cuLaunchKernelEx(ctypes.byref(config), self.function, pointers, None))
         return run
 
 
