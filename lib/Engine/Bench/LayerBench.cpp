@@ -8,6 +8,7 @@
 
 #include "lib/Engine/Conformance/Conformance.h"
 #include "lib/Engine/Support/Files.h"
+#include "runtime/format/DType.h"
 #include "runtime/format/artifact_generated.h"
 
 #include <algorithm>
@@ -16,6 +17,15 @@ namespace moe::engine {
 namespace {
 
 constexpr int kKernelRuns = 5;
+constexpr int kComparedRuns = 10;
+constexpr std::size_t kMostCompared = std::size_t{64} << 20; ///< Bytes of outputs: more take long to read.
+
+std::size_t outputBytes(const EntryPoint &entry) {
+  std::size_t bytes = 0;
+  for (const format::Port *port : *entry.table().outputs())
+    bytes += format::byteSize(*port);
+  return bytes;
+}
 
 /// Runs one layer, everything that was asked for.
 class LayerMeasurement {
@@ -45,13 +55,15 @@ Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::s
   if (!measured)
     return measured.status();
   if (!options.save.empty()) {
-    // One more run like those that were timed, but what a kernel reads too early is a NaN and not what the run before left.
-    if (Result<LayerLoad> again = run.runPoisoned(entry, point.tokens); !again)
-      return again.status();
+    // Runs like those that were timed, but what a kernel reads too early is a NaN and not what the run before left.
+    Status status = outputBytes(entry) <= kMostCompared ? run.repeatPoisoned(entry, point.tokens, kComparedRuns)
+                                                        : run.runPoisoned(entry, point.tokens).status();
+    if (!status)
+      return status;
     const std::string name = point.shape + "-" + point.dtype, weights = name + "-weights.safetensors";
     const std::string path = options.save + "/" + name + "-" + std::to_string(point.tokens) + "-" +
                              toString(point.routing) + "-" + kind + ".safetensors";
-    if (Status status = saveRun(run, entry, path, weights); !status)
+    if (status = saveRun(run, entry, path, weights); !status)
       return status;
   }
   Result<Ceilings> ceilings = meter.lasting(measured->seconds);
