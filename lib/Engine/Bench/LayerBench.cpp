@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Engine/Bench/LayerBench.h"
 
+#include "lib/Engine/Bench/LayerChain.h"
 #include "lib/Engine/Conformance/Conformance.h"
 #include "lib/Engine/Support/Files.h"
 #include "runtime/format/DType.h"
@@ -37,6 +38,7 @@ public:
 
 private:
   Result<LayerTime> measureEntry(EntryPoint &entry, const std::string &kind, LayerPoint &point);
+  Result<LayerTime> measureChain(EntryPoint &chain, EntryPoint &forward);
 
   LayerRun &run;
   DeviceTimer &timer;
@@ -83,6 +85,25 @@ Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::s
   return time;
 }
 
+Result<LayerTime> LayerMeasurement::measureChain(EntryPoint &chain, EntryPoint &forward) {
+  if (Status status = prepareChain(run, chain, forward); !status)
+    return status;
+  Result<MeasuredTime> measured = timer.time([&] { return chain.run(); }, options.repeat);
+  if (!measured)
+    return measured.status();
+  Result<Ceilings> ceilings = meter.lasting(measured->seconds);
+  if (!ceilings)
+    return ceilings.status();
+  const CompiledLayer &layer = run.getLayer();
+  const std::vector<KernelWork> work = forwardWork(layer.sizes, /*tokens=*/1, layer.dtype == "bf16" ? 2 : 4);
+  return LayerTime{measured->seconds / chain.table().outputs()->size(),
+                   floorSeconds(work, *ceilings),
+                   totalFlops(work),
+                   measured->runs,
+                   *ceilings,
+                   {}};
+}
+
 Result<LayerPoint> LayerMeasurement::measure(std::int64_t tokens, Routing routing) {
   LayerPoint point;
   point.shape = run.getLayer().shape;
@@ -101,6 +122,12 @@ Result<LayerPoint> LayerMeasurement::measure(std::int64_t tokens, Routing routin
       point.forward = std::move(*time);
     else
       point.forwardBackward = std::move(*time);
+  }
+  if (EntryPoint *chain = run.find("chain", tokens), *forward = run.find("forward", tokens); chain && forward) {
+    Result<LayerTime> time = measureChain(*chain, *forward);
+    if (!time)
+      return time.status().withContext(point.shape);
+    point.chain = std::move(*time);
   }
   return point;
 }

@@ -134,7 +134,15 @@ Status LayerRun::writeRouter(double bias) {
   std::vector<std::byte> biased = router;
   const std::size_t offset = kHotExpert * static_cast<std::size_t>(layer.sizes.hiddenSize) * elementBytes;
   format::encode(bias, elementBytes == 2 ? format::DType::bf16 : format::DType::f32, biased.data() + offset);
-  return session->writeVariable(kRouterName, biased);
+  return writeRouters(biased);
+}
+
+Status LayerRun::writeRouters(std::span<const std::byte> bytes) {
+  for (const format::Variable *variable : *session->artifact().table().variables())
+    if (variable->name()->string_view().ends_with(kRouterName))
+      if (Status status = session->writeVariable(variable->name()->string_view(), bytes); !status)
+        return status;
+  return {};
 }
 
 /// By bisection on the load that the layer itself reports. The share of tokens does not depend on their number, so some
@@ -174,7 +182,7 @@ Status LayerRun::findSkewedBias() {
 
 Status LayerRun::setRouting(Routing routing) {
   if (routing == Routing::uniform)
-    return session->writeVariable(kRouterName, router);
+    return writeRouters(router);
   if (skewedBias < 0)
     if (Status status = findSkewedBias(); !status)
       return status;
