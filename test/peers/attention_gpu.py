@@ -142,8 +142,12 @@ def prepare(action, folder):
     return lambda case: run_case(folder, case, launches)
 
 
-SCRIPT = Script(__doc__, cases, lambda folder, options: compile_kernels(folder, "\n".join(case.text() for case in cases()), options),
-                prepare, device=lambda torch: f"{torch.cuda.get_device_name()} cuDNN {torch.backends.cudnn.version()}")
+def compile_cases(folder, options):
+    compile_kernels(folder, "\n".join(case.text() for case in cases()), options)
+
+
+SCRIPT = Script(__doc__, cases, compile_cases, prepare,
+                device=lambda torch: f"{torch.cuda.get_device_name()} cuDNN {torch.backends.cudnn.version()}")
 
 if __name__ == "__main__":
     SCRIPT.main()

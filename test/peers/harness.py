@@ -124,8 +124,8 @@ def compile_kernels(folder, kernels, options, aliases=""):
         if not (kernel := re.search(r"moe_exec\.kernel @(\w+) in", line)):
             continue
         numbers = {key: json.loads(f"[{value}]") for key, value in re.findall(r"(\w+) = array<i64: ([^>]*)>", line)}
-        maps = [{"buffer": int(buffer), "type": element, **{key: json.loads(value) for key, value in re.findall(r"(\w+)(\[[^\]]*\])", rest)},
-                 "swizzle": int(swizzle)}
+        maps = [{"buffer": int(buffer), "type": element, "swizzle": int(swizzle),
+                 **{key: json.loads(value) for key, value in re.findall(r"(\w+)(\[[^\]]*\])", rest)}}
                 for buffer, element, rest, swizzle in re.findall(r"tensor_map<buffer (\d+) : (\w+), (.*?), swizzle (\d+)>", line)]
         shared = int(re.search(r"shared_bytes = (\d+)", line).group(1))
         launches[kernel.group(1)] = {"grid": numbers["grid"], "block": numbers["block"], "shared": shared, "maps": maps,
@@ -180,9 +180,9 @@ class Kernel:
         memory = ctypes.create_string_buffer(256)
         start = -ctypes.addressof(memory) % 128
         self.check(self.cuda.cuTensorMapEncodeTiled(
-            ctypes.byref(memory, start), {"f32": 7, "bf16": 9}[tensor_map["type"]], len(dims), ctypes.c_void_p(address), (ctypes.c_uint64 * len(dims))(*dims),
-            (ctypes.c_uint64 * len(strides))(*strides), (ctypes.c_uint32 * len(box))(*box),
-            (ctypes.c_uint32 * len(box))(*[1] * len(box)), 0, swizzle, 3, 0))
+            ctypes.byref(memory, start), {"f32": 7, "bf16": 9}[tensor_map["type"]], len(dims), ctypes.c_void_p(address),
+            (ctypes.c_uint64 * len(dims))(*dims), (ctypes.c_uint64 * len(strides))(*strides),
+            (ctypes.c_uint32 * len(box))(*box), (ctypes.c_uint32 * len(box))(*[1] * len(box)), 0, swizzle, 3, 0))
         return (ctypes.c_char * 128).from_buffer(memory, start)
 
     def bind(self, tensors, stream):

@@ -218,8 +218,11 @@ def prepare(action, folder):
     return lambda case: run_case(folder, case, launches[case.name])
 
 
-SCRIPT = Script(__doc__, cases, lambda folder, options: compile_kernels(folder, "\n".join(case.text() for case in cases()), options),
-                prepare)
+def compile_cases(folder, options):
+    compile_kernels(folder, "\n".join(case.text() for case in cases()), options)
+
+
+SCRIPT = Script(__doc__, cases, compile_cases, prepare)
 
 if __name__ == "__main__":
     SCRIPT.main()

@@ -123,8 +123,8 @@ Status LayerRun::repeatPoisoned(EntryPoint &entry, std::int64_t tokens, int time
         return status;
       const auto [place, isNew] = first.try_emplace(port->name()->str(), std::move(bytes));
       if (!isNew && bytes != place->second)
-        return Status(ErrorCode::numerics, "'" + entry.table().name()->str() + "' of " + layer.shape + ": '" + place->first +
-                                               "' has other bits in run " + std::to_string(i + 1));
+        return Status(ErrorCode::numerics, "'" + entry.table().name()->str() + "' of " + layer.shape + ": '" +
+                                               place->first + "' has other bits in run " + std::to_string(i + 1));
     }
   }
   return {};

@@ -38,12 +38,13 @@ int64_t RouterShape::getSharedBytes() const {
 
 bool RouterShape::fillsCluster(int64_t tokens, int64_t allExperts, const Capabilities &capabilities) const {
   constexpr int64_t kMostLogits = 2048; // Of a block's tokens, in 8 KB.
-  // A block takes most of a multiprocessor's memory, and those of a cluster sit in one group of some 16 multiprocessors:
-  // on an H100, 32 clusters of 4 do not fit into its 132 at once, and take 15.0 µs where blocks without clusters take 11.5.
+  // A block takes most of a multiprocessor's memory, and those of a cluster sit in one group of some 16
+  // multiprocessors: on an H100, 32 clusters of 4 do not fit into its 132 at once, and take 15.0 µs where blocks without
+  // clusters take 11.5.
   constexpr int64_t kMostBlocks = 64;
-  int64_t blocks = llvm::divideCeil(allExperts, experts);
+  int64_t blocks = llvm::divideCeil(allExperts, experts), tiles = llvm::divideCeil(tokens, rows);
   return capabilities.hasClusters && !usesWarpgroups && blocks > 1 && blocks <= ClusterExchange::kMostBlocks &&
-         blocks * static_cast<int64_t>(llvm::divideCeil(tokens, rows)) <= kMostBlocks && rows * allExperts <= kMostLogits;
+         blocks * tiles <= kMostBlocks && rows * allExperts <= kMostLogits;
 }
 
 //===----------------------------------------------------------------------===//
@@ -108,7 +109,7 @@ RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, 
     int64_t clocks = bytes / (shape.usesWarpgroups ? kBulkBytesPerClock : kBytesPerClock) + kRouting * shape.rows / 8;
     clocks *= waves;
     if (shape.experts < padded)
-      clocks += shape.usesWarpgroups                                 ? kBulkHandover
+      clocks += shape.usesWarpgroups                                ? kBulkHandover
                 : shape.fillsCluster(tokens, experts, capabilities) ? kClusterHandover
                                                                     : kHandover;
     if (best && clocks >= bestClocks)
