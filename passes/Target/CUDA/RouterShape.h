@@ -47,7 +47,7 @@ struct RouterShape {
   int64_t getSharedBytes() const;
 
   /// Whether the blocks that share a token's `allExperts` experts are a cluster, and pass their logits on in shared memory.
-  bool fillsCluster(int64_t allExperts, const Capabilities &capabilities) const;
+  bool fillsCluster(int64_t tokens, int64_t allExperts, const Capabilities &capabilities) const;
 
   /// From what configure wrote; nothing if it cannot be emitted.
   static std::optional<RouterShape> get(moe_kernel::CUDAConfigAttr config);

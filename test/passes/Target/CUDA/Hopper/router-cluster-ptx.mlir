@@ -6,6 +6,7 @@
 // RUN: FileCheck %s --check-prefix=ODD --input-file=%t/odd.ptx
 // RUN: FileCheck %s --check-prefix=SHARED --input-file=%t/shared.ptx
 // RUN: FileCheck %s --check-prefix=FEW --input-file=%t/few.ptx
+// RUN: FileCheck %s --check-prefix=MANY --input-file=%t/many.ptx
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=NEVER
 
 // NEVER-NOT: {{wgmma|mbarrier|\.local|atom[a-z.]*\.f32}}
@@ -82,5 +83,18 @@ moe_kernel.kernel @few(%x: tensor<40x4096xbf16>, %w: tensor<100x4096xbf16>)
       -> (tensor<40x100xf32>, tensor<40x4xf32>, tensor<40x4xi32>, tensor<101xi32>, tensor<160xi32>, tensor<40x4xi32>)
   moe_kernel.return %s, %k, %i, %o, %p, %q
       : tensor<40x100xf32>, tensor<40x4xf32>, tensor<40x4xi32>, tensor<101xi32>, tensor<160xi32>, tensor<40x4xi32>
+}
+
+// As many blocks as multiprocessors would have to wait for clusters to end: they pass logits on in global memory.
+// MANY-NOT: cluster
+// MANY: mma.sync.aligned.m16n8k16
+// MANY-NOT: cluster
+// MANY: atom{{.*}}.global{{.*}}.inc.u32
+moe_kernel.kernel @many(%x: tensor<512x2048xbf16>, %w: tensor<128x2048xbf16>)
+    -> (tensor<512x128xf32>, tensor<512x8xf32>, tensor<512x8xi32>) {
+  %s, %k, %i = moe_kernel.router %x, %w {top_k = 8 : i64, scoring = #moe_kernel.scoring<softmax>,
+      norm_topk_prob = true, routed_scaling_factor = 1.0 : f64, resultSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>}
+      : (tensor<512x2048xbf16>, tensor<128x2048xbf16>) -> (tensor<512x128xf32>, tensor<512x8xf32>, tensor<512x8xi32>)
+  moe_kernel.return %s, %k, %i : tensor<512x128xf32>, tensor<512x8xf32>, tensor<512x8xi32>
 }
 }
