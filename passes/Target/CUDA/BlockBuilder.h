@@ -57,10 +57,9 @@ public:
   void barrier();
   /// The same for the lanes of a warp.
   void warpBarrier();
-  /// Runs `body` for i in [0, count), spread over the threads of the block or the lanes of a warp.
+  /// Runs `body` for i in [0, count), spread over the threads of the block.
   void forThreads(Expr count, function_ref<void(Expr)> body) { loop(thread, count, threads, body); }
   void forThreads(int64_t count, function_ref<void(Expr)> body) { forThreads(index(count), body); }
-  void forLanes(int64_t count, function_ref<void(Expr)> body) { loop(lane, index(count), kWarpSize, body); }
 
   /// The value of lane `source`, and of the lane whose number differs in the bits of `distance`.
   Expr shuffle(Expr value, Expr source);
