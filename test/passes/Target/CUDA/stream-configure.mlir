@@ -92,7 +92,7 @@ moe_kernel.kernel @few_rows_each(%a: tensor<1024x512xbf16>, %b: tensor<128x768x5
 // A block for each multiprocessor, with all that one needs under way.
 // CHECK-LABEL: @combined
 // CHECK-SAME: <threads = 256, tile_m = 8, tile_n = 16, tile_k = 512, stages = 8, unit = stream>
-// REMARK: Function=combined{{.*}}stream, 8 x 16 tiles, 256 of the contraction a stage, 9 stages
+// REMARK: Function=combined{{.*}}stream, 8 x 16 tiles, 512 of the contraction a stage, 8 stages
 moe_kernel.kernel @combined(%h: tensor<8x768xbf16>, %m: tensor<128x2048x768xbf16>, %o: tensor<129xi32>, %i: tensor<1x8xi32>,
     %w: tensor<1x8xf32>) -> tensor<1x2048xbf16> {
   %r = moe_kernel.combined_matmul %h, %m, %o, %i, %w : (tensor<8x768xbf16>, tensor<128x2048x768xbf16>,
