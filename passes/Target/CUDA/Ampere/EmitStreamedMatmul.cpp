@@ -14,6 +14,7 @@
 /// What a thread copies and multiplies is WarpStream.h.
 ///
 /// ```
+/// ask for the token, if there is one only
 /// begin to copy the first stages - 1 stages             // the weights before the kernel waits for the one before it
 /// for stage:
 ///   wait for its chunks and read them; begin to copy stage + stages - 1

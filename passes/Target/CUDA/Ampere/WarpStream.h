@@ -35,14 +35,15 @@
 
 namespace mlir::moe::cuda::ampere {
 
-inline constexpr int64_t kLanesTogether = 4;                       ///< That have one column, or row, of a fragment.
-inline constexpr int64_t kPieceDepth = kLanesTogether * kChunk;    ///< What they copy of it at a time.
+inline constexpr int64_t kLanesTogether = 4; ///< That have one column, or row, of a fragment.
+inline constexpr int64_t kPieceDepth = kLanesTogether * kChunk; ///< What they multiply of it at a time.
 inline constexpr int64_t kPiecesOfLine = 2, kChunksOfLine = kPiecesOfLine * kLanesTogether;
-inline constexpr int64_t kStrip = 16, kGroup = 8;                  ///< Columns of weights and rows of tokens of a product.
+inline constexpr int64_t kStrip = 16, kGroup = 8; ///< Columns of weights and rows of tokens of a product.
 
 /// How the tile of a block is made up.
 struct StreamShape {
-  /// `contractions` of `depth`, one after the other: a warp's part of a stage is of one. `isOneToken`: all rows are the same.
+  /// `contractions` of `depth`, one after the other: a warp's part of a stage is of one. `isOneToken`: all rows are the
+  /// same.
   StreamShape(moe_kernel::CUDAConfigAttr config, int64_t depth, int64_t contractions, bool isOneToken)
       : warps(config.getThreads() / kWarpSize), strips(config.getTileN() / kStrip), groups(config.getTileM() / kGroup),
         stageDepth(config.getTileK()), warpDepth(stageDepth / warps), pieces(warpDepth / kPieceDepth),
