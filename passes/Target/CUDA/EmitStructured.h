@@ -17,6 +17,7 @@
 /// | cached_attention | as attention; a single query of a head, if few are given at a time (bf16: Ampere/EmitCachedAttention.cpp) |
 /// | route, route_backward | a token per warp |
 /// | plan | tile_m entries, having counted all |
+/// | dispatch | tile_m vectors of each thread |
 /// | scatter_add | tile_m rows of the result, a warp for each |
 /// | cache_append | one row |
 /// | sum_of_squares | one chunk |
@@ -41,6 +42,7 @@ LaunchShape emitCachedAttention(moe_kernel::CachedAttentionOp op, EmitterContext
 LaunchShape emitRoute(moe_kernel::RouteOp op, EmitterContext &context);
 LaunchShape emitRouteBackward(moe_kernel::RouteBackwardOp op, EmitterContext &context);
 LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context);
+LaunchShape emitDispatch(moe_kernel::DispatchOp op, EmitterContext &context);
 LaunchShape emitScatterAdd(moe_kernel::ScatterAddOp op, EmitterContext &context);
 LaunchShape emitCacheAppend(moe_kernel::CacheAppendOp op, EmitterContext &context);
 LaunchShape emitSumOfSquares(moe_kernel::SumOfSquaresOp op, EmitterContext &context);

@@ -220,8 +220,10 @@ std::optional<MatmulPlan> planMatmul(MatmulOp op, const Capabilities &capabiliti
   return chooseTile(op, capabilities, gathers && op.getRowIndex(), op.getParts());
 }
 
-double getCopyTime(int64_t tokens, int64_t rows, int64_t columns) {
+double getCopyTime(int64_t tokens, int64_t rows, int64_t columns, bool readsOnce) {
   double tokenBytes = 2.0 * tokens * columns, rowBytes = 2.0 * rows * columns;
+  if (readsOnce)
+    return kLaunchMicroseconds + (tokenBytes + rowBytes) / kBytesPerMicrosecond;
   return kLaunchMicroseconds + (tokenBytes <= kCacheBytes ? (tokenBytes + rowBytes) / kGatheredBytesPerMicrosecond
                                                           : 2 * rowBytes / kBytesPerMicrosecond);
 }

@@ -46,8 +46,9 @@ struct MatmulPlan {
 /// of its row index, if it has one, are gathered in the kernel; otherwise it is planned as if they were in order.
 std::optional<MatmulPlan> planMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities, bool gathers = true);
 
-/// A kernel that copies `rows` of `tokens` rows of `columns` bf16, some more than once, in microseconds.
-double getCopyTime(int64_t tokens, int64_t rows, int64_t columns);
+/// A kernel that copies `rows` of `tokens` rows of `columns` bf16, some more than once, in microseconds. `readsOnce`: each
+/// token is read once and written to all of its rows.
+double getCopyTime(int64_t tokens, int64_t rows, int64_t columns, bool readsOnce);
 
 struct PartsChoice {
   int64_t parts = 1;
