@@ -18,7 +18,7 @@ module attributes {moe.target = "cuda:sm_90a"} {
 // CHECK: moe_kernel.matmul ragged_rows(%[[ROWS]], %[[W]]) offsets(%[[O]]) {
 // CHECK-NOT: row_divisor
 // WHY: Function=up | Remark="rows are copied first: a copy costs {{.*}} us and saves {{.*}} us in 2 launches"
-// WHY: Function=up_of_rows | Remark="wgmma, 128 x 256 tiles, 4 stages, 1024 rows per expert: {{.*}} us (products {{.*}}, memory {{.*}})"
+// WHY: Function=up_of_rows | Remark="wgmma, 192 x 256 tiles, 3 stages, 1024 rows per expert: {{.*}} us (products {{.*}}, cache {{.*}}, memory {{.*}})"
 moe_kernel.kernel @up(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %o: tensor<9xi32>, %i: tensor<8192xi32>)
     -> tensor<8192x28672xbf16> {
   %r = moe_kernel.matmul ragged_rows (%x, %w) offsets(%o) rows(%i)
