@@ -68,8 +68,7 @@ public:
 };
 
 /// Something to say about a device in a report: {"architecture", "sm_90"}. Numbers say their unit at the end of the
-/// name:
-/// `_bytes`, `_gb_per_s`, `_gflop_per_s`; without one they are counts.
+/// name, `_bytes`, `_gb_per_s` or `_gflop_per_s`; without one they are counts.
 struct DeviceFact {
   std::string name;
   std::variant<std::int64_t, double, std::string> value;

@@ -77,8 +77,8 @@ public:
   virtual Status run() = 0;
   /// The value after the last run; zeros before the first.
   virtual Status getOutput(std::string_view name, std::span<std::byte> bytes) = 0;
-  /// Fills the outputs and the workspace with bytes 0xff, which are NaN in every float type: what a run does not compute
-  /// shows. For tests.
+  /// Fills the outputs and the workspace with bytes 0xff, which are NaN in every float type: what a run does not
+  /// compute shows. For tests.
   virtual Status poison() = 0;
 
   template <typename T> Status setInput(std::string_view name, std::span<const T> values) {

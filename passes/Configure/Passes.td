@@ -12,9 +12,9 @@ include "mlir/Pass/PassBase.td"
 def ConfigurePass : Pass<"moe-configure", "::mlir::ModuleOp"> {
   let summary = "Ask the target for the configuration of every kernel";
   let description = [{
-    The target is the module's (`moe.target = "cpu"`). It may replace kernels by several that it runs faster. Then it sets
-    `config` on every kernel that has none, or says why a kernel cannot run on it; all kernels are asked before the pass
-    fails. A kernel that comes with a configuration keeps it.
+    The target is the module's (`moe.target = "cpu"`). It may replace kernels by several that it runs faster. Then it
+    sets `config` on every kernel that has none, or says why a kernel cannot run on it; all kernels are asked before the
+    pass fails. A kernel that comes with a configuration keeps it.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"]; // Of the kernels of rows that replace others.
@@ -23,9 +23,9 @@ def ConfigurePass : Pass<"moe-configure", "::mlir::ModuleOp"> {
 def FuseProloguesPass : Pass<"moe-fuse-prologues", "::mlir::ModuleOp"> {
   let summary = "Compute few rows where they are read, where the target runs that faster";
   let description = [{
-    A kernel that reads what a small kernel of rows computes has that computed by each of its blocks for itself: no launch,
-    and no memory, lies between the two. The target is asked (`Target::configurePrologue`). If other launches read the
-    rows too, but have to wait for the first of these anyway, the rows are one more result of it.
+    A kernel that reads what a small kernel of rows computes has that computed by each of its blocks for itself: no
+    launch, and no memory, lies between the two. The target is asked (`Target::configurePrologue`). If other launches
+    read the rows too, but have to wait for the first of these anyway, the rows are one more result of it.
     ```mlir
     %n = moe_kernel.launch @norm(%x, %w) : ...
     %q = moe_kernel.launch @query(%n, %wq) : ...

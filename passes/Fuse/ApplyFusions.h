@@ -11,8 +11,8 @@
 
 namespace mlir::moe {
 
-/// Applies `patterns` within `op` until none matches. Scalar constants stay in the bodies that use them, so that a body is
-/// all of a kernel.
+/// Applies `patterns` within `op` until none matches. Scalar constants stay in the bodies that use them, so that a body
+/// is all of a kernel.
 LogicalResult applyFusions(Operation *op, RewritePatternSet &&patterns);
 
 } // namespace mlir::moe

@@ -54,7 +54,8 @@ static LogicalResult fuseElementwiseChain(linalg::GenericOp consumer, PatternRew
 /// extf(truncf(x)) in one body, where nothing stores the rounded value → x.
 static LogicalResult dropRounding(arith::ExtFOp extension, PatternRewriter &rewriter) {
   auto rounding = extension.getIn().getDefiningOp<arith::TruncFOp>();
-  if (!rounding || rounding.getIn().getType() != extension.getType() || !isa<linalg::GenericOp>(extension->getParentOp()))
+  if (!rounding || rounding.getIn().getType() != extension.getType() ||
+      !isa<linalg::GenericOp>(extension->getParentOp()))
     return rewriter.notifyMatchFailure(extension, "does not extend what was just rounded");
   if (!llvm::all_of(rounding->getUsers(), llvm::IsaPred<arith::ExtFOp>))
     return rewriter.notifyMatchFailure(extension, "the rounded value is stored");

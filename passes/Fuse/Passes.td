@@ -58,8 +58,8 @@ def FuseCombinePass : Pass<"moe-fuse-combine", "::mlir::func::FuncOp"> {
   let summary = "Sum up a token's rows where they are computed";
   let description = [{
     A weighted `moe.combine` of rows that a matmul of experts computes for it alone becomes one kernel with that matmul,
-    and with a sum that follows it, where the target is faster so (`Target::combinesRows`): with few tokens, whose experts
-    differ.
+    and with a sum that follows it, where the target is faster so (`Target::combinesRows`): with few tokens, whose
+    experts differ.
     ```mlir
     %rows = moe_kernel.matmul ragged_rows(%h, %down) offsets(%offsets) {transpose_rhs, ...}
     %sum = moe.combine %rows plan(%permutation, %inverse) weights(%weights) : ...
@@ -80,9 +80,9 @@ def FuseEpiloguePass : Pass<"moe-fuse-epilogue", "::mlir::func::FuncOp"> {
       kernel stores both.
     * `gated_activation_backward` for the gradient that a matmul computes: the epilogue reads the columns of the
       activation's input in pairs and stores its gradient in pairs.
-    * `weighted_gated_activation_backward` for the gradient that a matmul computes, where the target sums rows of an epilogue
-      (`Target::sumsRows`): the epilogue also reads the weights of rows, and stores the weighted activation and, for the
-      gradients of the weights, sums of 64 columns of each row, which another kernel adds up for each token.
+    * `weighted_gated_activation_backward` for the gradient that a matmul computes, where the target sums rows of an
+      epilogue (`Target::sumsRows`): the epilogue also reads the weights of rows, and stores the weighted activation and,
+      for the gradients of the weights, sums of 64 columns of each row, which another kernel adds up for each token.
     * `add`, `multiply`, `divide`, `negate`, `cast` with a matmul's result that is used nowhere else; the other operand
       becomes an extra. Sums of several matmuls become a chain, each adding to the one before.
 
@@ -99,8 +99,8 @@ def MoEToLinalgPass : Pass<"moe-to-linalg", "::mlir::func::FuncOp"> {
     In the form that `passes/Fuse/RowsBuilder.h` describes. An op that needs several kernels (a sum over tokens after a
     computation per token) becomes several ops; which of them share a kernel is decided by `moe-outline-kernels`.
 
-    `linear_cross_entropy` and its gradient are computed for one chunk of tokens after the other, with `slice` and `concat`
-    of `moe_kernel` around them, so that the logits of all tokens never exist at once:
+    `linear_cross_entropy` and its gradient are computed for one chunk of tokens after the other, with `slice` and
+    `concat` of `moe_kernel` around them, so that the logits of all tokens never exist at once:
     ```mlir
     %loss, %dh, %dw = moe.linear_cross_entropy_backward %hidden, %weight, %targets, %weights, %g : ...
     ```
@@ -112,10 +112,10 @@ def MoEToLinalgPass : Pass<"moe-to-linalg", "::mlir::func::FuncOp"> {
     %dh_c = moe_kernel.matmul dense(%gradient_c, %weight) : ...
     %dw_c = moe_kernel.matmul dense(%gradient_c, %hidden_c) extras(%dw_before_c) {transpose_lhs, ...} : ...
     ```
-    and at the end `%dh = moe_kernel.concat %dh_0, %dh_1, ...`. A chunk has as many tokens as `logits-bytes` hold the logits of,
-    and no fewer than twice the width of the model: its logits then take twice the memory of the weight's gradient, and what a
-    chunk moves to add to that gradient stays small beside its products. All chunks have the same size if the number of
-    tokens allows.
+    and at the end `%dh = moe_kernel.concat %dh_0, %dh_1, ...`. A chunk has as many tokens as `logits-bytes` hold the
+    logits of, and no fewer than twice the width of the model: its logits then take twice the memory of the weight's
+    gradient, and what a chunk moves to add to that gradient stays small beside its products. All chunks have the same
+    size if the number of tokens allows.
   }];
   let options = [Option<"logitsBytes", "logits-bytes", "int64_t", /*default=*/"64 << 20",
     "Memory that the logits of a chunk of tokens may take">];
@@ -135,9 +135,10 @@ def FuseElementwisePass : Pass<"moe-fuse-elementwise", "::mlir::func::FuncOp"> {
 def FoldReshapesPass : Pass<"moe-fold-reshapes", "::mlir::func::FuncOp"> {
   let summary = "Compute what is gathered from in the shape that it is gathered from";
   let description = [{
-    A parallel linalg.generic that is only read through a `tensor.expand_shape`, by an op that gathers from that, computes the
-    expanded tensor instead: its loops are divided. So no reshape stands between the two, and `moe-outline-kernels` sees
-    that they agree on rows. Rows themselves are never divided. Every element is computed and rounded as before.
+    A parallel linalg.generic that is only read through a `tensor.expand_shape`, by an op that gathers from that,
+    computes the expanded tensor instead: its loops are divided. So no reshape stands between the two, and
+    `moe-outline-kernels` sees that they agree on rows. Rows themselves are never divided. Every element is computed and
+    rounded as before.
     ```mlir
     %normed = linalg.generic ... -> tensor<64x16x128xbf16>                 // RMS norm of 16 heads
     %rows = tensor.collapse_shape %normed : ... into tensor<64x2048xbf16>
@@ -157,8 +158,8 @@ def OutlineKernelsPass : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline structured ops and groups of linalg.generic ops into kernels";
   let description = [{
     Every structured op becomes a kernel. A linalg.generic joins the kernel of another one whose result it reads, if it
-    reads it only in its own row and if no other op lies between them. Updates of equal parameters share kernels, eight at a
-    time. Reshapes go into the kernels, constants too.
+    reads it only in its own row and if no other op lies between them. Updates of equal parameters share kernels, eight
+    at a time. Reshapes go into the kernels, constants too.
     ```mlir
     %0 = linalg.generic {...} ins(...) ...
     ```

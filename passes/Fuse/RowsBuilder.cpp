@@ -71,8 +71,9 @@ Value RowsBuilder::compute(ArrayRef<int64_t> extents, ArrayRef<Input> inputs, co
 
 Value RowsBuilder::sumVector(Value vector) {
   int64_t size = numElements(vector);
-  Value sum = compute({1, size}, {{reshape(vector, {1, size}), {0, 1}}}, {computeType(getElementTypeOrSelf(vector)), {0}},
-                      [&](ValueRange v) { return add(v[1], v[0]); });
+  Value sum =
+      compute({1, size}, {{reshape(vector, {1, size}), {0, 1}}}, {computeType(getElementTypeOrSelf(vector)), {0}},
+              [&](ValueRange v) { return add(v[1], v[0]); });
   return toModelShape(sum, {});
 }
 

@@ -17,8 +17,8 @@ enum class LayerMode { Sequence, Prefill, Decode };
 
 inline bool isCached(LayerMode mode) { return mode != LayerMode::Sequence; }
 
-/// What fixes the shapes of a mode: `batch` sequences of `length` tokens, caches of `context` tokens; whether a sequence
-/// is several documents.
+/// What fixes the shapes of a mode: `batch` sequences of `length` tokens, caches of `context` tokens; whether a
+/// sequence is several documents.
 struct TokenShape {
   int64_t batch, length, context = 0;
   bool packedDocuments = false;

@@ -20,7 +20,8 @@ namespace mlir::moe {
 ///                 packed_documents},
 ///     serving = {batch_size, prompt_length, context_length}}
 ///
-/// Integers are i64, numbers f64, packed_documents is a bool; `training` and `serving` are there if the description has them.
+/// Integers are i64, numbers f64, packed_documents is a bool; `training` and `serving` are there if the description has
+/// them.
 inline constexpr StringRef modelInfoAttrName = "moe.model_info";
 
 /// The part of it that is counted rather than read off an op.

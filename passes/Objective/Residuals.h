@@ -13,10 +13,10 @@
 ///
 /// * `none`: everything that a gradient rule uses is saved.
 /// * `selective`: the same, except what costs little to compute again (a pass over elements or rows, no matmul and no
-///   attention) from values that are saved anyway or that are arguments of the function, which its caller has anyway. So
-///   recomputation never adds a residual: it only removes some.
-/// * `full`: everything is computed again from the arguments, except the routing, that is, which experts a token goes to
-///   with what weights (topk_gate) and the plan made of that (plan_routing). A choice is not continuous: if a target
+///   attention) from values that are saved anyway or that are arguments of the function, which its caller has anyway.
+///   So recomputation never adds a residual: it only removes some.
+/// * `full`: everything is computed again from the arguments, except the routing, that is, which experts a token goes
+///   to with what weights (topk_gate) and the plan made of that (plan_routing). A choice is not continuous: if a target
 ///   computed the scores again in another order of summation (another fusion of the same ops may well do so), a tie
 ///   could fall the other way, and the backward pass would be that of another function. Saved, a choice is exactly the
 ///   one that was made; it is a few bytes a token. What calls compute is saved too.

@@ -24,7 +24,8 @@ public:
   FailureOr<Program> run() {
     DenseMap<Value, int> values;
     for (BlockArgument argument : program.entry.getArguments()) {
-      program.storages.push_back({moe_exec::Space::input, {}, argument.getArgNumber(), sizeInBytes(argument.getType())});
+      program.storages.push_back(
+          {moe_exec::Space::input, {}, argument.getArgNumber(), sizeInBytes(argument.getType())});
       values[argument] = addValue(argument.getType(), /*definition=*/-1, program.storages.size() - 1);
     }
     FailureOr<SmallVector<int>> outputs = visit(program.entry, values, "");
@@ -42,7 +43,9 @@ private:
 
   /// Appends the body of `function`; returns the values it returns.
   FailureOr<SmallVector<int>> visit(func::FuncOp function, DenseMap<Value, int> &values, StringRef label) {
-    auto lookup = [&](ValueRange range) { return llvm::map_to_vector(range, [&](Value value) { return values.at(value); }); };
+    auto lookup = [&](ValueRange range) {
+      return llvm::map_to_vector(range, [&](Value value) { return values.at(value); });
+    };
     for (Operation &op : function.getBody().front()) {
       if (auto launch = dyn_cast<moe_kernel::LaunchOp>(op)) {
         if (failed(addLaunch(launch, lookup(launch.getInputs()), values, label)))

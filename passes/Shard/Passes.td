@@ -12,8 +12,8 @@ include "mlir/Pass/PassBase.td"
 def ShardPass : Pass<"moe-shard", "::mlir::ModuleOp"> {
   let summary = "Give each rank its program";
   let description = [{
-    Sets `moe.grid`, the extents of the grid of ranks, on the module: `moe.grid = array<i64: 1>`. So far the only grid is
-    one rank, whose program is the module as it is; any other number is refused.
+    Sets `moe.grid`, the extents of the grid of ranks, on the module: `moe.grid = array<i64: 1>`. So far the only grid
+    is one rank, whose program is the module as it is; any other number is refused.
   }];
   let options = [Option<"ranks", "ranks", "int64_t", /*default=*/"1", "How many ranks share the work">];
 }

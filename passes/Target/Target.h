@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A target is one folder here (`passes/Target/<Name>`) and one driver in the runtime (`runtime/drivers/<name>`); nothing
-/// else is edited. It decides (`configure`) and does (`addCodegenPasses`); passes outside ask its capabilities and never
-/// its architecture.
+/// A target is one folder here (`passes/Target/<Name>`), one driver in the runtime (`runtime/drivers/<name>`) and the
+/// lines that register it (docs/adding-a-target.md). It decides (`configure`) and does (`addCodegenPasses`); passes
+/// outside ask its capabilities and never its architecture.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_TARGET_H
@@ -55,9 +55,9 @@ public:
   /// nearest thing that can.
   virtual LogicalResult configure(moe_kernel::KernelOp kernel) const = 0;
 
-  /// The `config` with which each block of `reader` computes all of `rows`, a kernel of rows, for itself, if that is faster
-  /// than a launch: its only result is operand `operand` of `reader`. Both kernels are configured. Null, the default: it
-  /// does not.
+  /// The `config` with which each block of `reader` computes all of `rows`, a kernel of rows, for itself, if that is
+  /// faster than a launch: its only result is operand `operand` of `reader`. Both kernels are configured. Null, the
+  /// default: it does not.
   virtual Attribute configurePrologue(moe_kernel::KernelOp rows, moe_kernel::KernelOp reader, unsigned operand) const {
     return {};
   }

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// One description twice, stored in float32 and in bf16, run by the reference interpreter with equal initial weights and
-/// batches: what storage in bf16 does to a model, apart from any target's arithmetic.
+/// One description twice, stored in float32 and in bf16, run by the reference interpreter with equal initial weights
+/// and batches: what storage in bf16 does to a model, apart from any target's arithmetic.
 ///
 //===----------------------------------------------------------------------===//
 #include "dialects/MoE/IR/MoEOps.h"
@@ -75,9 +75,9 @@ double norm(const Tensor &tensor) {
   return std::sqrt(sum);
 }
 
-// A value depends on a chain of stored numbers, each off by at most 2⁻⁹ of itself and independent of the others. The chain
-// forward and backward is 3 layers of some 12 stored tensors each way: √72 · 2⁻⁹ = 1.7 %, of which a loss, a mean over
-// tokens near log V, sees much less. A token that changes an expert for another adds to the gradients of both.
+// A value depends on a chain of stored numbers, each off by at most 2⁻⁹ of itself and independent of the others. The
+// chain forward and backward is 3 layers of some 12 stored tensors each way: √72 · 2⁻⁹ = 1.7 %, of which a loss, a mean
+// over tokens near log V, sees much less. A token that changes an expert for another adds to the gradients of both.
 TEST_F(BFloat16Test, LossAndGradientsAreNearThoseOfFloat32) {
   NamedTensors wanted = step(wideDevice, 1), outputs = step(narrowDevice, 1);
   ASSERT_EQ(outputs.size(), wanted.size());
@@ -93,8 +93,8 @@ TEST_F(BFloat16Test, LossAndGradientsAreNearThoseOfFloat32) {
   }
 }
 
-// At a rate at which the loss falls steadily. At four times the rate it plunges within a few steps as the batch is learned by
-// heart, and there the same curves are 1.5 % apart: a fraction of a step sooner or later.
+// At a rate at which the loss falls steadily. At four times the rate it plunges within a few steps as the batch is
+// learned by heart, and there the same curves are 1.5 % apart: a fraction of a step sooner or later.
 TEST_F(BFloat16Test, TrainsAsFloat32Does) {
   double first = step(wideDevice, 1).at("loss")[0], wanted = 0, loss = 0;
   step(narrowDevice, 1);

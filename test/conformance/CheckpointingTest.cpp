@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Compiles a deep model with each policy of activation checkpointing. What is computed again is computed by the same ops
-/// from the same values, so every output has the same bits; the memory that is planned for a step shrinks from policy to
-/// policy.
+/// Compiles a deep model with each policy of activation checkpointing. What is computed again is computed by the same
+/// ops from the same values, so every output has the same bits; the memory that is planned for a step shrinks from
+/// policy to policy.
 ///
 //===----------------------------------------------------------------------===//
 #include "runtime/format/artifact_generated.h"

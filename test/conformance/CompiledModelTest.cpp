@@ -11,9 +11,9 @@
 ///
 /// Tolerance, relative to the largest magnitude of a tensor. A value of a step depends on a chain of rounded sums. The
 /// error of a sum of n terms of random sign grows like √n roundings of its largest partial sum (Higham, Accuracy and
-/// Stability of Numerical Algorithms, section 2.8). The chain through the tiny model, forward and backward, has 3 layers
-/// of at most 8 sums of at most n = 1536 terms each way: 2 · 3 · 8 · √1536 < 1920 roundings of 2⁻²⁴. The other one has a
-/// layer, and sums over its vocabulary of n = 12288: 2 · 8 · √12288 < 1920.
+/// Stability of Numerical Algorithms, section 2.8). The chain through the tiny model, forward and backward, has 3
+/// layers of at most 8 sums of at most n = 1536 terms each way: 2 · 3 · 8 · √1536 < 1920 roundings of 2⁻²⁴. The other
+/// one has a layer, and sums over its vocabulary of n = 12288: 2 · 8 · √12288 < 1920.
 ///
 //===----------------------------------------------------------------------===//
 #include "dialects/MoE/IR/MoEOps.h"

@@ -62,10 +62,10 @@ Tensor draw(StringRef name, Type type, double deviation) {
 }
 
 /// What the variables and inputs of an entry point are in every test.
-NamedTensors drawVariables(ModuleOp module) {
+NamedTensors drawVariables(ModuleOp module, double deviation = 0.4) {
   NamedTensors variables;
   for (auto variable : module.getOps<VariableOp>())
-    variables[variable.getSymName().str()] = draw(variable.getSymName(), variable.getType(), 0.4);
+    variables[variable.getSymName().str()] = draw(variable.getSymName(), variable.getType(), deviation);
   return variables;
 }
 NamedTensors drawInputs(ModuleOp module, StringRef entry) {
@@ -119,7 +119,39 @@ TEST(LayerBench, GradientsAgreeWithFiniteDifferences) {
   };
   compare("x", inputs.at("x"));
   for (auto &[name, value] : variables)
-    compare(name, value);
+    if (results->count("gradient." + name)) // Not those of the chain's other layers.
+      compare(name, value);
+  EXPECT_EQ(results->size(), 3u + 3u); // y, offsets and gradient.x, and those of three variables.
+}
+
+/// Each of its layers has the weights of its set, and takes what the one before it gave.
+TEST(LayerBench, AChainIsItsLayersOneAfterTheOther) {
+  OwningOpRef<ModuleOp> module = buildLayer("f32");
+  // Small, so that nothing grows from layer to layer.
+  NamedTensors variables = drawVariables(*module, 0.1), inputs = drawInputs(*module, "chain.1");
+  reference::Interpreter interpreter(*module);
+  int sets = 0;
+  for (auto &[name, value] : variables) {
+    interpreter.setVariable(name, value);
+    sets += StringRef(name).ends_with(".gate.weight");
+  }
+  auto chain = interpreter.run("chain.1", inputs);
+  ASSERT_TRUE(succeeded(chain));
+  ASSERT_EQ(chain->size(), 16u);
+  ASSERT_EQ(sets, 16); // A token of so small a layer reads next to nothing.
+
+  Tensor x = inputs.at("x");
+  for (int layer = 0; layer < 16; ++layer) {
+    for (const char *name : {"mlp.gate.weight", "mlp.experts.gate_up_proj", "mlp.experts.down_proj"})
+      interpreter.setVariable(name, variables.at(layer ? "set" + std::to_string(layer) + "." + name : name));
+    auto y = interpreter.run("forward.1", {{"x", x}});
+    ASSERT_TRUE(succeeded(y));
+    const Tensor &sum = chain->at("x." + std::to_string(layer + 1));
+    for (int64_t element : llvm::seq(x.size()))
+      EXPECT_NEAR(sum[element], inputs.at("x")[element] + y->at("y")[element], 1e-12 * (1 + std::abs(sum[element])))
+          << "layer " << layer << ", " << element;
+    x = sum;
+  }
 }
 
 using Parameter = std::tuple<std::string, std::string>; // dtype, entry point

@@ -54,7 +54,7 @@ TEST(Config, ForeignVariablesAreLeftAlone) {
 TEST(Config, WrongValues) {
   ConfigLoader loader;
   EXPECT_FAILS(loader.set("training.steps=many"), ErrorCode::configuration, "'many' is not an integer");
-  EXPECT_FAILS(loader.set("training.steps=-1"), ErrorCode::configuration, "must be between 0 and");
+  EXPECT_FAILS(loader.set("training.steps=-1"), ErrorCode::configuration, "must be at least 0, not -1");
   EXPECT_FAILS(loader.set("training.steps=1.5"), ErrorCode::configuration, "not an integer");
   EXPECT_FAILS(loader.set("optimizer.learning_rate="), ErrorCode::configuration, "not a number");
   EXPECT_FAILS(loader.set("optimizer.learning_rate=nan"), ErrorCode::configuration, "must be between");

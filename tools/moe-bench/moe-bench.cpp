@@ -4,29 +4,23 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-///
-/// \file
-///   moe-bench --shape=qwen3-30b-a3b,olmoe --tokens=1,1024,8192 --target=cuda:sm_90a -o layers
-///   moe-run bench layers
-///
-//===----------------------------------------------------------------------===//
 #include "lib/Compiler/Bench/Folder.h"
+#include "lib/Compiler/Pipeline/CommandLine.h"
 #include "lib/Compiler/Pipeline/Registration.h"
 
 #include "mlir/IR/MLIRContext.h"
-#include "mlir/Tools/Plugins/PassPlugin.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/WithColor.h"
 
 using namespace mlir;
 using namespace mlir::moe::bench;
 namespace cl = llvm::cl;
 
+static constexpr llvm::StringLiteral kTool = "moe-bench";
 static cl::OptionCategory category("moe-bench options");
 static cl::list<std::string> shapes("shape", cl::value_desc("name"), cl::cat(category),
-                                    cl::desc("A published model's layer, or name:hidden,intermediate,experts,top_k; may "
-                                             "be repeated. All that are known if not given"));
+                                    cl::desc("A published model's layer, or name:hidden,intermediate,experts,top_k; "
+                                             "may be repeated. All that are known if not given"));
 static cl::list<int64_t> tokens("tokens", cl::value_desc("number"), cl::CommaSeparated, cl::cat(category),
                                 cl::desc("Numbers of tokens, 1,8,64,512,1024,2048,8192,32768 if not given"));
 static cl::list<int64_t> backward("backward", cl::value_desc("number"), cl::CommaSeparated, cl::cat(category),
@@ -43,10 +37,7 @@ static cl::list<std::string> plugins("load-pass-plugin", cl::value_desc("file"),
 static cl::opt<std::string> output("o", cl::Required, cl::value_desc("folder"), cl::cat(category),
                                    cl::desc("Where the artifacts go"));
 
-static int fail(const llvm::Twine &message) {
-  llvm::WithColor::error(llvm::errs(), "moe-bench") << message << "\n";
-  return 1;
-}
+static int fail(const llvm::Twine &message) { return moe::reportError(kTool, message); }
 
 /// What was asked for, or else `otherwise`; an error if one is not positive.
 static FailureOr<SmallVector<int64_t>> positive(ArrayRef<int64_t> given, ArrayRef<int64_t> otherwise) {
@@ -59,14 +50,15 @@ static FailureOr<SmallVector<int64_t>> positive(ArrayRef<int64_t> given, ArrayRe
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
-  cl::ParseCommandLineOptions(argc, argv, "moe-bench: compiles mixture-of-experts layers for moe-run bench\n");
+  cl::ParseCommandLineOptions(
+      argc, argv,
+      "compiles mixture-of-experts layers for moe-run bench\n\n"
+      "  moe-bench --shape=qwen3-30b-a3b --shape=olmoe --tokens=1,1024,8192 --target=cuda:sm_90a -o layers\n"
+      "  moe-bench --shape=mine:1024,512,64,8 --tokens=1,64 --dtype=f32 --target=cpu -o layers\n"
+      "  moe-run bench layers\n");
   moe::registerAllPasses();
-  for (const std::string &path : plugins) {
-    llvm::Expected<PassPlugin> plugin = PassPlugin::load(path);
-    if (!plugin)
-      return fail(llvm::toString(plugin.takeError()));
-    plugin->registerPassRegistryCallbacks();
-  }
+  if (failed(moe::loadPassPlugins(kTool, plugins)))
+    return 1;
 
   bool isHost = llvm::StringRef(target).split(':').first == "cpu";
   FolderOptions options{{}, dtypes, {}, {}, target, output, isHost ? 1024 : 8192};
@@ -97,14 +89,6 @@ int main(int argc, char **argv) {
   moe::registerAllDialects(registry);
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
-  context.printOpOnDiagnostic(false);
-  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
-    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
-    (isError ? llvm::WithColor::error(llvm::errs(), "moe-bench")
-             : llvm::WithColor::warning(llvm::errs(), "moe-bench"))
-        << diagnostic << "\n";
-    for (Diagnostic &note : diagnostic.getNotes())
-      llvm::WithColor::note(llvm::errs(), "moe-bench") << note << "\n";
-  });
+  moe::printDiagnostics(kTool, context);
   return failed(writeFolder(options, context));
 }

@@ -4,24 +4,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-///
-/// \file
-///   moe-conformance test/conformance/cases/*.mlir --target=cpu --target=cuda:sm_80 -o build/conformance
-///   moe-run conformance build/conformance
-///
-//===----------------------------------------------------------------------===//
 #include "lib/Compiler/Conformance/Bundle.h"
+#include "lib/Compiler/Pipeline/CommandLine.h"
 #include "lib/Compiler/Pipeline/Registration.h"
 
 #include "mlir/IR/MLIRContext.h"
-#include "mlir/Tools/Plugins/PassPlugin.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/WithColor.h"
 
 using namespace mlir;
 
+static constexpr llvm::StringLiteral kTool = "moe-conformance";
 static llvm::cl::OptionCategory category("moe-conformance options");
 static llvm::cl::list<std::string> files(llvm::cl::Positional, llvm::cl::OneOrMore, llvm::cl::cat(category),
                                          llvm::cl::desc("<files with cases>"));
@@ -38,28 +31,18 @@ static llvm::cl::opt<std::string> output("o", llvm::cl::Required, llvm::cl::valu
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   llvm::cl::HideUnrelatedOptions(category);
-  llvm::cl::ParseCommandLineOptions(argc, argv, "moe-conformance: compiles the cases that every target runs\n");
+  llvm::cl::ParseCommandLineOptions(
+      argc, argv,
+      "compiles the cases that every target runs\n\n"
+      "  moe-conformance test/conformance/cases/*.mlir --target=cpu --target=cuda:sm_80 -o bundle\n"
+      "  moe-run conformance bundle\n");
   moe::registerAllPasses();
-  for (const std::string &path : plugins) {
-    llvm::Expected<PassPlugin> plugin = PassPlugin::load(path);
-    if (!plugin) {
-      llvm::WithColor::error(llvm::errs(), "moe-conformance") << llvm::toString(plugin.takeError()) << "\n";
-      return 1;
-    }
-    plugin->registerPassRegistryCallbacks();
-  }
+  if (failed(moe::loadPassPlugins(kTool, plugins)))
+    return 1;
   DialectRegistry registry;
   moe::registerAllDialects(registry);
   MLIRContext context(registry);
-  context.printOpOnDiagnostic(false);
-  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
-    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
-    (isError ? llvm::WithColor::error(llvm::errs(), "moe-conformance")
-             : llvm::WithColor::warning(llvm::errs(), "moe-conformance"))
-        << diagnostic.getLocation() << ": " << diagnostic << "\n";
-    for (Diagnostic &note : diagnostic.getNotes())
-      llvm::WithColor::note(llvm::errs(), "moe-conformance") << note.getLocation() << ": " << note << "\n";
-  });
+  moe::printDiagnostics(kTool, context);
   moe::conformance::BundleOptions options{files, storageTypes, targets, output};
   if (options.storageTypes.empty())
     options.storageTypes = {"f32", "bf16"};

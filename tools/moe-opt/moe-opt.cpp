@@ -16,10 +16,10 @@
 
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "passes/Target/Common/OutputFile.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/WithColor.h"
 
 using namespace mlir;
@@ -58,12 +58,13 @@ static LogicalResult compileCommand(StringRef input, StringRef output, DialectRe
 /// MLIR's driver, without the empty line that it adds at the end: a description comes back as it is.
 static LogicalResult optCommand(StringRef input, StringRef output, DialectRegistry &registry) {
   std::string error;
-  std::unique_ptr<llvm::MemoryBuffer> text = openInputFile(input, &error);
-  std::unique_ptr<llvm::ToolOutputFile> file = text ? openOutputFile(output, &error) : nullptr;
-  if (!file) {
+  auto fail = [&] {
     llvm::WithColor::error(llvm::errs(), "moe-opt") << error << "\n";
     return failure();
-  }
+  };
+  std::unique_ptr<llvm::MemoryBuffer> text = openInputFile(input, &error);
+  if (!text)
+    return fail();
   std::string result;
   llvm::raw_string_ostream stream(result);
   if (failed(MlirOptMain(stream, std::move(text), registry, MlirOptMainConfig::createFromCLOptions())))
@@ -71,9 +72,7 @@ static LogicalResult optCommand(StringRef input, StringRef output, DialectRegist
   StringRef printed = result;
   if (printed.ends_with("\n\n"))
     printed = printed.drop_back();
-  file->os() << printed;
-  file->keep();
-  return success();
+  return succeeded(moe::writeOutputFile(output, [&](auto &file) { file << printed; }, error)) ? success() : fail();
 }
 
 int main(int argc, char **argv) {
@@ -81,7 +80,12 @@ int main(int argc, char **argv) {
   DialectRegistry registry;
   moe::registerAllDialects(registry);
   moe::registerAllPasses();
-  auto [input, output] = registerAndParseCLIOptions(argc, argv, "moe-opt: the moe-mlir compiler\n", registry);
+  auto [input, output] = registerAndParseCLIOptions(argc, argv,
+                                                    "the moe-mlir compiler\n\n"
+                                                    "  moe-opt tiny.mlir --moe-compile=target=cpu -o tiny.moe\n"
+                                                    "  moe-opt tiny.mlir --moe-compile-to=fuse\n"
+                                                    "  moe-opt tiny.mlir --moe-expand-layers\n",
+                                                    registry);
   if (compile.getNumOccurrences() || compileTo.getNumOccurrences())
     return asMainReturnCode(compileCommand(input, output, registry));
   return asMainReturnCode(optCommand(input, output, registry));

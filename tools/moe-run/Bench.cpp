@@ -10,6 +10,7 @@
 #include "lib/Engine/Report/ChromeTrace.h"
 #include "tools/moe-run/Commands.h"
 #include "tools/moe-run/CommonOptions.h"
+#include "tools/moe-run/UsageError.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -105,7 +106,8 @@ Command addBench(CLI::App &root) {
   std::vector<CLI::Option *> ofModel = {
       app->add_option("--entry", options->entry, "the entry point")->type_name("NAME")->capture_default_str(),
       app->add_option("--repeat", options->repeat, "runs to take the median of")
-          ->check(CLI::PositiveNumber)
+          ->check(atLeast(1))
+          ->type_name("N")
           ->capture_default_str()};
   declareTrace(*app, options->trace);
   ofModel.push_back(app->get_option("--trace"));
@@ -122,7 +124,7 @@ Command addBench(CLI::App &root) {
       ->check(CLI::IsMember({"uniform", "skewed"}))
       ->type_name("NAME,...");
   grid->add_option("--seconds", options->layers.repeat.seconds, "repeat each point for so long, but at least ten times")
-      ->check(CLI::NonNegativeNumber)
+      ->check(atLeast(0))
       ->type_name("S")
       ->capture_default_str();
   grid->add_flag("--kernels", options->layers.kernels, "the time of each kernel, too");

@@ -24,13 +24,14 @@ std::string valueName(const engine::ConfigKey &key) {
   return std::holds_alternative<std::string engine::RunConfig::*>(key.field) ? "TEXT" : "N";
 }
 
-/// Puts examples before everything else.
+/// Puts examples before everything else; not again before a group of options, which has no name.
 class ExamplesFirst : public CLI::Formatter {
 public:
   explicit ExamplesFirst(std::string examples) : examples(std::move(examples)) {}
 
   std::string make_description(const CLI::App *app) const override {
-    return "Examples:\n" + examples + "\n" + CLI::Formatter::make_description(app);
+    const std::string description = CLI::Formatter::make_description(app);
+    return app->get_name().empty() ? description : "Examples:\n" + examples + "\n" + description;
   }
 
 private:
@@ -111,7 +112,8 @@ Result<std::unique_ptr<Session>> openSession(const engine::RunConfig &config) {
   Result<std::shared_ptr<const Artifact>> artifact = openArtifact(config);
   if (!artifact)
     return artifact.status();
-  return Session::create(*artifact, DriverOptions{.threads = static_cast<int>(config.threads)});
+  return Session::create(*artifact, DriverOptions{.threads = static_cast<int>(config.threads),
+                                                  .device = static_cast<int>(config.device)});
 }
 
 std::string findRunConfig(const std::string &checkpoint) {

@@ -81,6 +81,7 @@ Command addEval(CLI::App &root) {
   config.flag(*app, "--data", "data.path");
   config.flag(*app, "--held-out-fraction", "data.held_out_fraction");
   config.flag(*app, "--threads", "run.threads");
+  config.flag(*app, "--device", "run.device");
   app->add_option("--part", options->part, "which documents: held-out (default), training or all")
       ->check(CLI::IsMember({"held-out", "training", "all"}));
   declareTrace(*app, options->trace);

@@ -63,6 +63,8 @@ Status runGenerate(const GenerateOptions &options) {
       return text.status();
     prompt = *text;
   }
+  if (prompt.empty())
+    return Status(ErrorCode::usage, "there is nothing to continue; give --prompt TEXT or --prompt-file FILE");
   Result<std::unique_ptr<Session>> session = openSession(*config);
   if (!session)
     return session.status();
@@ -133,6 +135,7 @@ Command addGenerate(CLI::App &root) {
   config.flag(*app, "--top-p", "generation.top_p");
   config.flag(*app, "--seed", "run.seed");
   config.flag(*app, "--threads", "run.threads");
+  config.flag(*app, "--device", "run.device");
   app->add_option("--output", options->file, "write the text to this file too")->type_name("FILE");
   app->add_flag("--no-echo", options->noEcho, "without the prompt in front");
   declareTrace(*app, options->trace);

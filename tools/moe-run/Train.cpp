@@ -98,6 +98,7 @@ Command addTrain(CLI::App &root) {
   config.flag(*app, "--steps", "training.steps");
   config.flag(*app, "--seed", "run.seed");
   config.flag(*app, "--threads", "run.threads");
+  config.flag(*app, "--device", "run.device");
   config.flag(*app, "--learning-rate", "optimizer.learning_rate");
   config.flag(*app, "--schedule", "optimizer.schedule");
   config.flag(*app, "--warmup", "optimizer.warmup");

@@ -8,10 +8,14 @@
 #include "lib/Engine/Support/Console.h"
 #include "moe/DriverPlugin.h"
 #include "tools/moe-run/Commands.h"
+#include "tools/moe-run/UsageError.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <string>
+#include <sys/stat.h>
 #include <vector>
 
 using namespace moe;
@@ -35,12 +39,25 @@ static std::string version() {
   return text + ")";
 }
 
+/// What a command printed has reached stdout, or a reader that did not want all of it.
+static Status flushOutput() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout))
+    return {};
+  const int error = errno;
+  struct stat status;
+  if (::fstat(fileno(stdout), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
+    return {};
+  return Status(ErrorCode::failed, std::string("cannot write to stdout: ") + std::strerror(error ? error : EIO));
+}
+
 int main(int argc, char **argv) {
   std::signal(SIGPIPE, SIG_IGN); // A reader that goes away is a short write, not the end of a training run.
   CLI::App app(kDescription, "moe-run");
   app.footer(kExitCodes);
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
+  app.failure_message(run::describeUsageError);
   std::vector<std::string> plugins;
   app.add_option("--driver-plugin", plugins, "load a driver from this shared object; before the command")
       ->type_name("FILE")
@@ -62,7 +79,9 @@ int main(int argc, char **argv) {
   for (const run::Command &command : commands) {
     if (!command.app->parsed())
       continue;
-    const Status status = command.run();
+    Status status = command.run();
+    if (status)
+      status = flushOutput();
     if (status.code() == ErrorCode::interrupted)
       engine::Console().warning(status.message());
     else if (!status)

@@ -72,8 +72,8 @@ def MoE_ActivationCheckpointingAttr : MoE_EnumAttr<MoE_ActivationCheckpointing, 
 def MoE_EntryKind : MoE_I32Enum<"EntryKind", "an entry point of the artifact", [
   I32EnumCase<"train_step", 0>, I32EnumCase<"evaluate", 1>, I32EnumCase<"prefill", 2>, I32EnumCase<"decode_step", 3>]>;
 /// On a func.func as `moe.entry`. Such a function is compiled to an entry point of the artifact of the same name; its
-/// arguments and results carry `moe.name`. An entry point of another name, which no part of the engine looks for, has the
-/// unit attribute instead.
+/// arguments and results carry `moe.name`. An entry point of another name, which no part of the engine looks for, has
+/// the unit attribute instead.
 def MoE_EntryKindAttr : MoE_EnumAttr<MoE_EntryKind, "entry">;
 
 //===----------------------------------------------------------------------===//

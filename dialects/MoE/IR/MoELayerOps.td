@@ -87,11 +87,12 @@ def MoE_SparseMLPOp : MoE_LayerOp<"sparse_mlp", [HasParent<"LayersOp">]> {
 
     | router | here |
     |---|---|
-    | Mixtral: softmax over the logits of the chosen | `scoring_func = softmax`, `norm_topk_prob = true`: e^x_i / Σ_chosen e^x_j is s_i / Σ_chosen s_j with the scores s of a softmax over all, which has the same order |
+    | Mixtral: softmax over the logits of the chosen | `scoring_func = softmax`, `norm_topk_prob = true` |
     | Qwen3-MoE: softmax over all, divided by the sum of the chosen | the same |
     | Switch, OLMoE: softmax over all, as they are | `scoring_func = softmax`, `norm_topk_prob = false` |
     | DeepSeek-V3 | `scoring_func = sigmoid`, `norm_topk_prob = true`, `routed_scaling_factor = 2.5`, `bias_update_rate > 0` |
 
+    Mixtral and Qwen3-MoE agree: with the scores s of a softmax over all, e^x_i / Σ_chosen e^x_j is s_i / Σ_chosen s_j.
     No token is dropped, whatever the load of its experts. Sizes need not be multiples of anything.
     Gone after `layers`.
   }];
@@ -119,8 +120,8 @@ def MoE_TrainingOp : MoE_LayerOp<"training"> {
     * `none`: every value that a gradient is computed from.
     * `selective`: the results of matrix products, attention and routing, but not what costs a pass over memory at most
       (norms, rotary embedding, activations, dispatch, casts) to compute from what is kept.
-    * `full`: the inputs of the layer, and the routing of its tokens. The backward pass computes the layer's forward pass
-      a second time.
+    * `full`: the inputs of the layer, and the routing of its tokens. The backward pass computes the layer's forward
+      pass a second time.
   }];
   let arguments = (ins I64Attr:$batch_size, I64Attr:$sequence_length,
     DefaultValuedAttr<F64Attr, "0.9">:$beta1, DefaultValuedAttr<F64Attr, "0.95">:$beta2,

@@ -36,8 +36,8 @@ def MoE_VariableOp : MoE_Op<"variable", [Symbol, DeclareOpInterfaceMethods<Symbo
     moe.variable @lm_head.weight parameter normal 0.02 : tensor<256x128xf32>
     moe.variable @lm_head.weight.master_weight optimizer copy @lm_head.weight : tensor<256x128xf32>
     ```
-    `stddev` belongs to `normal` and only to it. `copy` starts with the value that its `source`, which is no copy itself,
-    starts with: initialised or restored, converted to this variable's element type.
+    `stddev` belongs to `normal` and only to it. `copy` starts with the value that its `source`, which is no copy
+    itself, starts with: initialised or restored, converted to this variable's element type.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, MoE_VariableRoleAttr:$role, MoE_InitializerKindAttr:$initializer,
     OptionalAttr<F64Attr>:$stddev, OptionalAttr<FlatSymbolRefAttr>:$source, TypeAttrOf<AnyStaticShapeTensor>:$type);
@@ -118,8 +118,8 @@ def MoE_EmbeddingBackwardOp : MoE_TensorOp<"embedding_backward"> {
 def MoE_LinearOp : MoE_DifferentiableOp<"linear"> {
   let summary = "input · weightᵀ, with the weight as Hugging Face stores it";
   let description = [{
-    `input` [T, in], `weight` [out, in], `result` [T, out]. Accumulates in float32; the result has the operands' type or,
-    of bf16 operands, may be float32 (router logits, output logits). A float32 result's gradient is rounded to the
+    `input` [T, in], `weight` [out, in], `result` [T, out]. Accumulates in float32; the result has the operands' type
+    or, of bf16 operands, may be float32 (router logits, output logits). A float32 result's gradient is rounded to the
     operands' type first. The same holds for `matmul` and `grouped_matmul`.
   }];
   let arguments = (ins MoE_Matrix:$input, MoE_Matrix:$weight);
@@ -322,8 +322,8 @@ def MoE_GroupedMatmulOp : MoE_DifferentiableOp<"grouped_matmul"> {
 
     * `ragged = rows`: lhs [R, k], rhs [E, k, n] ([E, n, k] with `transpose_rhs`), result [R, n]:
       each row times its expert's matrix.
-    * `ragged = contraction`: lhs [R, m], rhs [R, n], result [E, m, n]: result_e = lhs[R_e]ᵀ · rhs[R_e]; exact zeros for an
-      expert without rows. `transpose_rhs` does not apply.
+    * `ragged = contraction`: lhs [R, m], rhs [R, n], result [E, m, n]: result_e = lhs[R_e]ᵀ · rhs[R_e]; exact zeros for
+      an expert without rows. `transpose_rhs` does not apply.
 
     Closed under differentiation: the gradients of either form are of these forms.
   }];
@@ -335,10 +335,10 @@ def MoE_GroupedMatmulOp : MoE_DifferentiableOp<"grouped_matmul"> {
 def MoE_WeightedGatedActivationOp : MoE_DifferentiableOp<"weighted_gated_activation"> {
   let summary = "gated_activation of routed rows, times the weight of each row";
   let description = [{
-    `result[row, :] = weights[f] · gated_activation(input)[row, :]` with f = permutation[row]; see `plan_routing`. `input`
-    [T·K, 2·n], `weights` [T, K], `result` [T·K, n]. What is linear in the rows of an expert may be weighted before as well
-    as after: `combine` with weights of a `grouped_matmul` of `gated_activation` is `combine` without weights of a
-    `grouped_matmul` of this.
+    `result[row, :] = weights[f] · gated_activation(input)[row, :]` with f = permutation[row]; see `plan_routing`.
+    `input` [T·K, 2·n], `weights` [T, K], `result` [T·K, n]. What is linear in the rows of an expert may be weighted
+    before as well as after: `combine` with weights of a `grouped_matmul` of `gated_activation` is `combine` without
+    weights of a `grouped_matmul` of this.
   }];
   let arguments = (ins MoE_Matrix:$input, MoE_IndexTensor:$permutation, MoE_IndexTensor:$inverse,
     MoE_StatTensor:$weights);
@@ -352,8 +352,8 @@ def MoE_WeightedGatedActivationBackwardOp : MoE_TensorOp<"weighted_gated_activat
   let description = [{
     With a = gated_activation(input) and f = permutation[row]: `input_gradient` is that of `gated_activation` for
     weights[f] · result_gradient[row, :], `weights_gradient[f]` = ⟨result_gradient[row, :], a[row, :]⟩, and `result` =
-    weights[f] · a[row, :], which the gradient of the matrix that it is multiplied with needs. One pass over the rows gives
-    all three.
+    weights[f] · a[row, :], which the gradient of the matrix that it is multiplied with needs. One pass over the rows
+    gives all three.
   }];
   let arguments = (ins MoE_Matrix:$input, MoE_Matrix:$result_gradient, MoE_IndexTensor:$permutation,
     MoE_IndexTensor:$inverse, MoE_StatTensor:$weights);
@@ -418,10 +418,10 @@ def MoE_CrossEntropyBackwardOp : MoE_TensorOp<"cross_entropy_backward"> {
 def MoE_LinearCrossEntropyOp : MoE_DifferentiableOp<"linear_cross_entropy"> {
   let summary = "cross_entropy of linear, whose logits need never exist all at once";
   let description = [{
-    `loss_sum` = Σ_t weights[t] · −log softmax(hidden[t] · weightᵀ)[targets[t]] with `hidden` [T, d] and `weight` [V, d],
-    `targets` int32 and `weights` with T elements, any shape; see `cross_entropy` and `linear`. The logits are float32
-    whatever the operands hold. They are computed for some tokens at a time (see `moe-to-linalg`): [T, V] would be the
-    largest tensor of the step. targets and weights have no gradient.
+    `loss_sum` = Σ_t weights[t] · −log softmax(hidden[t] · weightᵀ)[targets[t]] with `hidden` [T, d] and `weight` [V,
+    d], `targets` int32 and `weights` with T elements, any shape; see `cross_entropy` and `linear`. The logits are
+    float32 whatever the operands hold. They are computed for some tokens at a time (see `moe-to-linalg`): [T, V] would
+    be the largest tensor of the step. targets and weights have no gradient.
   }];
   let arguments = (ins MoE_Matrix:$hidden, MoE_Matrix:$weight, MoE_IndexTensor:$targets, MoE_StatTensor:$weights);
   let results = (outs MoE_Scalar:$loss_sum);
@@ -430,8 +430,8 @@ def MoE_LinearCrossEntropyBackwardOp : MoE_TensorOp<"linear_cross_entropy_backwa
   let summary = "gradients of linear_cross_entropy, and the loss on the way";
   let description = [{
     With p = softmax(hidden · weightᵀ) and D[t, v] = loss_gradient · weights[t] · (p[t, v] − [v = targets[t]]):
-    `hidden_gradient` = D · weight, `weight_gradient` = Dᵀ · hidden, summed in float32 over the tokens in order. Needs the
-    logits and so gives `loss_sum` too: `moe-merge-loss` takes it from here, and no product is computed twice.
+    `hidden_gradient` = D · weight, `weight_gradient` = Dᵀ · hidden, summed in float32 over the tokens in order. Needs
+    the logits and so gives `loss_sum` too: `moe-merge-loss` takes it from here, and no product is computed twice.
   }];
   let arguments = (ins MoE_Matrix:$hidden, MoE_Matrix:$weight, MoE_IndexTensor:$targets, MoE_StatTensor:$weights,
     MoE_Scalar:$loss_gradient);

@@ -209,8 +209,8 @@ LogicalResult ProgramOp::verify() {
 }
 
 static bool overlap(BufferAttr lhs, BufferAttr rhs) {
-  return lhs.getSpace() == rhs.getSpace() && lhs.getVariable() == rhs.getVariable() && lhs.getIndex() == rhs.getIndex() &&
-         lhs.getOffset() < rhs.getOffset() + rhs.getSize() && rhs.getOffset() < lhs.getOffset() + lhs.getSize();
+  return lhs.getSpace() == rhs.getSpace() && lhs.getVariable() == rhs.getVariable() &&
+         lhs.getIndex() == rhs.getIndex() && lhs.getOffset() < rhs.getOffset() + rhs.getSize() && rhs.getOffset() < lhs.getOffset() + lhs.getSize();
 }
 
 bool LaunchOp::isSettled(unsigned input) {

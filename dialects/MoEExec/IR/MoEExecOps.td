@@ -139,8 +139,8 @@ def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp
   let summary = "a compiled kernel: its launch geometry and the object that holds its code";
   let description = [{
     See table `Kernel` of runtime/format/artifact.fbs. A kernel with `dependent_launch` waits by itself for the launch
-    before it. Before it waits it may read the operands `early_inputs`: in every program they are settled by then. This is
-    for the verifier alone, and not in the artifact.
+    before it. Before it waits it may read the operands `early_inputs`: in every program they are settled by then. This
+    is for the verifier alone, and not in the artifact.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$object, DenseI64ArrayAttr:$grid,
     DenseI64ArrayAttr:$block, I64Attr:$shared_bytes, I64Attr:$scratch_bytes, I64Attr:$num_inputs,
@@ -153,9 +153,9 @@ def MoEExec_KernelOp : MoEExec_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp
 def MoEExec_ObjectOp : MoEExec_Op<"object", [Symbol, HasParent<"::mlir::ModuleOp">]> {
   let summary = "compiled code for a target";
   let description = [{
-    `kind` is `elf`, `ptx` or `cubin`; `target`, `arch` and `features` say what may run it; `data` are the bytes. A cubin
-    that was assembled from the PTX of another object names that as its `source`: kernels name the PTX, and the runtime
-    takes the cubin instead where it fits.
+    `kind` is `elf`, `ptx` or `cubin`; `target`, `arch` and `features` say what may run it; `data` are the bytes. A
+    cubin that was assembled from the PTX of another object names that as its `source`: kernels name the PTX, and the
+    runtime takes the cubin instead where it fits.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$kind, StrAttr:$target, StrAttr:$arch,
     StrArrayAttr:$features, StrAttr:$data, OptionalAttr<FlatSymbolRefAttr>:$source);

@@ -84,7 +84,8 @@ static LogicalResult verifyStructuredBody(KernelOp kernel, Operation *structured
   return success();
 }
 
-/// What the launched kernels work on in place, and what they are, verifyLaunchInKernel compares, which may look at them.
+/// What the launched kernels work on in place, and what they are, verifyLaunchInKernel compares, which may look at
+/// them.
 static LogicalResult verifyLaunchesBody(KernelOp kernel, ReturnOp terminator) {
   SmallVector<Value> results; // Those that are returned, and those that have to be.
   for (Operation &op : kernel.getBody().front().without_terminator()) {
@@ -195,7 +196,8 @@ static bool isStructured(LaunchOp launch, SymbolTableCollection &symbols) {
 static LogicalResult verifyLaunchInKernel(LaunchOp launch, KernelOp launched, SymbolTableCollection &symbols) {
   auto kernel = cast<KernelOp>(launch->getParentOp());
   if (launched.holdsLaunches())
-    return launch.emitOpError() << "in a kernel launches " << launch.getKernelAttr() << ", which launches kernels itself";
+    return launch.emitOpError() << "in a kernel launches " << launch.getKernelAttr()
+                                << ", which launches kernels itself";
   for (auto [index, operand] : llvm::enumerate(launch.getInputs())) {
     std::optional<unsigned> inner = launched.getTiedResult(index);
     auto argument = dyn_cast<BlockArgument>(operand);

@@ -37,11 +37,11 @@ def MoEKernel_KernelOp : MoEKernel_Op<"kernel", [FunctionOpInterface, IsolatedFr
       `tensor.expand_shape` and `tensor.collapse_shape` of arguments, of what is returned, and between ops that agree on
       rows.
     * Launches of kernels of the other two forms, which share one launch. They run at the same time, each by itself
-      (horizontal fusion), or one reads the result of another one, which then is of rows: whatever computes a part of the
-      reader computes all of these rows itself first (a prologue). Other operands are arguments of the kernel. It returns
-      the results of all launches, in order; those that are read in it only if it is to. What a launch works on in place
-      is tied to the same result and is no operand of another. Such a kernel has no `config`: the kernels that it
-      launches have theirs.
+      (horizontal fusion), or one reads the result of another one, which then is of rows: whatever computes a part of
+      the reader computes all of these rows itself first (a prologue). Other operands are arguments of the kernel. It
+      returns the results of all launches, in order; those that are read in it only if it is to. What a launch works on
+      in place is tied to the same result and is no operand of another. Such a kernel has no `config`: the kernels that
+      it launches have theirs.
     ```mlir
     moe_kernel.kernel @key_and_value(%x: tensor<1x1024xbf16>, %k: ..., %v: ...) -> (...) {
       %0 = moe_kernel.launch @linear_1x512x1024(%x, %k) : ...
@@ -139,8 +139,8 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     SingleBlockImplicitTerminator<"YieldOp">, NoMemoryEffect]> {
   let summary = "a dense, grouped or ragged matmul with an epilogue";
   let description = [{
-    Accumulates `acc[m, n] = Σ_k A[m, k] · B[k, n]` in float32 and runs the epilogue region once per element. A and B are
-    both of f32 or both of bf16.
+    Accumulates `acc[m, n] = Σ_k A[m, k] · B[k, n]` in float32 and runs the epilogue region once per element. A and B
+    are both of f32 or both of bf16.
 
     | kind | lhs | rhs | accumulator |
     |---|---|---|---|
@@ -153,8 +153,8 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     `ragged_contraction`), to rhs; the gathered operand has a row per token, the other one a row per entry of
     `row_index`.
 
-    `parts`: a target may sum a long contraction of a `dense` matmul in P equal parts. Results are then [P, M, N], part p
-    is the sum over k from p·K/P on, and there are no extras; another kernel adds the parts.
+    `parts`: a target may sum a long contraction of a `dense` matmul in P equal parts. Results are then [P, M, N], part
+    p is the sum over k from p·K/P on, and there are no extras; another kernel adds the parts.
 
     `paired`: N is 2·n, columns j and j + n of the accumulator (gate and up) meet in one epilogue call.
 
@@ -162,11 +162,12 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     value of its element type (two for `pair`). What is yielded has the results' element types; an epilogue computes in
     f32 and truncates last. An extra's extent says how it is indexed: `scalar` [], `row` [M], `column` [N or n],
     `full` [M, n'], `pair` [M, 2n'] (columns j and j + n'), where n' is n if paired and N if not. For
-    `ragged_contraction`, `full` is [E, M, N] and the only extent beside `scalar`. The yield gives, for each result, one value (`full`) or two (`pair`), see `result_extents`.
+    `ragged_contraction`, `full` is [E, M, N] and the only extent beside `scalar`. The yield gives, for each result, one
+    value (`full`) or two (`pair`), see `result_extents`.
 
     A float32 result of extent `row_sum` [M, ⌈n' / 64⌉] holds, for each row and each 64 columns, the sum of the values
-    that the epilogue yields for it, in an order that the target fixes. Another kernel adds these up. Not every target can
-    do that (`Target::sumsRows`), nor has it a meaning for `ragged_contraction`.
+    that the epilogue yields for it, in an order that the target fixes. Another kernel adds these up. Not every target
+    can do that (`Target::sumsRows`), nor has it a meaning for `ragged_contraction`.
   }];
   let arguments = (ins AnyStaticShapeTensor:$lhs, AnyStaticShapeTensor:$rhs, Optional<AnyStaticShapeTensor>:$offsets,
     Optional<AnyStaticShapeTensor>:$row_index, Variadic<AnyStaticShapeTensor>:$extras,
@@ -184,7 +185,8 @@ def MoEKernel_MatmulOp : MoEKernel_StructuredOp<"matmul", [AttrSizedOperandSegme
     }
   }];
   let assemblyFormat = [{
-    custom<Keyword>($kind) `(` $lhs `,` $rhs `)` (`offsets` `(` $offsets^ `)`)? (`rows` `(` $row_index^ `)`)? (`extras` `(` $extras^ `)`)?
+    custom<Keyword>($kind) `(` $lhs `,` $rhs `)` (`offsets` `(` $offsets^ `)`)? (`rows` `(` $row_index^ `)`)?
+    (`extras` `(` $extras^ `)`)?
     attr-dict `:` functional-type(operands, $results) $epilogue}];
 }
 def MoEKernel_YieldOp : MoEKernel_Op<"yield", [Pure, ReturnLike, Terminator, HasParent<"MatmulOp">]> {
@@ -197,12 +199,12 @@ def MoEKernel_YieldOp : MoEKernel_Op<"yield", [Pure, ReturnLike, Terminator, Has
 def MoEKernel_CombinedMatmulOp : MoEKernel_StructuredOp<"combined_matmul"> {
   let summary = "a matmul of experts' rows, and the weighted sum of a token's rows";
   let description = [{
-    `result[t] = Σ_j weights[t, j] · (matrix[e] · rows[inverse[t, j]]) + residual[t]`, in float32 and in the order of j, and
-    rounded once. `rows` [R, K], `matrix` [E, N, K]; e is the expert whose rows, from `offsets[e]` to `offsets[e + 1]`, the
-    row belongs to. R is T · top_k.
+    `result[t] = Σ_j weights[t, j] · (matrix[e] · rows[inverse[t, j]]) + residual[t]`, in float32 and in the order of j,
+    and rounded once. `rows` [R, K], `matrix` [E, N, K]; e is the expert whose rows, from `offsets[e]` to `offsets[e +
+    1]`, the row belongs to. R is T · top_k.
 
-    For few tokens: a matrix is read once for each token that chose its expert. `moe-fuse-combine` makes it of a matmul and
-    a combine where the target wants it (`Target::combinesRows`).
+    For few tokens: a matrix is read once for each token that chose its expert. `moe-fuse-combine` makes it of a matmul
+    and a combine where the target wants it (`Target::combinesRows`).
     ```mlir
     %y = moe_kernel.combined_matmul %h, %down, %offsets, %inverse, %weights
         : (tensor<8x768xbf16>, tensor<128x2048x768xbf16>, tensor<129xi32>, tensor<1x8xi32>, tensor<1x8xf32>)
@@ -234,9 +236,9 @@ def MoEKernel_AttentionBackwardOp : MoEKernel_StructuredOp<"attention_backward">
 def MoEKernel_AttentionGradientsOp : MoEKernel_StructuredOp<"attention_gradients"> {
   let summary = "attention_backward of which the part that needs the result was done before";
   let description = [{
-    `delta` [tokens, num_heads] float32 is Σ result · result_gradient over the elements of a head: all that the gradients
-    need of the result. A target that would form it again and again has `attention_backward` split into a kernel of rows
-    and this op before it configures kernels.
+    `delta` [tokens, num_heads] float32 is Σ result · result_gradient over the elements of a head: all that the
+    gradients need of the result. A target that would form it again and again has `attention_backward` split into a
+    kernel of rows and this op before it configures kernels.
   }];
   let arguments = (ins AnyStaticShapeTensor:$query, AnyStaticShapeTensor:$key, AnyStaticShapeTensor:$value,
     AnyStaticShapeTensor:$lse, AnyStaticShapeTensor:$delta, AnyStaticShapeTensor:$result_gradient,

@@ -138,7 +138,8 @@ static LogicalResult verifyMatmulAttributes(MatmulOp op) {
 
 static FailureOr<MatmulSizes> verifyMatmulOperands(MatmulOp op) {
   bool ragged = op.getKind() != MatmulKind::dense;
-  if (failed(verifyFloat(op, "lhs", op.getLhs())) || failed(verifySameElement(op, "rhs", op.getRhs(), "lhs", op.getLhs())))
+  if (failed(verifyFloat(op, "lhs", op.getLhs())) ||
+      failed(verifySameElement(op, "rhs", op.getRhs(), "lhs", op.getLhs())))
     return failure();
   MatmulSizes sizes;
   sizes.contraction = op.getKind() == MatmulKind::ragged_contraction;
@@ -398,7 +399,8 @@ LogicalResult CacheAppendOp::verify() {
 template <typename OpT> static LogicalResult verifyChoice(OpT op, int64_t tokens, int64_t experts) {
   Value bias = op.getSelectionBias(), scores = op.getScores();
   int64_t topK = op.getTopK();
-  if ((scores && failed(verifyFloat32(op, "scores", scores))) || failed(verifyFloat32(op, "weights", op.getWeights())) ||
+  if ((scores && failed(verifyFloat32(op, "scores", scores))) ||
+      failed(verifyFloat32(op, "weights", op.getWeights())) ||
       (bias && failed(verifyFloat32(op, "selection bias", bias))))
     return failure();
   if (topK < 1 || topK > experts)

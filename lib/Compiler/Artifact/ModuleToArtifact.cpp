@@ -96,7 +96,8 @@ public:
       if (failed(add(program)))
         return failure();
     if (!artifact.target)
-      return module.emitError("has no compiled object; run the stage codegen first");
+      return emitError(module.getLoc()) << "there is nothing to compile: describe a model with moe.model and add "
+                                           "moe.training or moe.serving, or mark functions as entry points (moe.entry)";
 
     auto bytes = format::encodeArtifact(artifact, blobs);
     if (!bytes)

@@ -20,6 +20,10 @@ using namespace mlir::moe::bench;
 static constexpr StringLiteral kNameAttr = "moe.name", kEntryAttr = "moe.entry";
 /// Logits of about unit variance, and outputs about as large as inputs, at the widths of the known shapes.
 static constexpr double kWeightDeviation = 0.02;
+/// Layers of a chain: so many that what a device needs to begin and to end a run is a small part of it.
+static constexpr int64_t kChainLength = 16;
+/// More than twice the level-2 cache of any GPU so far.
+static constexpr int64_t kUncachedBytes = int64_t(256) << 20;
 
 namespace {
 /// Adds to the end of a module.
@@ -38,6 +42,10 @@ public:
   VariableOp addVariable(StringRef name, RankedTensorType type, double deviation) {
     return VariableOp::create(builder, name, VariableRole::parameter, InitializerKind::normal,
                               builder.getF64FloatAttr(deviation), FlatSymbolRefAttr(), type);
+  }
+  VariableOp addCopy(const Twine &name, VariableOp source) {
+    return VariableOp::create(builder, name.str(), VariableRole::parameter, InitializerKind::copy, FloatAttr(),
+                              FlatSymbolRefAttr::get(source.getSymNameAttr()), source.getType());
   }
   Value read(VariableOp variable) {
     return ReadOp::create(builder, variable.getType(), variable.getSymName());
@@ -97,23 +105,29 @@ public:
     add("mlp.experts.down_proj", {experts, hidden, shape.intermediateSize});
   }
 
-  func::FuncOp addLayer(int64_t tokens);
+  /// With `isResidual`, another argument is added to its result.
+  func::FuncOp addLayer(int64_t tokens, bool isResidual = false);
   void addForward(func::FuncOp layer, int64_t tokens);
   LogicalResult addForwardBackward(func::FuncOp layer, int64_t tokens);
+  void addChain();
 
 private:
+  int64_t countUncachedSets();
+
   const LayerShape &shape;
   SmallVector<VariableOp> weights;
 };
 } // namespace
 
 /// What moe-expand-layers makes of a moe.sparse_mlp that normalises the softmax of the chosen experts.
-func::FuncOp LayerBuilder::addLayer(int64_t tokens) {
+func::FuncOp LayerBuilder::addLayer(int64_t tokens, bool isResidual) {
   int64_t hidden = shape.hiddenSize, experts = shape.numExperts, topK = shape.topK, rows = tokens * topK;
   SmallVector<Type> types = {getType({tokens, hidden})};
   for (VariableOp weight : weights)
     types.push_back(weight.getType());
-  func::FuncOp layer = begin("layer." + Twine(tokens), types);
+  if (isResidual)
+    types.push_back(types.front());
+  func::FuncOp layer = begin((isResidual ? "residual_layer." : "layer.") + Twine(tokens), types);
   layer.setPrivate();
   Value x = layer.getArgument(0), router = layer.getArgument(1), gateUp = layer.getArgument(2),
         down = layer.getArgument(3);
@@ -134,6 +148,8 @@ func::FuncOp LayerBuilder::addLayer(int64_t tokens) {
                                           RaggedDim::rows, /*transpose_rhs=*/true);
   Value y =
       CombineOp::create(builder, x.getType(), outputs, plan.getPermutation(), plan.getInverse(), gate.getWeights());
+  if (isResidual)
+    y = AddOp::create(builder, x.getType(), layer.getArguments().back(), y);
   end(layer, {y, plan.getOffsets()});
   return layer;
 }
@@ -169,6 +185,37 @@ LogicalResult LayerBuilder::addForwardBackward(func::FuncOp layer, int64_t token
   return success();
 }
 
+int64_t LayerBuilder::countUncachedSets() {
+  int64_t elements = 3 * shape.topK * shape.hiddenSize * shape.intermediateSize;
+  int64_t bytes = elements * storage.getIntOrFloatBitWidth() / 8;
+  return std::clamp<int64_t>(llvm::divideCeil(kUncachedBytes, bytes), 2, kChainLength);
+}
+
+void LayerBuilder::addChain() {
+  func::FuncOp layer = addLayer(/*tokens=*/1, /*isResidual=*/true);
+  SmallVector<SmallVector<VariableOp>> sets = {weights};
+  for (int64_t set = 1, count = countUncachedSets(); set < count; ++set)
+    sets.push_back(llvm::map_to_vector(weights, [&](VariableOp weight) {
+      return addCopy("set" + Twine(set) + "." + weight.getSymName(), weight);
+    }));
+  func::FuncOp entry = begin("chain.1", layer.getArgumentTypes().front());
+  auto values = llvm::map_to_vector(sets, [&](ArrayRef<VariableOp> set) {
+    return llvm::map_to_vector(set, [&](VariableOp weight) { return read(weight); });
+  });
+  SmallVector<Value> results;
+  SmallVector<std::string> names;
+  Value input = entry.getArgument(0), x = input;
+  for (int64_t i = 0; i < kChainLength; ++i) {
+    SmallVector<Value> operands = {x};
+    llvm::append_range(operands, values[i % values.size()]);
+    operands.push_back(input);
+    results.push_back(x = func::CallOp::create(builder, layer, operands).getResult(0));
+    names.push_back("x." + std::to_string(i + 1));
+  }
+  end(entry, results);
+  publish(entry, {"x"}, names);
+}
+
 FailureOr<OwningOpRef<ModuleOp>> mlir::moe::bench::buildLayerModule(const LayerOptions &options, MLIRContext &context) {
   const LayerShape &shape = options.shape;
   LayerBuilder layer(shape, options.dtype, context);
@@ -177,6 +224,8 @@ FailureOr<OwningOpRef<ModuleOp>> mlir::moe::bench::buildLayerModule(const LayerO
     layer.addForward(function, tokens);
     if (llvm::is_contained(options.tokensOfBackward, tokens) && failed(layer.addForwardBackward(function, tokens)))
       return failure();
+    if (tokens == 1)
+      layer.addChain();
   }
   Builder &builder = layer.builder;
   auto number = [&](StringRef key, int64_t value) {

@@ -16,6 +16,13 @@
 ///
 /// The second keeps between its halves what a training step keeps (passes/Objective/Residuals.h).
 ///
+/// Where T is 1, also layers one after the other, as a decode step has them: x.i = x + layer(x.(i-1)),
+///
+///   func.func @chain.1(x = x.0) -> (x.1, …, x.16)
+///
+/// in turns over several sets of weights, copies of the first (set1.mlp.gate.weight, …): as many as a token reads 256 MiB
+/// of, which no cache holds. What is added is always x, so that nothing grows from layer to layer.
+///
 //===----------------------------------------------------------------------===//
 #ifndef LIB_COMPILER_BENCH_LAYERMODULE_H
 #define LIB_COMPILER_BENCH_LAYERMODULE_H

@@ -7,9 +7,8 @@
 #include "lib/Compiler/Conformance/TensorFile.h"
 
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/Support/FileUtilities.h"
+#include "passes/Target/Common/OutputFile.h"
 #include "llvm/Support/Endian.h"
-#include "llvm/Support/ToolOutputFile.h"
 
 using namespace mlir;
 using namespace mlir::moe::conformance;
@@ -59,13 +58,9 @@ LogicalResult TensorFile::write(StringRef path, const llvm::json::Value &metadat
   whole["__metadata__"] = llvm::json::Object{{"conformance", llvm::formatv("{0}", metadata).str()}};
   std::string text = llvm::formatv("{0}", llvm::json::Value(std::move(whole)));
   text.append(-text.size() % 8, ' ');
-  std::string error;
-  std::unique_ptr<llvm::ToolOutputFile> file = openOutputFile(path, &error);
-  if (!file)
-    return emitError() << error;
   std::string size;
   append(size, static_cast<uint64_t>(text.size()));
-  file->os() << size << text << data;
-  file->keep();
-  return success();
+  auto print = [&](auto &stream) { stream << size << text << data; };
+  std::string error;
+  return succeeded(writeOutputFile(path, print, error)) ? success() : LogicalResult(emitError() << error);
 }

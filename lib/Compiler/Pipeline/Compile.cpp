@@ -13,11 +13,11 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
+#include "passes/Target/Common/OutputFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/ToolOutputFile.h"
 
 namespace mlir::moe {
 
@@ -25,15 +25,13 @@ namespace mlir::moe {
 static LogicalResult dump(ModuleOp module, Stage stage, StringRef dumpTo) {
   SmallString<128> path(dumpTo);
   llvm::sys::path::append(path, std::to_string(static_cast<int>(stage) + 1) + "-" + stringifyStage(stage) + ".mlir");
-  std::string error;
   if (std::error_code code = llvm::sys::fs::create_directories(dumpTo))
     return module.emitError() << "cannot make the folder '" << dumpTo << "': " << code.message();
-  std::unique_ptr<llvm::ToolOutputFile> file = openOutputFile(path, &error);
-  if (!file)
-    return module.emitError(error);
-  module.print(file->os(), OpPrintingFlags().elideLargeElementsAttrs().elideLargeResourceString());
-  file->keep();
-  return success();
+  std::string error;
+  auto print = [&](auto &stream) {
+    module.print(stream, OpPrintingFlags().elideLargeElementsAttrs().elideLargeResourceString());
+  };
+  return succeeded(writeOutputFile(path, print, error)) ? success() : LogicalResult(module.emitError(error));
 }
 
 LogicalResult runStages(ModuleOp module, const CompileOptions &options,
@@ -83,7 +81,6 @@ LogicalResult compileFile(StringRef input, StringRef output, const CompileOption
   std::string description = text->getBuffer().str();
   sources.AddNewSourceBuffer(std::move(text), llvm::SMLoc());
 
-
   if (!options.remarks.empty()) {
     // Of all kinds.
     const std::string &all = options.remarks;
@@ -102,26 +99,18 @@ LogicalResult compileFile(StringRef input, StringRef output, const CompileOption
   if (!module || failed(runStages(*module, options, applyPassManagerCLOptions)))
     return failure();
 
-  if (writesArtifact && output != "-") {
-    FailureOr<std::vector<std::byte>> bytes = moduleToArtifact(*module, description);
-    if (failed(bytes))
-      return failure();
-    return writeArtifact(output, *bytes, emitError);
-  }
-
-  std::unique_ptr<llvm::ToolOutputFile> file = openOutputFile(output, &error);
-  if (!file)
-    return emitError() << error;
-  if (writesArtifact) {
-    FailureOr<std::vector<std::byte>> bytes = moduleToArtifact(*module, description);
-    if (failed(bytes))
-      return failure();
-    file->os().write(reinterpret_cast<const char *>(bytes->data()), bytes->size());
-  } else {
-    module->print(file->os());
-  }
-  file->keep();
-  return success();
+  FailureOr<std::vector<std::byte>> artifact = std::vector<std::byte>();
+  if (writesArtifact && failed(artifact = moduleToArtifact(*module, description)))
+    return failure();
+  if (writesArtifact && output != "-")
+    return writeArtifact(output, *artifact, emitError);
+  auto write = [&](auto &stream) {
+    if (writesArtifact)
+      stream.write(reinterpret_cast<const char *>(artifact->data()), artifact->size());
+    else
+      module->print(stream);
+  };
+  return succeeded(writeOutputFile(output, write, error)) ? success() : LogicalResult(emitError() << error);
 }
 
 } // namespace mlir::moe

@@ -24,7 +24,7 @@ struct CompileOptions {
   int64_t ranks = 1;                ///< Processes that will run the artifact together.
   bool keepGradients = false;       ///< train_step also returns every gradient, as `gradient.<parameter>`.
   std::string dumpTo;               ///< A folder for the IR after each stage and each kernel's code; "": none.
-  std::string remarks;              ///< Prints remarks of the categories that this regular expression matches; "": none.
+  std::string remarks;              ///< A regular expression: prints remarks of the categories that match; "": none.
   Stage stopAfter = Stage::artifact;
 };
 

@@ -47,11 +47,13 @@ static void forEachTokenLoss(Operands<Number> operands,
 
 template <typename Number>
 static void linearCrossEntropy(LinearCrossEntropyOp op, Operands<Number> operands, Results<Number> results) {
-  forEachTokenLoss<Number>(operands, [&](int64_t, llvm::ArrayRef<Number>, Number, Number loss) { results[0][0] += loss; });
+  auto add = [&](int64_t, llvm::ArrayRef<Number>, Number, Number loss) { results[0][0] += loss; };
+  forEachTokenLoss<Number>(operands, add);
 }
 
 template <typename Number>
-static void linearCrossEntropyBackward(LinearCrossEntropyBackwardOp op, Operands<Number> operands, Results<Number> results) {
+static void linearCrossEntropyBackward(LinearCrossEntropyBackwardOp op, Operands<Number> operands,
+                                       Results<Number> results) {
   const TensorOf<Number> &hidden = operands[0], &weight = operands[1], &targets = operands[2], &weights = operands[3];
   Number g = operands[4][0];
   forEachTokenLoss<Number>(operands, [&](int64_t t, llvm::ArrayRef<Number> logits, Number lse, Number loss) {

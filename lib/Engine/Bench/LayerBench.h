@@ -24,7 +24,7 @@ struct LayerBenchOptions {
   std::string save;     ///< A folder for inputs, weights and outputs; none if empty.
 };
 
-/// `forward` or `forward_backward` of a point.
+/// `forward`, `forward_backward` or, for one layer of it, `chain` of a point.
 struct LayerTime {
   double seconds = 0, floorSeconds = 0, flops = 0;
   int runs = 0;
@@ -42,7 +42,7 @@ struct LayerPoint {
   Routing routing = Routing::uniform;
   LayerLoad load;
   LayerTime forward;
-  std::optional<LayerTime> forwardBackward;
+  std::optional<LayerTime> forwardBackward, chain;
 };
 
 /// What layers and kernels of one type are compared with that do not take long, and how it was found.

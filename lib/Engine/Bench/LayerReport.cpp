@@ -28,6 +28,8 @@ std::string pointText(const LayerPoint &point) {
   std::string text = format("%s %s, %lld tokens, %s: forward %.1f µs, %.1f %% of its floor", point.shape.c_str(),
                             point.dtype.c_str(), static_cast<long long>(point.tokens), toString(point.routing).c_str(),
                             point.forward.seconds * 1e6, 100 * point.forward.share());
+  if (point.chain)
+    text += format("; in a chain %.1f µs, %.1f %%", point.chain->seconds * 1e6, 100 * point.chain->share());
   if (point.forwardBackward)
     text += format("; forward and backward %.1f µs, %.1f %%", point.forwardBackward->seconds * 1e6,
                    100 * point.forwardBackward->share());
@@ -78,8 +80,8 @@ std::string layerBenchText(const LayerBenchResult &result) {
                    entry.ceilings.flopsPerSecond * 1e-12, entry.dtype.c_str(), static_cast<long long>(entry.size),
                    lowestCeiling(result, entry) * 1e-12, entry.ceilings.bytesPerSecond * 1e-9);
   Table table({"layer", "type", "tokens", "routing", "max/mean", "forward µs", "floor µs", "reached", "TFLOP/s",
-               "with backward µs", "floor µs", "reached", "TFLOP/s"},
-              "llrlrrrrrrrrr");
+               "with backward µs", "floor µs", "reached", "TFLOP/s", "in a chain µs", "reached"},
+              "llrlrrrrrrrrrrr");
   for (const LayerPoint &point : result.points) {
     const LayerTime &forward = point.forward;
     std::vector<std::string> row = {point.shape,
@@ -97,6 +99,9 @@ std::string layerBenchText(const LayerBenchResult &result) {
             percent(point.forwardBackward->share()), format("%.1f", teraflops(*point.forwardBackward))})
         row.push_back(cell);
     row.resize(13);
+    if (point.chain)
+      row.insert(row.end(), {microseconds(point.chain->seconds), percent(point.chain->share())});
+    row.resize(15);
     table.add(row);
   }
   text += table.text();
@@ -147,6 +152,8 @@ Json layerBenchJson(const LayerBenchResult &result) {
                  {"forward", timeJson(point.forward, compared)}};
     if (point.forwardBackward)
       json["forward_backward"] = timeJson(*point.forwardBackward, compared);
+    if (point.chain)
+      json["chain"] = timeJson(*point.chain, compared);
     points.push_back(std::move(json));
   }
   return {{"schema_version", kSchemaVersion},

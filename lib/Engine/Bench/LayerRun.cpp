@@ -12,6 +12,7 @@
 #include "runtime/format/DType.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace moe::engine {
@@ -111,11 +112,37 @@ Result<LayerLoad> LayerRun::runPoisoned(EntryPoint &entry, std::int64_t tokens) 
                    static_cast<double>(sum) / static_cast<double>(load->size())};
 }
 
+Status LayerRun::repeatPoisoned(EntryPoint &entry, std::int64_t tokens, int times) {
+  std::map<std::string, std::vector<std::byte>> first;
+  for (int i = 0; i < times; ++i) {
+    if (Result<LayerLoad> load = runPoisoned(entry, tokens); !load)
+      return load.status();
+    for (const format::Port *port : *entry.table().outputs()) {
+      std::vector<std::byte> bytes(format::byteSize(*port));
+      if (Status status = entry.getOutput(port->name()->string_view(), bytes); !status)
+        return status;
+      const auto [place, isNew] = first.try_emplace(port->name()->str(), std::move(bytes));
+      if (!isNew && bytes != place->second)
+        return Status(ErrorCode::numerics, "'" + entry.table().name()->str() + "' of " + layer.shape + ": '" +
+                                               place->first + "' has other bits in run " + std::to_string(i + 1));
+    }
+  }
+  return {};
+}
+
 Status LayerRun::writeRouter(double bias) {
   std::vector<std::byte> biased = router;
   const std::size_t offset = kHotExpert * static_cast<std::size_t>(layer.sizes.hiddenSize) * elementBytes;
   format::encode(bias, elementBytes == 2 ? format::DType::bf16 : format::DType::f32, biased.data() + offset);
-  return session->writeVariable(kRouterName, biased);
+  return writeRouters(biased);
+}
+
+Status LayerRun::writeRouters(std::span<const std::byte> bytes) {
+  for (const format::Variable *variable : *session->artifact().table().variables())
+    if (variable->name()->string_view().ends_with(kRouterName))
+      if (Status status = session->writeVariable(variable->name()->string_view(), bytes); !status)
+        return status;
+  return {};
 }
 
 /// By bisection on the load that the layer itself reports. The share of tokens does not depend on their number, so some
@@ -155,7 +182,7 @@ Status LayerRun::findSkewedBias() {
 
 Status LayerRun::setRouting(Routing routing) {
   if (routing == Routing::uniform)
-    return session->writeVariable(kRouterName, router);
+    return writeRouters(router);
   if (skewedBias < 0)
     if (Status status = findSkewedBias(); !status)
       return status;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Weights are drawn once for all numbers of tokens. Inputs are normal, but for the first feature of each token, which is
+/// Weights are drawn once for all numbers of tokens, and for all sets of them. Inputs are normal, but for the first feature of each token, which is
 /// 1: the router's weights of that feature are a bias of each expert, and with it the routing is made skewed without
 /// anything outside of the layer.
 ///
@@ -26,7 +26,7 @@ namespace moe::engine {
 /// less.
 enum class Routing { uniform, skewed };
 inline constexpr double kSkew = 4;
-/// The variable that decides on it.
+/// The variable that decides on it. Its copies for the layers of a chain end so, too.
 inline constexpr std::string_view kRouterName = "mlp.gate.weight";
 std::string toString(Routing routing);
 
@@ -43,7 +43,7 @@ public:
   Session &getSession() { return *session; }
   const CompiledLayer &getLayer() const { return layer; }
 
-  /// "forward" or "forward_backward" for that many tokens; null if there is none.
+  /// "forward", "forward_backward" or "chain" for that many tokens; null if there is none.
   EntryPoint *find(const std::string &kind, std::int64_t tokens);
 
   /// Writes the router's weights.
@@ -54,6 +54,8 @@ public:
   Status readInput(std::string_view name, std::span<std::byte> bytes) const;
   /// Runs in memory that was full of NaNs before, and reads the load. ErrorCode::numerics if it does not add up.
   Result<LayerLoad> runPoisoned(EntryPoint &entry, std::int64_t tokens);
+  /// Runs like that `times` times. ErrorCode::numerics if the outputs do not have the same bits every time.
+  Status repeatPoisoned(EntryPoint &entry, std::int64_t tokens, int times);
 
 private:
   LayerRun(CompiledLayer layer, std::unique_ptr<Session> session)
@@ -61,6 +63,7 @@ private:
 
   Status findSkewedBias();
   Status writeRouter(double bias);
+  Status writeRouters(std::span<const std::byte> bytes);
   Result<std::vector<std::int32_t>> readLoad(EntryPoint &entry);
 
   CompiledLayer layer;

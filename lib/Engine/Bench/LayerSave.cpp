@@ -41,7 +41,8 @@ static Status write(const std::string &path, const std::vector<TensorSource> &te
 Status saveWeights(LayerRun &run, const std::string &path) {
   std::vector<TensorSource> tensors;
   for (const format::Variable *variable : *run.getSession().artifact().table().variables())
-    if (variable->name()->string_view() != kRouterName)
+    if (variable->name()->string_view() != kRouterName &&
+        variable->initializer()->kind() != format::InitializerKind::copy)
       tensors.push_back(variableSource(run.getSession(), *variable));
   return write(path, tensors, {});
 }

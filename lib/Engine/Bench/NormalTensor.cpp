@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -84,18 +85,21 @@ void drawNormal(std::span<std::byte> elements, format::DType dtype, double stdde
   }
 }
 
-/// The value of `variable` as its initializer says. What a copy copies is drawn again: of the same name and index are the
-/// same bits.
-static void drawVariable(std::span<std::byte> bytes, const format::Variable &variable, const format::Artifact &artifact) {
-  const format::Variable *origin = &variable;
-  while (origin->initializer()->kind() == format::InitializerKind::copy)
-    origin = artifact.variables()->Get(origin->initializer()->source());
-  switch (origin->initializer()->kind()) {
+/// What `variable` is a copy of in the end, or itself.
+static const format::Variable *originOf(const format::Variable *variable, const format::Artifact &artifact) {
+  while (variable->initializer()->kind() == format::InitializerKind::copy)
+    variable = artifact.variables()->Get(variable->initializer()->source());
+  return variable;
+}
+
+/// The value of `variable` as its initializer says, in elements of `dtype`.
+static void drawVariable(std::span<std::byte> bytes, format::DType dtype, const format::Variable &variable) {
+  switch (variable.initializer()->kind()) {
   case format::InitializerKind::normal:
-    return drawNormal(bytes, variable.dtype(), origin->initializer()->stddev(), origin->name()->string_view());
+    return drawNormal(bytes, dtype, variable.initializer()->stddev(), variable.name()->string_view());
   case format::InitializerKind::ones:
-    for (std::size_t offset = 0; offset < bytes.size(); offset += format::byteSize(variable.dtype()))
-      format::encode(1.0, variable.dtype(), bytes.data() + offset);
+    for (std::size_t offset = 0; offset < bytes.size(); offset += format::byteSize(dtype))
+      format::encode(1.0, dtype, bytes.data() + offset);
     return;
   default:
     std::fill(bytes.begin(), bytes.end(), std::byte{0});
@@ -105,15 +109,20 @@ static void drawVariable(std::span<std::byte> bytes, const format::Variable &var
 Status drawVariables(Session &session) {
   const format::Artifact &artifact = session.artifact().table();
   std::size_t largest = 0;
-  for (const format::Variable *variable : *artifact.variables())
+  // Those with the same bits.
+  std::map<std::pair<const format::Variable *, format::DType>, std::vector<const format::Variable *>> groups;
+  for (const format::Variable *variable : *artifact.variables()) {
     largest = std::max(largest, format::byteSize(*variable));
+    groups[{originOf(variable, artifact), variable->dtype()}].push_back(variable);
+  }
   // Not a vector, whose zeros one thread would write.
   const auto memory = std::make_unique_for_overwrite<std::byte[]>(largest);
-  for (const format::Variable *variable : *artifact.variables()) {
-    const std::span bytes(memory.get(), format::byteSize(*variable));
-    drawVariable(bytes, *variable, artifact);
-    if (Status status = session.writeVariable(variable->name()->string_view(), bytes); !status)
-      return status;
+  for (const auto &[drawn, variables] : groups) {
+    const std::span bytes(memory.get(), format::byteSize(*variables.front()));
+    drawVariable(bytes, drawn.second, *drawn.first);
+    for (const format::Variable *variable : variables)
+      if (Status status = session.writeVariable(variable->name()->string_view(), bytes); !status)
+        return status;
   }
   return {};
 }

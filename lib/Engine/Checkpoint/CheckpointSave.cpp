@@ -86,6 +86,22 @@ void removeLeftovers(const std::string &directory) {
     fs::remove_all(path, ignored);
 }
 
+/// Writes the files of a checkpoint, their manifest last.
+Status writeFiles(Session &session, const std::string &directory, Manifest &state) {
+  if (Status status = createDirectories(directory); !status)
+    return status;
+  state.files.clear();
+  for (const CheckpointFile &file : kCheckpointFiles) {
+    Result<ManifestFile> written = writeFile(session, directory, file);
+    if (!written)
+      return written.status();
+    state.files.push_back(*written);
+  }
+  if (Status status = writeManifest(directory, state); !status)
+    return status;
+  return syncDirectory(directory);
+}
+
 } // namespace
 
 Result<std::string> CheckpointStore::save(Session &session, Manifest state, std::int64_t keep) const {
@@ -93,20 +109,10 @@ Result<std::string> CheckpointStore::save(Session &session, Manifest state, std:
   if (Status status = createDirectories(directory); !status)
     return asCheckpointError(status);
   removeLeftovers(directory);
-  if (Status status = createDirectories(temporary); !status)
+  if (Status status = writeFiles(session, temporary, state); !status) {
+    removeLeftovers(directory); // A full disk gets its space back.
     return asCheckpointError(status);
-
-  state.files.clear();
-  for (const CheckpointFile &file : kCheckpointFiles) {
-    Result<ManifestFile> written = writeFile(session, temporary, file);
-    if (!written)
-      return asCheckpointError(written.status());
-    state.files.push_back(*written);
   }
-  if (Status status = writeManifest(temporary, state); !status)
-    return asCheckpointError(status);
-  if (Status status = syncDirectory(temporary); !status)
-    return asCheckpointError(status);
   if (Status status = publish(temporary, target); !status)
     return status;
   if (Status status = syncDirectory(directory); !status)

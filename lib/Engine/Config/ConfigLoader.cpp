@@ -52,8 +52,11 @@ Status unknownKey(std::string_view origin, std::string_view name) {
 Status checkRange(const ConfigKey &key, double value, std::string_view origin) {
   if (value >= key.minimum && value <= key.maximum)
     return {};
-  return invalid(origin, format("'%s' must be between %g and %g, not %g", std::string(key.name).c_str(), key.minimum,
-                                key.maximum, value));
+  const bool bounded = key.maximum < 1e15; // Beyond, a bound only keeps arithmetic from overflowing.
+  return invalid(origin, "'" + std::string(key.name) +
+                             (bounded ? format("' must be between %.15g and %.15g", key.minimum, key.maximum)
+                                      : format("' must be at least %.15g", key.minimum)) +
+                             format(", not %.15g", value));
 }
 
 Status checkChoice(const ConfigKey &key, std::string_view value, std::string_view origin) {

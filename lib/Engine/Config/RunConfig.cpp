@@ -23,6 +23,7 @@ std::span<const ConfigKey> configKeys() {
       ConfigKey{"run.directory", &RunConfig::runDirectory, "where configuration, metrics and checkpoints go"},
       ConfigKey{"run.seed", &RunConfig::seed, "of initial weights, the order of the data, and sampling"},
       ConfigKey{"run.threads", &RunConfig::threads, "worker threads; 0 is one per core", false, 0, 4096},
+      ConfigKey{"run.device", &RunConfig::device, "which of several devices", false, 0, 1e6},
 
       ConfigKey{"data.path", &RunConfig::dataPath, "a directory of .txt and .jsonl files, or one such file"},
       ConfigKey{"data.held_out_fraction", &RunConfig::heldOutFraction,

@@ -36,6 +36,7 @@ struct RunConfig {
   std::string runDirectory;
   std::int64_t seed = 1;
   std::int64_t threads = 0;
+  std::int64_t device = 0;
 
   // [data]
   std::string dataPath;

@@ -10,8 +10,8 @@
 /// and shapes of variables and ports from its tables. The names of entry points and ports are the engine's only
 /// agreement with the compiler:
 ///
-///   train_step   in  tokens, targets i32[B,S], weights f32[B,S], learning_rate, bias_correction1, bias_correction2 f32,
-///                    positions i32[B,S] if documents are packed
+///   train_step   in  tokens, targets i32[B,S], weights f32[B,S], learning_rate, bias_correction1,
+///                    bias_correction2 f32, positions i32[B,S] if documents are packed
 ///                out loss, aux_loss, grad_norm f32, load.<layer> i32[E] for every sparse layer
 ///   evaluate     in  tokens, targets, weights, positions if documents are packed
 ///                out loss_sum, weight_sum f32, load.<layer> i32[E]

@@ -8,6 +8,7 @@
 #include "lib/Engine/Support/Files.h"
 
 #include "lib/Engine/Support/Hash.h"
+#include "runtime/format/ArtifactWriter.h"
 #include "runtime/format/MappedFile.h"
 
 #include <cerrno>
@@ -59,16 +60,10 @@ Status syncDirectory(const std::string &path) {
 }
 
 Status replaceFile(const std::string &path, std::string_view contents) {
-  const std::string temporary = path + ".tmp";
-  Result<DurableFile> file = DurableFile::create(temporary);
-  if (!file)
-    return file.status();
-  if (Status status = file->write(contents); !status)
+  if (Status status = format::writeFile(path, std::as_bytes(std::span(contents))); !status)
     return status;
-  if (Status status = file->finish(); !status)
-    return status;
-  if (::rename(temporary.c_str(), path.c_str()) != 0)
-    return systemError(ErrorCode::failed, "cannot replace", path);
+  if (std::error_code ignored; !std::filesystem::is_regular_file(path, ignored))
+    return {};
   std::string parent = std::filesystem::path(path).parent_path().string();
   return syncDirectory(parent.empty() ? "." : parent);
 }

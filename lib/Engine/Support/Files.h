@@ -28,7 +28,8 @@ Status createDirectories(const std::string &path);
 /// Makes the names in a directory survive a power failure.
 Status syncDirectory(const std::string &path);
 
-/// Writes `path` so that a reader, and a machine that lost power, sees the old or the new contents, never a mixture.
+/// Writes `path` so that a reader, and a machine that lost power, sees the old or the new contents, never a mixture; an
+/// error leaves the old. A device or a pipe is written to.
 Status replaceFile(const std::string &path, std::string_view contents);
 
 /// A file under construction, hashed while it is written and flushed to the disk by `finish`.

@@ -44,11 +44,11 @@ private:
 };
 } // namespace
 
-/// Divides the tokens so that the logits of a chunk take at most `logitsBytes`, or twice what the float32 gradient of the
-/// weight takes if that is more (a chunk of twice as many tokens as the model is wide): every chunk reads and writes all
-/// of that gradient, which is little beside the chunk's products only if the chunk is not short. Chunks start at
-/// multiples of 128 tokens: tensors of four bytes a token and more are then divided at multiples of 256 bytes. They are
-/// of one size where that is possible with at most twice the chunks, so that they share kernels.
+/// Divides the tokens so that the logits of a chunk take at most `logitsBytes`, or twice what the float32 gradient of
+/// the weight takes if that is more (a chunk of twice as many tokens as the model is wide): every chunk reads and
+/// writes all of that gradient, which is little beside the chunk's products only if the chunk is not short. Chunks
+/// start at multiples of 128 tokens: tensors of four bytes a token and more are then divided at multiples of 256 bytes.
+/// They are of one size where that is possible with at most twice the chunks, so that they share kernels.
 static SmallVector<Chunk> divideTokens(int64_t tokens, int64_t vocabulary, int64_t width, int64_t logitsBytes) {
   constexpr int64_t kMultiple = 128;
   int64_t bytesPerToken = vocabulary * static_cast<int64_t>(sizeof(float));

@@ -11,6 +11,7 @@
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CPU/ObjectCode.h"
+#include "passes/Target/Common/OutputFile.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -29,20 +30,6 @@ static std::string findLinker() {
   return found ? *found : "";
 }
 
-static LogicalResult writeFile(StringRef path, ArrayRef<char> bytes, function_ref<InFlightDiagnostic()> emitError) {
-  std::error_code error;
-  llvm::raw_fd_ostream stream(path, error);
-  if (!error) {
-    stream.write(bytes.data(), bytes.size());
-    stream.close();
-    error = stream.error();
-  }
-  if (!error)
-    return success();
-  stream.clear_error();
-  return emitError() << "cannot write " << path << ": " << error.message();
-}
-
 static FailureOr<ObjectCode> readFile(StringRef path, function_ref<InFlightDiagnostic()> emitError) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
@@ -57,8 +44,8 @@ FailureOr<ObjectCode> link(ArrayRef<ObjectCode> objects, function_ref<InFlightDi
                        << " on the PATH; it is in Debian's package lld-22";
 
   SmallString<128> folder;
-  if (std::error_code error = llvm::sys::fs::createUniqueDirectory("moe-link", folder))
-    return emitError() << "cannot create a temporary folder: " << error.message();
+  if (std::error_code code = llvm::sys::fs::createUniqueDirectory("moe-link", folder))
+    return emitError() << "cannot make the temporary folder '" << folder << "' (TMPDIR says where): " << code.message();
   llvm::scope_exit cleanUp([&] { llvm::sys::fs::remove_directories(folder); });
   auto inFolder = [&](const Twine &name) {
     SmallString<128> path(folder);
@@ -70,10 +57,12 @@ FailureOr<ObjectCode> link(ArrayRef<ObjectCode> objects, function_ref<InFlightDi
   std::vector<std::string> arguments = {
       linker, "-shared", "--no-undefined", "--gc-sections", "-s", "--hash-style=gnu", "--build-id=none", "--threads=1",
       "-o",   output};
+  std::string error;
   for (auto [index, object] : llvm::enumerate(objects)) {
     arguments.push_back(inFolder("kernel" + Twine(index) + ".o"));
-    if (failed(writeFile(arguments.back(), object, emitError)))
-      return failure();
+    if (failed(writeOutputFile(
+            arguments.back(), [&](auto &stream) { stream.write(object.data(), object.size()); }, error)))
+      return emitError() << error;
   }
 
   SmallVector<StringRef> argumentRefs(arguments.begin(), arguments.end());
@@ -82,9 +71,10 @@ FailureOr<ObjectCode> link(ArrayRef<ObjectCode> objects, function_ref<InFlightDi
                                        /*Redirects=*/{StringRef(""), StringRef(""), StringRef(messages)},
                                        /*SecondsToWait=*/0, /*MemoryLimit=*/0, &reason);
   if (code != 0) {
-    FailureOr<ObjectCode> said = readFile(messages, emitError);
-    StringRef text = succeeded(said) ? StringRef(said->data(), said->size()) : StringRef();
-    return emitError() << "cannot link the kernels: " << (text.empty() ? StringRef(reason) : text).trim();
+    // A linker that could not be started has left no messages.
+    auto said = llvm::MemoryBuffer::getFile(messages);
+    StringRef text = said ? (*said)->getBuffer().trim() : StringRef();
+    return emitError() << "cannot link the kernels: " << (text.empty() ? StringRef(reason) : text);
   }
   return readFile(output, emitError);
 }

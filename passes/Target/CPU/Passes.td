@@ -16,7 +16,8 @@ def CPUEmitKernelsPass : Pass<"moe-cpu-emit-kernels", "::mlir::ModuleOp"> {
     code (and the constants it uses), a function of work items [begin, end) as passes/Target/CPU/Emitter.h describes:
 
     ```mlir
-    moe_kernel.kernel @scale(%x: tensor<64x128xf32>) -> tensor<64x128xf32> attributes {config = #moe_kernel.cpu_config<...>}
+    moe_kernel.kernel @scale(%x: tensor<64x128xf32>) -> tensor<64x128xf32>
+        attributes {config = #moe_kernel.cpu_config<...>}
     ```
     becomes
     ```mlir
@@ -37,8 +38,8 @@ def CPUEmitKernelsPass : Pass<"moe-cpu-emit-kernels", "::mlir::ModuleOp"> {
 def CPULowerKernelPass : Pass<"moe-cpu-lower-kernel", "::mlir::ModuleOp"> {
   let summary = "Lower a kernel's loop nest to the LLVM dialect and add its entry point";
   let description = [{
-    Expands math to polynomials (nothing calls libm), forms fused multiply-adds, and lowers to the LLVM dialect with bare
-    pointers. The body becomes the internal function `@<kernel>.body`; `@<kernel>` is the entry point of
+    Expands math to polynomials (nothing calls libm), forms fused multiply-adds, and lowers to the LLVM dialect with
+    bare pointers. The body becomes the internal function `@<kernel>.body`; `@<kernel>` is the entry point of
     include/moe/CpuKernel.h, which loads the buffers' pointers and calls it.
 
     Floating point is never reassociated and products are fused into sums here and nowhere later, so the bits do not

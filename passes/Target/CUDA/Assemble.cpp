@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ptx.h"
+#include "passes/Target/Common/OutputFile.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringMap.h"
@@ -89,15 +90,11 @@ FailureOr<MachineCode> assemble(StringRef path, StringRef ptx, StringRef arch,
   TemporaryFile source("ptx"), object("cubin"), log("log");
   for (const TemporaryFile *file : {&source, &object, &log})
     if (file->error)
-      return emitError() << "cannot make a temporary file: " << file->error.message();
-  std::error_code error;
-  {
-    llvm::raw_fd_ostream stream(source.path, error);
-    stream << ptx;
-    stream.close();
-    if (error || stream.has_error())
-      return emitError() << "cannot write " << source.path << ": " << (error ? error : stream.error()).message();
-  }
+      return emitError() << "cannot make the temporary file '" << file->path
+                         << "' (TMPDIR says where): " << file->error.message();
+  std::string error;
+  if (failed(writeOutputFile(source.path, [&](auto &stream) { stream << ptx; }, error)))
+    return emitError() << error;
 
   std::string target = ("-arch=" + arch).str();
   StringRef arguments[] = {path, "-O3", "-v", target, "-o", object.path, source.path};

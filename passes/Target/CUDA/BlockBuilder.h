@@ -45,6 +45,8 @@ public:
   Expr loadOrZero(Value memory, Expr offset, Expr valid);
   /// memory[offset] as the second-level cache has it: what other multiprocessors wrote before is seen.
   Expr loadCoherent(Value memory, Expr offset);
+  /// The same for consecutive elements from a multiple of their number on, as one integer `type` of up to 64 bits.
+  Value loadCoherent(Value memory, Expr offset, Type type);
   /// `width` (a power of two up to 4) consecutive elements; `offset` is a multiple of it.
   SmallVector<Expr> loadVector(Value memory, Expr offset, int64_t width);
   /// Adds `value` to the integer memory[offset] atomically: the sum does not depend on the order.
@@ -55,10 +57,9 @@ public:
   void barrier();
   /// The same for the lanes of a warp.
   void warpBarrier();
-  /// Runs `body` for i in [0, count), spread over the threads of the block or the lanes of a warp.
+  /// Runs `body` for i in [0, count), spread over the threads of the block.
   void forThreads(Expr count, function_ref<void(Expr)> body) { loop(thread, count, threads, body); }
   void forThreads(int64_t count, function_ref<void(Expr)> body) { forThreads(index(count), body); }
-  void forLanes(int64_t count, function_ref<void(Expr)> body) { loop(lane, index(count), kWarpSize, body); }
 
   /// The value of lane `source`, and of the lane whose number differs in the bits of `distance`.
   Expr shuffle(Expr value, Expr source);

@@ -28,7 +28,6 @@ struct Capabilities {
   // The same everywhere since 8.0.
   static constexpr int64_t kWarpSize = 32;
   static constexpr int64_t kMostThreads = 1024; ///< Of a block.
-  static constexpr int64_t kRegisters = 65536;  ///< Of a multiprocessor.
   static constexpr int64_t kVectorBytes = 16;   ///< The widest access of a thread.
   /// Blocks that keep a large GPU busy: the machine that runs an artifact is not known here; 132 multiprocessors of an
   /// H100 with two each.

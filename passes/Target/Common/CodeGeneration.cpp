@@ -7,6 +7,7 @@
 #include "passes/Target/Common/CodeGeneration.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "passes/Target/Common/OutputFile.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -55,12 +56,8 @@ bool emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileT
 }
 
 LogicalResult dump(Operation *module, const Twine &path, function_ref<void(llvm::raw_fd_ostream &)> write) {
-  std::error_code error;
-  llvm::raw_fd_ostream stream(path.str(), error);
-  if (error)
-    return module->emitError() << "cannot write " << path << ": " << error.message();
-  write(stream);
-  return success();
+  std::string error;
+  return succeeded(writeOutputFile(path.str(), write, error)) ? success() : LogicalResult(module->emitError(error));
 }
 
 } // namespace mlir::moe::target

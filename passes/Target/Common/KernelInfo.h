@@ -18,9 +18,9 @@ Operation *findStructuredOp(moe_kernel::KernelOp kernel);
 /// with `allowsDoubles`, i64 or f64.
 LogicalResult checkElementTypes(moe_kernel::KernelOp kernel, StringRef target, bool allowsDoubles);
 
-/// What the emitters of structured ops rely on beside the ops' verifiers: operands are buffers of the kernel, and so are
-/// results, which they also work in; unless `allowsParts`, a matmul sums all of its contraction. Fails with an error on
-/// `op`.
+/// What the emitters of structured ops rely on beside the ops' verifiers: operands are buffers of the kernel, and so
+/// are results, which they also work in; unless `allowsParts`, a matmul sums all of its contraction. Fails with an
+/// error on `op`.
 LogicalResult checkStructuredOp(Operation *op, bool allowsParts = false);
 
 /// Fails, with an error on `op`, if it is a matmul with a result of extent `row_sum`.

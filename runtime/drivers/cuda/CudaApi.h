@@ -66,7 +66,8 @@ inline constexpr int kCaptureThreadLocal = 1;                                   
 inline constexpr int kProgrammaticStreamSerialization = 6;                                        // of a launch
 inline constexpr unsigned kStreamNonBlocking = 1, kEventTiming = 0, kEventDisableTiming = 2;      // flags
 
-// Of a tensor map: CUtensorMapDataType, -Interleave, -Swizzle (by the logarithm of its bytes), -L2promotion, -FloatOOBfill.
+// Of a tensor map: CUtensorMapDataType, -Interleave, -Swizzle (by the logarithm of its bytes), -L2promotion,
+// -FloatOOBfill.
 inline constexpr int kTensorMapU8 = 0, kTensorMapI32 = 3, kTensorMapI64 = 5, kTensorMapF16 = 6, kTensorMapF32 = 7,
                      kTensorMapF64 = 8, kTensorMapBF16 = 9, kInterleaveNone = 0, kSwizzleNone = 0, kSwizzle32 = 1,
                      kSwizzle64 = 2, kSwizzle128 = 3, kPromoteL2To256 = 3, kFillZeros = 0;

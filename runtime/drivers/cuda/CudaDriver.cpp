@@ -7,8 +7,8 @@
 ///
 /// \file
 /// Everything goes to one stream, in order. A program is captured once as a CUDA graph and replayed (Driver::record).
-/// A kernel that waits by itself for the one before it (programmatic dependent launch) may be launched before that ends.
-/// docs/cuda.md has the errors and what to do.
+/// A kernel that waits by itself for the one before it (programmatic dependent launch) may be launched before that
+/// ends. docs/cuda.md has the errors and what to do.
 ///
 //===----------------------------------------------------------------------===//
 #include "moe/Driver.h"
@@ -158,8 +158,8 @@ private:
   const CudaApi &cuda;
   std::unique_ptr<Staging> staging;
   const bool dependentLaunch;
-  /// What was last recorded is a kernel. Only such work can be followed by a dependent launch: what a program's launches
-  /// may read early is known within that program alone.
+  /// What was last recorded is a kernel. Only such work can be followed by a dependent launch: what a program's
+  /// launches may read early is known within that program alone.
   bool followsKernel = false, isRecording = false;
   // Of the current launch; the driver copies them, also into a graph.
   std::vector<CuAddress> addresses;

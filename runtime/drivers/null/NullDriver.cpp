@@ -10,9 +10,8 @@
 /// arguments and return. It runs any program whose target is "null", which tests use to exercise the executor alone.
 ///
 /// To add a target, copy this folder to runtime/drivers/<name>/ and
-///   1. rename: the namespace `drivers::null`, the classes, and moe_add_driver in CMakeLists.txt; nothing else in the
-///   tree
-///      names a driver, and an artifact asks for it as `Target.name`;
+///   1. rename: the namespace `drivers::null`, the classes, and moe_add_driver in CMakeLists.txt. Nothing else in the
+///      tree names a driver, and an artifact asks for it as `Target.name`;
 ///   2. follow the comments "A real driver". include/moe/Driver.h is the contract, including what the executor has
 ///      checked already (sizes, indices), which a driver need not check again.
 /// If the device's library may be missing (a GPU driver), open it with dlopen in `open`, and return

@@ -1,4 +1,5 @@
 """bench-layers.py REPORT.json: the report of one point is complete and agrees with itself.
+bench-layers.py --chain REPORT.json: so are the times of one token, alone and in a chain of layers.
 bench-layers.py FILE.safetensors...: outputs agree with a layer in float64, in plain Python."""
 import json
 import math
@@ -25,6 +26,14 @@ def check_report(path):
         for kernel in entry["kernels"]:
             floor = max(kernel["flops"] / ceiling["flops_per_second"], kernel["bytes"] / ceiling["copy_bytes_per_second"])
             assert math.isclose(kernel["floor_seconds"], floor), kernel
+
+
+def check_chain(path):
+    (point,) = json.load(open(path, encoding="utf-8"))["points"]
+    alone, chain = point["forward"], point["chain"]
+    assert chain["flops"] == alone["flops"] == 6 * 4 * 96 * 48 and chain["runs"] >= 10, point
+    assert math.isclose(chain["share_of_floor"], chain["floor_seconds"] / chain["seconds"]), chain
+    assert "forward_backward" not in point, point
 
 
 def read(path):
@@ -72,7 +81,9 @@ def check_layer(path):
     assert [end - begin for begin, end in zip(offsets, offsets[1:])] == load, (path, load)
 
 
-if sys.argv[1].endswith(".json"):
+if sys.argv[1] == "--chain":
+    check_chain(sys.argv[2])
+elif sys.argv[1].endswith(".json"):
     check_report(sys.argv[1])
 else:
     points = [path for path in sys.argv[1:] if not path.endswith("-weights.safetensors")]

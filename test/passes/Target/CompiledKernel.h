@@ -34,7 +34,8 @@ private:
   std::unique_ptr<std::byte, Free> memory;
 };
 
-/// What a kernel gets for an operand or a result: host memory that is copied to the device and back where that is another.
+/// What a kernel gets for an operand or a result: host memory that is copied to the device and back where that is
+/// another.
 struct KernelBuffer {
   void *data;
   size_t bytes;

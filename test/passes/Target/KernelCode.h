@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Enough to run a kernel without the compiler. Machines with a GPU often have no compiler, so code can be recorded where
-/// the compiler is, and run from the recording elsewhere (KernelTestMain.cpp).
+/// Enough to run a kernel without the compiler. Machines with a GPU often have no compiler, so code can be recorded
+/// where the compiler is, and run from the recording elsewhere (KernelTestMain.cpp).
 ///
 //===----------------------------------------------------------------------===//
 #ifndef TEST_PASSES_TARGET_KERNELCODE_H

@@ -21,8 +21,8 @@ inline constexpr unsigned kReverseSharedBytes = (64 << 10) + 4 * 256;
 /// exampleArtifact("cuda") with these kernels.
 ArtifactBuilder exampleCudaArtifact();
 
-/// The same, but with tensor maps for the operand and the result of the kernel that doubles, which the fake driver alone
-/// can run.
+/// The same, but with tensor maps for the operand and the result of the kernel that doubles, which the fake driver
+/// alone can run.
 ArtifactBuilder tensorMapArtifact();
 
 /// Floats of every kind of instruction, with an intermediate in the workspace: `step` takes x[256 * 64] and computes

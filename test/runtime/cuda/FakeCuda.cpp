@@ -12,8 +12,8 @@
 ///
 /// The environment variable MOE_FAKE_CUDA configures it: "version=12040 devices=1 capability=90 memory=1048576", and
 /// "cuStreamCreate=2" to make a function fail with a code. `fakeCudaCalls` and `fakeCudaObjects` tell tests what was
-/// called and what is still alive; "dependent launch" counts launches that may begin before the kernel before them ends,
-/// which only a kernel may be followed by.
+/// called and what is still alive; "dependent launch" counts launches that may begin before the kernel before them
+/// ends, which only a kernel may be followed by.
 ///
 //===----------------------------------------------------------------------===//
 #include "runtime/drivers/cuda/CudaApi.h"

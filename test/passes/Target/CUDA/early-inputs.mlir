@@ -73,6 +73,24 @@ moe_kernel.kernel @combined(%a: tensor<4x256xbf16>, %b: tensor<8x64x256xbf16>, %
   moe_kernel.return %r : tensor<1x64xbf16>
 }
 
+// A single token's router has its weights in registers before the token is there.
+// CHECK-LABEL: moe_exec.kernel @router in @cuda
+// CHECK-SAME: early_inputs = array<i64: 1>
+// CHECK: gpu.func @router(%[[X:.*]]: memref<1x1024xbf16>, %[[W:.*]]: memref<64x1024xbf16>,
+// CHECK: llvm.load %{{.*}} atomic syncscope("device") monotonic
+// CHECK-NOT: vector.load
+// CHECK: griddepcontrol.wait
+// CHECK-NOT: atomic syncscope
+// CHECK: %[[TOKEN:.*]] = memref.reinterpret_cast %[[X]]
+// CHECK: vector.load %[[TOKEN]]
+moe_kernel.kernel @router(%x: tensor<1x1024xbf16>, %w: tensor<64x1024xbf16>)
+    -> (tensor<1x64xf32>, tensor<1x8xf32>, tensor<1x8xi32>) {
+  %s, %k, %i = moe_kernel.router %x, %w {top_k = 8 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true,
+      routed_scaling_factor = 1.0 : f64, resultSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>}
+      : (tensor<1x1024xbf16>, tensor<64x1024xbf16>) -> (tensor<1x64xf32>, tensor<1x8xf32>, tensor<1x8xi32>)
+  moe_kernel.return %s, %k, %i : tensor<1x64xf32>, tensor<1x8xf32>, tensor<1x8xi32>
+}
+
 // Nothing is known of a kernel that no program launches.
 // CHECK-LABEL: moe_exec.kernel @not_launched in @cuda
 // CHECK-NOT: early_inputs
@@ -97,6 +115,8 @@ moe_exec.program @step workspace(524288) inputs(["rows", "offsets", "inverse", "
 }
 moe_exec.program @token workspace(524288) inputs(["offsets", "inverse", "weights"]
     : [tensor<9xi32>, tensor<1x4xi32>, tensor<1x4xf32>]) outputs([] : []) {
+  moe_exec.launch @router(workspace[400128 : 2048], workspace[4096 : 131072])
+      -> (workspace[300032 : 256], workspace[300288 : 32], workspace[300544 : 32])
   moe_exec.launch @experts(workspace[400128 : 2048], workspace[4096 : 262144], input 0[0 : 36]) -> (workspace[2048 : 512])
   moe_exec.launch @combined(workspace[2048 : 2048], workspace[4096 : 262144], input 0[0 : 36], input 1[0 : 16],
       input 2[0 : 16]) -> (workspace[300032 : 128])
