@@ -3,9 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times attention of bf16 and its gradients on a GPU against cuDNN's, through PyTorch, and checks both.
 
-  test/peers/attention_gpu.py compile DIR [--build build] [--arch sm_90a]    where the compiler is
-  test/peers/attention_gpu.py run DIR [CASE...]                              where the GPU is; needs PyTorch
-
 Causal attention. The gradients' time is that of all their launches. PyTorch gets its operands as it likes them best,
 [batch, head, token, element]; ours are [token, head · element], as products give them. A GPU under load lowers its clock,
 so the four take turns in random order, each after a pause and launches that do not count; figures are the medians of the
@@ -14,12 +11,11 @@ rounds. FLOPs are two products for every pair of a query and a key that it sees,
 import math
 import random
 import statistics
-import sys
 import time
 
-from matmul_gpu import Kernel, PAUSE, ROUNDS, compile_kernels, drive, launches_of, seconds
+from harness import Kernel, Script, compile_kernels, launches_of, seconds
 
-COUNT = 8
+ROUNDS, PAUSE, COUNT = 6, 0.012, 8
 
 
 class Case:
@@ -141,17 +137,17 @@ def run_case(folder, case, launches):
     return all(error < 4e-3 for error in errors)  # P, dS and results are rounded to bf16: 1.7e-3 each.
 
 
-def main(arguments):
-    def compile(folder, options, build, arch):
-        compile_kernels(folder, "\n".join(case.text() for case in cases()), build, arch)
+def prepare(action, folder):
+    launches = launches_of(folder)
+    return lambda case: run_case(folder, case, launches)
 
-    def prepare(action, folder):
-        launches = launches_of(folder)
-        return lambda case: run_case(folder, case, launches)
 
-    drive(arguments, __doc__, cases(), compile, prepare,
-          device=lambda torch: f"{torch.cuda.get_device_name()} cuDNN {torch.backends.cudnn.version()}")
+def compile_cases(folder, options):
+    compile_kernels(folder, "\n".join(case.text() for case in cases()), options)
 
+
+SCRIPT = Script(__doc__, cases, compile_cases, prepare,
+                device=lambda torch: f"{torch.cuda.get_device_name()} cuDNN {torch.backends.cudnn.version()}")
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    SCRIPT.main()

@@ -3,20 +3,18 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times matmul kernels of few rows on a GPU against what reading their weights takes, and checks them against float32.
 
-  test/peers/few_rows_gpu.py compile DIR [--build build] [--arch sm_90a] [--configs FILE]   where the compiler is
-  test/peers/few_rows_gpu.py run DIR [KERNEL...]                                            where the GPU is; needs PyTorch
-
 Weights are those of Qwen3-30B-A3B's experts for 1, 8 and 64 tokens, and the linear ones of docs/models/bench-1b.mlir
-for one. Successive launches of a CUDA graph read different weights, more than the second-level cache holds. FILE has
-lines `KERNEL threads tile_m tile_n tile_k stages unit` of configurations to try instead of the target's own; a kernel
-that occurs several times is compiled several times.
+for one. Successive launches of a CUDA graph read different weights, more than the second-level cache holds; as in a model,
+each may begin to read them before the one before it has ended. The file of
+`compile --configs` has lines `KERNEL threads tile_m tile_n tile_k stages unit` of configurations to try instead of the
+target's own; a kernel that occurs several times is compiled several times.
 """
 import json
 import os
 import statistics
-import sys
 
-from matmul_gpu import EPILOGUES, Kernel, compile_kernels, drive, launches_of
+from harness import Kernel, Script, compile_kernels, launches_of
+from matmul_gpu import EPILOGUES
 
 EXPERTS, TOP_K = 128, 8
 BYTES_PER_SECOND = 3.0e12  # What an H100 copies at.
@@ -135,11 +133,11 @@ class Problem:
 
 
 def time_graph(torch, launches, stream):
-    """Seconds of one of `launches`, which are replayed together."""
+    """Seconds of one of `launches`, which are replayed together, each launched as early as moe-run does."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
-        for launch in launches:
-            launch()
+        for i, launch in enumerate(launches):
+            launch(early=i > 0)
     times = []
     for _ in range(12):
         begin, end = torch.cuda.Event(True), torch.cuda.Event(True)
@@ -172,30 +170,30 @@ def run_case(folder, case, names, launches):
     return right
 
 
-def compile_variants(folder, options, build, arch):
+def compile_variants(folder, options):
     variants = {case.name: [(case.name, "")] for case in cases()}
-    if "--configs" in options:
-        with open(options["--configs"]) as file:
+    if options.configs:
+        with open(options.configs) as file:
             for line in filter(str.split, file):
                 name, threads, m, n, k, stages, unit = line.split()
                 config = (f"#moe_kernel.cuda_config<threads = {threads}, tile_m = {m}, tile_n = {n}, tile_k = {k}, "
                           f"stages = {stages}, unit = {unit}>")
                 variants[name].append((f"{name}_t{threads}_{m}x{n}x{k}_s{stages}_{unit}", config))
     kernels = "\n".join(case.text(*variant) for case in cases() for variant in variants[case.name])
-    compile_kernels(folder, kernels, build, arch)
+    compile_kernels(folder, kernels, options)
     with open(os.path.join(folder, "variants.json"), "w") as file:
         json.dump({name: [variant[0] for variant in list] for name, list in variants.items()}, file)
 
 
-def main(arguments):
-    def prepare(action, folder):
-        launches = launches_of(folder)
-        with open(os.path.join(folder, "variants.json")) as file:
-            variants = json.load(file)
-        return lambda case: run_case(folder, case, variants[case.name], launches)
+def prepare(action, folder):
+    launches = launches_of(folder)
+    with open(os.path.join(folder, "variants.json")) as file:
+        variants = json.load(file)
+    return lambda case: run_case(folder, case, variants[case.name], launches)
 
-    drive(arguments, __doc__, cases(), compile_variants, prepare)
 
+SCRIPT = Script(__doc__, cases, compile_variants, prepare,
+                declare=lambda parser: parser.add_argument("--configs", metavar="FILE", help="configurations to try"))
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    SCRIPT.main()

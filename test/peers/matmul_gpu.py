@@ -3,23 +3,16 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times matmul kernels of bf16 on a GPU against PyTorch's, and checks them against float32.
 
-  test/peers/matmul_gpu.py compile DIR [--build build] [--arch sm_90a]    where the compiler is
-  test/peers/matmul_gpu.py run DIR [KERNEL...]                            where the GPU is; needs PyTorch
-
 Dense ones are compared with torch.mm, those of experts with torch._grouped_mm and what a user has to put around it
 (index_select, silu and multiply). The experts are Qwen3-30B-A3B's: 8192 tokens, 8 of 128 experts each, routing with
 some skew, three experts without tokens. A GPU under load lowers its clock, so the two take turns in random order, each
 after a pause and a launch that does not count; the figure is the median of the rounds.
 """
-import ctypes
-import json
-import os
 import random
-import re
 import statistics
-import subprocess
-import sys
 import time
+
+from harness import Kernel, Script, compile_kernels, launches_of, seconds
 
 TOKENS, EXPERTS, TOP_K, HIDDEN, WIDTH = 8192, 128, 8, 2048, 768
 ROWS = TOKENS * TOP_K
@@ -127,67 +120,6 @@ def cases():
     ]
 
 
-def compile_kernels(folder, kernels, build, arch, aliases=""):
-    """Writes the PTX of `kernels` (their text) into `folder`, and launches.json, which says how to launch them."""
-    os.makedirs(folder, exist_ok=True)
-    source = os.path.join(folder, "kernels.mlir")
-    with open(source, "w") as file:
-        file.write(f'{aliases}module attributes {{moe.target = "cuda:{arch}"}} {{\n{kernels}}}\n')
-    module = subprocess.run([os.path.join(build, "bin", "moe-opt"), source, "--moe-configure",
-                             f"--moe-cuda-codegen=dump-to={folder}"], check=True, capture_output=True, text=True).stdout
-    launches = {}
-    for line in module.splitlines():
-        if not (kernel := re.search(r"moe_exec\.kernel @(\w+) in", line)):
-            continue
-        numbers = {key: json.loads(f"[{value}]") for key, value in re.findall(r"(\w+) = array<i64: ([^>]*)>", line)}
-        maps = [{"buffer": int(buffer), "type": element, **{key: json.loads(value) for key, value in re.findall(r"(\w+)(\[[^\]]*\])", rest)},
-                 "swizzle": int(swizzle)}
-                for buffer, element, rest, swizzle in re.findall(r"tensor_map<buffer (\d+) : (\w+), (.*?), swizzle (\d+)>", line)]
-        shared = int(re.search(r"shared_bytes = (\d+)", line).group(1))
-        launches[kernel.group(1)] = {"grid": numbers["grid"], "block": numbers["block"], "shared": shared, "maps": maps}
-    with open(os.path.join(folder, "launches.json"), "w") as file:
-        json.dump(launches, file)
-
-
-class Kernel:
-    """A compiled kernel, through the driver API."""
-
-    def __init__(self, folder, name, launch):
-        self.cuda, self.launch = ctypes.CDLL("libcuda.so.1"), launch
-        module, self.function = ctypes.c_void_p(), ctypes.c_void_p()
-        with open(os.path.join(folder, name + ".ptx"), "rb") as file:
-            self.check(self.cuda.cuModuleLoadData(ctypes.byref(module), file.read() + b"\0"))
-        self.check(self.cuda.cuModuleGetFunction(ctypes.byref(self.function), module, name.encode()))
-        self.check(self.cuda.cuFuncSetAttribute(self.function, 8, launch["shared"]))
-
-    @staticmethod
-    def check(result):
-        if result:
-            sys.exit(f"CUDA error {result}")
-
-    def encode(self, tensor_map, address):
-        """An aligned CUtensorMap, with zeros outside."""
-        dims, strides, box = tensor_map["dims"], tensor_map.get("strides") or [0], tensor_map["box"]
-        swizzle = {0: 0, 32: 1, 64: 2, 128: 3}[tensor_map["swizzle"]]
-        memory = ctypes.create_string_buffer(256)
-        start = -ctypes.addressof(memory) % 128
-        self.check(self.cuda.cuTensorMapEncodeTiled(
-            ctypes.byref(memory, start), {"f32": 7, "bf16": 9}[tensor_map["type"]], len(dims), ctypes.c_void_p(address), (ctypes.c_uint64 * len(dims))(*dims),
-            (ctypes.c_uint64 * len(strides))(*strides), (ctypes.c_uint32 * len(box))(*box),
-            (ctypes.c_uint32 * len(box))(*[1] * len(box)), 0, swizzle, 3, 0))
-        return (ctypes.c_char * 128).from_buffer(memory, start)
-
-    def bind(self, tensors, stream):
-        parameters = [ctypes.c_uint64(tensor.data_ptr()) for tensor in tensors]
-        parameters += [self.encode(m, tensors[m["buffer"]].data_ptr()) for m in self.launch["maps"]]
-        pointers = (ctypes.c_void_p * len(parameters))(*[ctypes.addressof(p) for p in parameters])
-        geometry = [ctypes.c_uint(n) for n in self.launch["grid"] + self.launch["block"] + [self.launch["shared"]]]
-
-        def run(_keep=(parameters, tensors)):
-            self.check(self.cuda.cuLaunchKernel(self.function, *geometry, ctypes.c_void_p(stream), pointers, None))
-        return run
-
-
 class Problem:
     """Operands for a case on the GPU."""
 
@@ -254,16 +186,6 @@ class Problem:
         return self.torch.stack([lhs[rows].float().t() @ rhs[rows].float() for rows in experts])
 
 
-def seconds(torch, launches, count):
-    begin, end = torch.cuda.Event(True), torch.cuda.Event(True)
-    begin.record()
-    for i in range(count):
-        launches[i % len(launches)]()
-    end.record()
-    end.synchronize()
-    return begin.elapsed_time(end) / count * 1e-3
-
-
 def run_case(folder, case, launch):
     import torch
     problems = [Problem(case), Problem(case)]  # So that operands of the last launch are not in the cache.
@@ -291,43 +213,16 @@ def run_case(folder, case, launch):
     return error < 2.5e-3  # Rounding to bf16 gives 1.7e-3.
 
 
-def launches_of(folder):
-    with open(os.path.join(folder, "launches.json")) as file:
-        return json.load(file)
+def prepare(action, folder):
+    launches = launches_of(folder)
+    return lambda case: run_case(folder, case, launches[case.name])
 
 
-def drive(arguments, usage, cases, compile, prepare, actions=("compile", "run"), device=lambda torch: torch.cuda.get_device_name()):
-    """What these scripts do with their arguments, ACTION DIR and more.
-
-    `compile DIR [--OPTION VALUE]...` calls compile(folder, options, build, arch). Any other action has a GPU: it prints
-    device(torch), and calls prepare(action, folder), and what that gives for each case, or for those named by further
-    arguments; it exits with 1 unless all give true.
-    """
-    if len(arguments) < 2 or arguments[0] not in actions:
-        sys.exit(usage)
-    action, folder = arguments[:2]
-    if action == "compile":
-        options = dict(zip(arguments[2::2], arguments[3::2]))
-        return compile(folder, options, options.get("--build", "build"), options.get("--arch", "sm_90a"))
-    import torch
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.zeros(1, device="cuda")  # Makes the context that kernels are loaded into.
-    print(device(torch))
-    run = prepare(action, folder)
-    right = [run(case) for case in cases if not arguments[2:] or case.name in arguments[2:]]
-    sys.exit(0 if all(right) else 1)
+def compile_cases(folder, options):
+    compile_kernels(folder, "\n".join(case.text() for case in cases()), options)
 
 
-def main(arguments):
-    def compile(folder, options, build, arch):
-        compile_kernels(folder, "\n".join(case.text() for case in cases()), build, arch)
-
-    def prepare(action, folder):
-        launches = launches_of(folder)
-        return lambda case: run_case(folder, case, launches[case.name])
-
-    drive(arguments, __doc__, cases(), compile, prepare)
-
+SCRIPT = Script(__doc__, cases, compile_cases, prepare)
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    SCRIPT.main()

@@ -3,27 +3,19 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times functions whose kernels are bound by memory or by launches on a GPU: norms, routing, optimizer and the like.
 
-  test/peers/memory_gpu.py compile DIR [--build build] [--arch sm_90a]    where the compiler is
-  test/peers/memory_gpu.py run DIR [FUNCTION...]                          where the GPU is; needs PyTorch
-  test/peers/memory_gpu.py check DIR [FUNCTION...]                        the same without times: for profilers
-
 A function is what the stage `fuse` makes of a few ops of the dialect moe, so possibly several launches. What it moves at
 least, every argument read and every result written once, is compared with a copy of as many bytes in the same run. A
 CUDA graph holds many runs of the function in turns on several sets of operands, more than the cache holds, so that
 nothing is found there and no launch is waited for. The figure is the median of the rounds. Indices and plans of the
 routing are compared with PyTorch's.
 """
-import ctypes
 import json
 import os
 import random
 import re
 import statistics
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from matmul_gpu import Kernel, compile_kernels, drive, launches_of
+from harness import Kernel, Script, call_moe_opt, compile_kernels, launches_of
 
 ROUNDS = 7
 CACHE = 200e6  # Bytes of operands beyond which none of them is still in the cache when it is read again.
@@ -152,14 +144,13 @@ def cases():
     return elementwise_cases() + routing_cases()
 
 
-def compile_functions(folder, chosen, build, arch):
-    """Writes PTX and launches.json (see matmul_gpu.py), and functions.json: which kernels a function launches."""
+def compile_functions(folder, chosen, options):
+    """Writes PTX and launches.json (see harness.py), and functions.json: which kernels a function launches."""
     os.makedirs(folder, exist_ok=True)
     source = os.path.join(folder, "functions.mlir")
     with open(source, "w") as file:
-        file.write(f'module attributes {{moe.target = "cuda:{arch}"}} {{\n{"".join(c.text() for c in chosen)}}}\n')
-    fused = subprocess.run([os.path.join(build, "bin", "moe-opt"), source, "--moe-fuse", "--moe-configure"], check=True,
-                           stdout=subprocess.PIPE, text=True).stdout
+        file.write(f'module attributes {{moe.target = "cuda:{options.arch}"}} {{\n{"".join(c.text() for c in chosen)}}}\n')
+    fused = call_moe_opt(options, [source, "--moe-fuse", "--moe-configure"])
     functions, body, kernels = {}, None, []
     types = lambda text: re.findall(r"tensor<([^>]*)>", text)
     for line in fused.splitlines():
@@ -182,7 +173,7 @@ def compile_functions(folder, chosen, build, arch):
         json.dump(functions, file)
     maps = "".join(line + "\n" for line in fused.splitlines() if line.startswith("#"))
     start = fused.index("  moe_kernel.kernel")
-    compile_kernels(folder, fused[start:fused.rindex("}")], build, arch, aliases=maps)
+    compile_kernels(folder, fused[start:fused.rindex("}")], options, aliases=maps)
 
 
 class Problem:
@@ -329,18 +320,15 @@ def run_case(folder, case, functions, launches, kernels, times_it):
     return not faults
 
 
-def main(arguments):
-    def compile(folder, options, build, arch):
-        compile_functions(folder, cases(), build, arch)
+def prepare(action, folder):
+    with open(os.path.join(folder, "functions.json")) as file:
+        functions = json.load(file)
+    launches, kernels = launches_of(folder), {}
+    return lambda case: run_case(folder, case, functions, launches, kernels, action == "run")
 
-    def prepare(action, folder):
-        with open(os.path.join(folder, "functions.json")) as file:
-            functions = json.load(file)
-        launches, kernels = launches_of(folder), {}
-        return lambda case: run_case(folder, case, functions, launches, kernels, action == "run")
 
-    drive(arguments, __doc__, cases(), compile, prepare, actions=("compile", "run", "check"))
-
+SCRIPT = Script(__doc__, cases, lambda folder, options: compile_functions(folder, cases(), options), prepare,
+                extra_actions={"check": "as run, without times: for profilers"})
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    SCRIPT.main()

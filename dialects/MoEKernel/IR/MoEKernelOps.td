@@ -303,6 +303,21 @@ def MoEKernel_PlanOp : MoEKernel_StructuredOp<"plan"> {
   let results = (outs AnyStaticShapeTensor:$offsets, AnyStaticShapeTensor:$permutation, AnyStaticShapeTensor:$inverse);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
+def MoEKernel_DispatchOp : MoEKernel_StructuredOp<"dispatch"> {
+  let summary = "copies of tokens in the order of their experts: result[inverse[t, j], :] = input[t, :]";
+  let description = [{
+    The rows that `permutation` of the same plan gathers, written from the tokens' side: a token is read once for all of its
+    choices. `inverse` [T, K] has every number below T · K once; `result` is [T · K, d]. A target makes it of the gather of a
+    `matmul` where a copy of the rows costs less than gathering them in the kernel.
+    ```mlir
+    %rows = moe_kernel.dispatch %x, %inverse
+        : (tensor<8192x7168xbf16>, tensor<8192x8xi32>) -> tensor<65536x7168xbf16>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input, AnyStaticShapeTensor:$inverse);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
 def MoEKernel_ScatterAddOp : MoEKernel_StructuredOp<"scatter_add"> {
   let summary = "result[indices[t], :] += rows[t, :] in order of t, from zero; see moe.embedding_backward";
   let arguments = (ins AnyStaticShapeTensor:$indices, AnyStaticShapeTensor:$rows);

@@ -514,6 +514,17 @@ LogicalResult PlanOp::verify() {
   return failure(failed(verifyPlan(*this)) || failed(verifyCounts(*this, shapeOf(getOffsets())[0] - 1)));
 }
 
+LogicalResult DispatchOp::verify() {
+  if (failed(verifyRank(*this, "input", getInput(), 2)) || failed(verifyRank(*this, "inverse", getInverse(), 2)) ||
+      failed(verifyFloat(*this, "input", getInput())) || failed(verifyInt32(*this, "inverse", getInverse())) ||
+      failed(verifySameElement(*this, "result", getResult(), "input", getInput())))
+    return failure();
+  int64_t tokens = shapeOf(getInput())[0], columns = shapeOf(getInput())[1], topK = shapeOf(getInverse())[1];
+  if (failed(verifyShape(*this, "inverse", getInverse(), {tokens, topK}, Twine(tokens) + " tokens")))
+    return failure();
+  return verifyShape(*this, "result", getResult(), {tokens * topK, columns}, "that input and inverse");
+}
+
 //===----------------------------------------------------------------------===//
 // Reductions
 //===----------------------------------------------------------------------===//

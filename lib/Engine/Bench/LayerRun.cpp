@@ -12,6 +12,7 @@
 #include "runtime/format/DType.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace moe::engine {
@@ -109,6 +110,24 @@ Result<LayerLoad> LayerRun::runPoisoned(EntryPoint &entry, std::int64_t tokens) 
                                            std::to_string(tokens * layer.sizes.topK));
   return LayerLoad{*std::max_element(load->begin(), load->end()),
                    static_cast<double>(sum) / static_cast<double>(load->size())};
+}
+
+Status LayerRun::repeatPoisoned(EntryPoint &entry, std::int64_t tokens, int times) {
+  std::map<std::string, std::vector<std::byte>> first;
+  for (int i = 0; i < times; ++i) {
+    if (Result<LayerLoad> load = runPoisoned(entry, tokens); !load)
+      return load.status();
+    for (const format::Port *port : *entry.table().outputs()) {
+      std::vector<std::byte> bytes(format::byteSize(*port));
+      if (Status status = entry.getOutput(port->name()->string_view(), bytes); !status)
+        return status;
+      const auto [place, isNew] = first.try_emplace(port->name()->str(), std::move(bytes));
+      if (!isNew && bytes != place->second)
+        return Status(ErrorCode::numerics, "'" + entry.table().name()->str() + "' of " + layer.shape + ": '" +
+                                               place->first + "' has other bits in run " + std::to_string(i + 1));
+    }
+  }
+  return {};
 }
 
 Status LayerRun::writeRouter(double bias) {

@@ -54,6 +54,8 @@ public:
   Status readInput(std::string_view name, std::span<std::byte> bytes) const;
   /// Runs in memory that was full of NaNs before, and reads the load. ErrorCode::numerics if it does not add up.
   Result<LayerLoad> runPoisoned(EntryPoint &entry, std::int64_t tokens);
+  /// Runs like that `times` times. ErrorCode::numerics if the outputs do not have the same bits every time.
+  Status repeatPoisoned(EntryPoint &entry, std::int64_t tokens, int times);
 
 private:
   LayerRun(CompiledLayer layer, std::unique_ptr<Session> session)

@@ -49,15 +49,18 @@ Expr BlockBuilder::loadOrZero(Value memory, Expr offset, Expr valid) {
 }
 
 Expr BlockBuilder::loadCoherent(Value memory, Expr offset) {
-  Type type = getElementTypeOrSelf(memory.getType());
-  int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+  return wrap(loadCoherent(memory, offset, getElementTypeOrSelf(memory.getType())));
+}
+
+Value BlockBuilder::loadCoherent(Value memory, Expr offset, Type type) {
+  int64_t bytes = getElementTypeOrSelf(memory.getType()).getIntOrFloatBitWidth() / 8;
   Expr start = wrap(memref::ExtractAlignedPointerAsIndexOp::create(builder, memory));
   Value address = arith::IndexCastOp::create(builder, builder.getI64Type(), Value(start + offset * bytes));
   address = LLVM::IntToPtrOp::create(builder, LLVM::LLVMPointerType::get(builder.getContext(), /*addressSpace=*/1),
                                      address);
-  return wrap(LLVM::LoadOp::create(builder, type, address, bytes, /*isVolatile=*/false, /*isNonTemporal=*/false,
-                                   /*isInvariant=*/false, /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic,
-                                   "device"));
+  return LLVM::LoadOp::create(builder, type, address, type.getIntOrFloatBitWidth() / 8, /*isVolatile=*/false,
+                              /*isNonTemporal=*/false, /*isInvariant=*/false, /*isInvariantGroup=*/false,
+                              LLVM::AtomicOrdering::monotonic, "device");
 }
 
 SmallVector<Expr> BlockBuilder::loadVector(Value memory, Expr offset, int64_t width) {

@@ -45,6 +45,8 @@ public:
   Expr loadOrZero(Value memory, Expr offset, Expr valid);
   /// memory[offset] as the second-level cache has it: what other multiprocessors wrote before is seen.
   Expr loadCoherent(Value memory, Expr offset);
+  /// The same for consecutive elements from a multiple of their number on, as one integer `type` of up to 64 bits.
+  Value loadCoherent(Value memory, Expr offset, Type type);
   /// `width` (a power of two up to 4) consecutive elements; `offset` is a multiple of it.
   SmallVector<Expr> loadVector(Value memory, Expr offset, int64_t width);
   /// Adds `value` to the integer memory[offset] atomically: the sum does not depend on the order.

@@ -105,6 +105,7 @@ FailureOr<CUDAConfigAttr> Configurator::configure() {
       .Case([&](CombinedMatmulOp op) { return cuda::configureCombinedMatmul(op, capabilities); })
       .Case<AttentionOp, AttentionBackwardOp, CachedAttentionOp>(
           [&](Operation *op) { return cuda::configureAttention(op, capabilities); })
+      .Case([&](DispatchOp op) { return make(256, /*tileM=*/4); })
       .Case([&](ScatterAddOp op) { return configureScatter(op); })
       .Case([&](PlanOp op) { return configurePlan(op); })
       .Case([&](RouterOp op) { return configureRouter(op); })

@@ -49,7 +49,7 @@ static bool canReadShared(KernelOp reader, CUDAConfigAttr config, unsigned opera
       .Case([&](MatmulOp op) {
         return config.getUnit() == CUDAUnit::stream && op.getKind() == MatmulKind::dense && isOperand(op.getLhs());
       })
-      .Case([&](RouterOp op) { return config.getUnit() == CUDAUnit::mma && isOperand(op.getInput()); })
+      .Case([&](RouterOp op) { return config.getUnit() != CUDAUnit::wgmma && isOperand(op.getInput()); })
       .Case([&](CacheAppendOp op) { return isOperand(op.getRows()); })
       .Default(false);
 }

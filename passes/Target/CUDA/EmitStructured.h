@@ -16,7 +16,9 @@
 /// | attention_gradients | the same, on warpgroups only (Hopper/EmitAttentionGradients.cpp) |
 /// | cached_attention | as attention; a single query of a head, if few are given at a time (bf16: Ampere/EmitCachedAttention.cpp) |
 /// | route, route_backward | a token per warp |
+/// | router | tokens × experts (RouterTile.h): one token and tile_n experts, or tiles of tensor cores |
 /// | plan | tile_m entries, having counted all |
+/// | dispatch | tile_m vectors of each thread |
 /// | scatter_add | tile_m rows of the result, a warp for each |
 /// | cache_append | one row |
 /// | sum_of_squares | one chunk |
@@ -40,7 +42,9 @@ LaunchShape emitAttentionBackward(moe_kernel::AttentionBackwardOp op, EmitterCon
 LaunchShape emitCachedAttention(moe_kernel::CachedAttentionOp op, EmitterContext &context);
 LaunchShape emitRoute(moe_kernel::RouteOp op, EmitterContext &context);
 LaunchShape emitRouteBackward(moe_kernel::RouteBackwardOp op, EmitterContext &context);
+FailureOr<LaunchShape> emitTokenRouter(moe_kernel::RouterOp op, EmitterContext &context);
 LaunchShape emitPlan(moe_kernel::PlanOp op, EmitterContext &context);
+LaunchShape emitDispatch(moe_kernel::DispatchOp op, EmitterContext &context);
 LaunchShape emitScatterAdd(moe_kernel::ScatterAddOp op, EmitterContext &context);
 LaunchShape emitCacheAppend(moe_kernel::CacheAppendOp op, EmitterContext &context);
 LaunchShape emitSumOfSquares(moe_kernel::SumOfSquaresOp op, EmitterContext &context);

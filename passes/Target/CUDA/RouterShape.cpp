@@ -27,20 +27,32 @@ int64_t RouterShape::getWarpExperts() const {
   return count;
 }
 
+int64_t RouterShape::getWarpsOfGroup() const {
+  if (isForToken())
+    return tokenWarps / groups;
+  return rows / getWarpRows() * (experts / getWarpExperts());
+}
+
 int64_t RouterShape::getThreads() const {
   return usesWarpgroups ? kWarpgroupThreads : groups * getWarpsOfGroup() * Capabilities::kWarpSize;
 }
 
 int64_t RouterShape::getSharedBytes() const {
+  if (isForToken())
+    return 4 * groups * getSumStride();
   int64_t parts = usesWarpgroups ? 1 : groups; // Of a stage.
   return 2 * stages * parts * (rows + experts) * depth + 4 * groups * rows * getSumStride();
 }
 
-bool RouterShape::fillsCluster(int64_t allExperts, const Capabilities &capabilities) const {
+bool RouterShape::fillsCluster(int64_t tokens, int64_t allExperts, const Capabilities &capabilities) const {
   constexpr int64_t kMostLogits = 2048; // Of a block's tokens, in 8 KB.
-  int64_t blocks = llvm::divideCeil(allExperts, experts);
+  // A block takes most of a multiprocessor's memory, and those of a cluster sit in one group of some 16
+  // multiprocessors: on an H100, 32 clusters of 4 do not fit into its 132 at once, and take 15.0 µs where blocks without
+  // clusters take 11.5.
+  constexpr int64_t kMostBlocks = 64;
+  int64_t blocks = llvm::divideCeil(allExperts, experts), tiles = llvm::divideCeil(tokens, rows);
   return capabilities.hasClusters && !usesWarpgroups && blocks > 1 && blocks <= ClusterExchange::kMostBlocks &&
-         rows * allExperts <= kMostLogits;
+         blocks * tiles <= kMostBlocks && rows * allExperts <= kMostLogits;
 }
 
 //===----------------------------------------------------------------------===//
@@ -89,7 +101,39 @@ static bool fillWarpgroups(RouterShape &shape, int64_t tokens, int64_t width, co
   return true;
 }
 
+/// Of warps that share an expert, where a block has more of them than experts.
+static int64_t countTokenGroups(const RouterShape &shape) {
+  return shape.tokenWarps / std::min<int64_t>(shape.tokenWarps, llvm::PowerOf2Ceil(shape.experts));
+}
+
+/// A cluster whose threads have the weights, and their part of the token, in registers; nothing if those are too few.
+static std::optional<RouterShape> chooseForToken(int64_t width, int64_t experts, const Capabilities &capabilities) {
+  constexpr int64_t kPiece = RouterShape::kTokenElements * Capabilities::kWarpSize;
+  for (int64_t blocks = ClusterExchange::kMostBlocks; blocks > 1; blocks /= 2) {
+    RouterShape shape;
+    shape.rows = 1;
+    shape.experts = llvm::divideCeil(experts, blocks);
+    if (llvm::divideCeil(experts, shape.experts) != static_cast<uint64_t>(blocks) ||
+        !shape.fillsCluster(/*tokens=*/1, experts, capabilities))
+      continue;
+    // Registers of a thread, of 255 and 128 that it can have.
+    for (auto [warps, most] : {std::pair(8, 144), {16, 88}}) {
+      shape.tokenWarps = warps;
+      shape.groups = countTokenGroups(shape);
+      shape.depth = llvm::alignTo(llvm::divideCeil(width, shape.groups), kPiece);
+      int64_t ofExpert = shape.depth / Capabilities::kWarpSize; // Elements of a lane.
+      int64_t weights = llvm::divideCeil(shape.experts, shape.getWarpsOfGroup()) * ofExpert / 2;
+      if (weights + ofExpert <= most)
+        return shape;
+    }
+  }
+  return std::nullopt;
+}
+
 RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, const Capabilities &capabilities) {
+  if (tokens == 1)
+    if (std::optional<RouterShape> shape = chooseForToken(width, experts, capabilities))
+      return *shape;
   // In clocks of a multiprocessor, as measured on an H100: the bytes that it reads in each, by threads and by TMA; what
   // one block passes to another takes 2 µs, and longer for the 64 tokens of warpgroups, but not in a cluster; and the
   // tokens of a block are routed a few at a time.
@@ -105,9 +149,9 @@ RouterShape RouterShape::choose(int64_t tokens, int64_t width, int64_t experts, 
     int64_t clocks = bytes / (shape.usesWarpgroups ? kBulkBytesPerClock : kBytesPerClock) + kRouting * shape.rows / 8;
     clocks *= waves;
     if (shape.experts < padded)
-      clocks += shape.usesWarpgroups                         ? kBulkHandover
-                : shape.fillsCluster(experts, capabilities) ? kClusterHandover
-                                                             : kHandover;
+      clocks += shape.usesWarpgroups                                ? kBulkHandover
+                : shape.fillsCluster(tokens, experts, capabilities) ? kClusterHandover
+                                                                    : kHandover;
     if (best && clocks >= bestClocks)
       return;
     best = shape;
@@ -139,6 +183,13 @@ std::optional<RouterShape> RouterShape::get(moe_kernel::CUDAConfigAttr config) {
   shape.experts = config.getTileN();
   shape.depth = config.getTileK();
   shape.stages = config.getStages();
+  if (config.getUnit() == moe_kernel::CUDAUnit::fma) {
+    shape.tokenWarps = config.getThreads() / Capabilities::kWarpSize;
+    if (!shape.isForToken() || shape.experts < 1 || shape.tokenWarps < 1)
+      return std::nullopt;
+    shape.groups = countTokenGroups(shape);
+    return shape;
+  }
   if (shape.experts < kFragment || shape.experts % kFragment != 0 || shape.stages < 2)
     return std::nullopt;
   if (config.getUnit() == moe_kernel::CUDAUnit::wgmma) {
@@ -159,8 +210,9 @@ std::optional<RouterShape> RouterShape::get(moe_kernel::CUDAConfigAttr config) {
 }
 
 moe_kernel::CUDAConfigAttr RouterShape::toConfig(MLIRContext *context) const {
-  return moe_kernel::CUDAConfigAttr::get(context, getThreads(), rows, experts, depth, stages,
-                                         usesWarpgroups ? moe_kernel::CUDAUnit::wgmma : moe_kernel::CUDAUnit::mma);
+  using moe_kernel::CUDAUnit;
+  CUDAUnit unit = isForToken() ? CUDAUnit::fma : usesWarpgroups ? CUDAUnit::wgmma : CUDAUnit::mma;
+  return moe_kernel::CUDAConfigAttr::get(context, getThreads(), rows, experts, depth, isForToken() ? 1 : stages, unit);
 }
 
 } // namespace mlir::moe::cuda

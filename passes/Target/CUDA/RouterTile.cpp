@@ -21,7 +21,7 @@ RouterTile::RouterTile(BlockBuilder &b, moe_kernel::RouterOp op, EmitterContext 
   if (!passesLogits())
     return;
   auto capabilities = getCapabilities(op->getParentOfType<ModuleOp>());
-  if (capabilities && shape.fillsCluster(experts, *capabilities)) {
+  if (capabilities && shape.fillsCluster(tokens, experts, *capabilities)) {
     cluster.emplace(b, getExpertTiles(), shape.rows * experts);
     exchanged = cluster->getMemory();
   } else {

@@ -35,6 +35,25 @@ func.func @experts.many_rows(%x: tensor<1200x136x!storage>, %indices: tensor<120
   return %y : tensor<1200x136x!storage>
 }
 
+// So many rows of each expert that tiles of 192 take one turn of all multiprocessors, and of 128 two.
+func.func @experts.tall_tiles(%x: tensor<1100x128x!storage>, %indices: tensor<1100x2xi32> {moe.draw = "skewed(3)"},
+    %w: tensor<1100x2x!stat> {moe.draw = "uniform(0, 1)"}, %gate_up: tensor<3x2048x128x!storage> {moe.draw = "normal(0.2)"},
+    %down: tensor<3x128x1024x!storage> {moe.draw = "normal(0.1)"}) -> tensor<1100x128x!storage>
+    attributes {moe.not_smooth} {
+  %offsets, %permutation, %inverse = moe.plan_routing %indices
+      : (tensor<1100x2xi32>) -> (tensor<4xi32>, tensor<2200xi32>, tensor<1100x2xi32>)
+  %rows = moe.dispatch %x plan(%permutation, %inverse)
+      : (tensor<1100x128x!storage>, tensor<2200xi32>, tensor<1100x2xi32>) -> tensor<2200x128x!storage>
+  %gates = moe.grouped_matmul %rows, %gate_up, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<2200x128x!storage>, tensor<3x2048x128x!storage>, tensor<4xi32>) -> tensor<2200x2048x!storage>
+  %hidden = moe.gated_activation %gates : (tensor<2200x2048x!storage>) -> tensor<2200x1024x!storage>
+  %outputs = moe.grouped_matmul %hidden, %down, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}
+      : (tensor<2200x1024x!storage>, tensor<3x128x1024x!storage>, tensor<4xi32>) -> tensor<2200x128x!storage>
+  %y = moe.combine %outputs plan(%permutation, %inverse) weights(%w)
+      : (tensor<2200x128x!storage>, tensor<2200xi32>, tensor<1100x2xi32>, tensor<1100x2x!stat>) -> tensor<1100x128x!storage>
+  return %y : tensor<1100x128x!storage>
+}
+
 func.func @grouped_matmul.rows_transposed_wide_all_to_one_expert(%a: tensor<50x264x!storage>, %b: tensor<40x32x264x!storage>,
     %offsets: tensor<41xi32> {moe.draw = "offsets_one(50, 39)"}) -> tensor<50x32x!storage> {
   %y = moe.grouped_matmul %a, %b, %offsets {ragged = #moe.ragged<rows>, transpose_rhs}

@@ -160,6 +160,13 @@ moe_kernel.kernel @plan(%i: tensor<8x2xi32>) -> (tensor<5xi32>, tensor<16xi32>, 
   moe_kernel.return %o, %p, %inverse : tensor<5xi32>, tensor<16xi32>, tensor<8x2xi32>
 }
 
+// CHECK-LABEL: moe_kernel.kernel @dispatch(
+moe_kernel.kernel @dispatch(%x: tensor<8x16xbf16>, %inverse: tensor<8x2xi32>) -> tensor<16x16xbf16> {
+  // CHECK: moe_kernel.dispatch
+  %0 = moe_kernel.dispatch %x, %inverse : (tensor<8x16xbf16>, tensor<8x2xi32>) -> tensor<16x16xbf16>
+  moe_kernel.return %0 : tensor<16x16xbf16>
+}
+
 // CHECK-LABEL: moe_kernel.kernel @scatter_add(
 moe_kernel.kernel @scatter_add(%i: tensor<2x4xi32>, %rows: tensor<8x16xf32>) -> tensor<32x16xf32> {
   // CHECK: moe_kernel.scatter_add

@@ -349,6 +349,30 @@ func.func @router_offsets(%x: tensor<8x16xbf16>, %w: tensor<4x16xbf16>) {
 
 // -----
 
+func.func @dispatch_tokens(%x: tensor<8x16xbf16>, %i: tensor<7x2xi32>) {
+  // expected-error @+1 {{inverse has shape [7, 2] but 8 tokens need [8, 2]}}
+  %0 = moe_kernel.dispatch %x, %i : (tensor<8x16xbf16>, tensor<7x2xi32>) -> tensor<14x16xbf16>
+  return
+}
+
+// -----
+
+func.func @dispatch_rows(%x: tensor<8x16xbf16>, %i: tensor<8x2xi32>) {
+  // expected-error @+1 {{result has shape [8, 16] but that input and inverse need [16, 16]}}
+  %0 = moe_kernel.dispatch %x, %i : (tensor<8x16xbf16>, tensor<8x2xi32>) -> tensor<8x16xbf16>
+  return
+}
+
+// -----
+
+func.func @dispatch_types(%x: tensor<8x16xbf16>, %i: tensor<8x2xi32>) {
+  // expected-error @+1 {{result has element type 'f32' but input has 'bf16'}}
+  %0 = moe_kernel.dispatch %x, %i : (tensor<8x16xbf16>, tensor<8x2xi32>) -> tensor<16x16xf32>
+  return
+}
+
+// -----
+
 func.func @scatter(%i: tensor<2x3xi32>, %r: tensor<8x16xf32>) {
   // expected-error @+1 {{there are 6 indices but 8 rows}}
   %0 = moe_kernel.scatter_add %i, %r : (tensor<2x3xi32>, tensor<8x16xf32>) -> tensor<32x16xf32>

@@ -59,6 +59,41 @@ template <typename T> void ScatterTest::testScatterAdd() {
   }
 }
 
+// Copies, each of a token to all of its places: no row of the result is left out or written twice with something else.
+struct DispatchTest : testing::Test {
+  template <typename T> void testDispatch();
+};
+TEST_F(DispatchTest, CopiesEachTokenToAllOfItsRows) { testDispatch<float>(); }
+TEST_F(DispatchTest, CopiesEachTokenToAllOfItsRowsOfBFloat16) { testDispatch<BFloat16>(); }
+
+template <typename T> void DispatchTest::testDispatch() {
+  const char *target = "cuda:sm_80";
+  if (!CompiledKernel::canRun(target))
+    GTEST_SKIP() << "this machine cannot run " << target;
+  for (auto [tokens, topK, columns] : {std::tuple<int64_t, int64_t, int64_t>{1, 1, 1}, {53, 2, 37}, {29, 6, 264}, {96, 8, 128}}) {
+    int64_t rows = tokens * topK;
+    std::string source = llvm::formatv(R"mlir(
+      moe_kernel.kernel @dispatch(%x: tensor<{0}x{1}x{4}>, %i: tensor<{0}x{2}xi32>) -> tensor<{3}x{1}x{4}>
+          attributes {{config = #moe_kernel.cuda_config<threads = 64, tile_m = 4, tile_n = 1, tile_k = 1, stages = 1>} {{
+        %r = moe_kernel.dispatch %x, %i : (tensor<{0}x{1}x{4}>, tensor<{0}x{2}xi32>) -> tensor<{3}x{1}x{4}>
+        moe_kernel.return %r : tensor<{3}x{1}x{4}>
+      })mlir",
+                                       tokens, columns, topK, rows, kTypeName<T>);
+    auto kernel = CompiledKernel::compile(source, target);
+    ASSERT_TRUE(kernel);
+    Buffer<int32_t> inverse(rows);
+    for (int64_t entry = 0; entry < rows; ++entry)
+      inverse[entry] = (entry * 7 + 3) % rows; // Every row once: 7 divides no number of rows here.
+    auto input = randomBuffer<T>(tokens * columns, 1), result = poisonedBuffer<T>(rows * columns);
+    runInAllWays(*kernel, {input, inverse, result}, result);
+    for (int64_t entry = 0; entry < rows; ++entry)
+      for (int64_t n = 0; n < columns; ++n)
+        EXPECT_EQ(float(result[inverse[entry] * columns + n]), float(input[entry / topK * columns + n]))
+            << entry << ", " << n << " of " << columns << " columns";
+    EXPECT_TRUE(result.isIntact());
+  }
+}
+
 TEST_P(ScatterTest, CacheAppendWritesItsRowsOnly) { testCacheAppend<float>(); }
 TEST_P(ScatterTest, CacheAppendWritesItsRowsOnlyOfBFloat16) { testCacheAppend<BFloat16>(); }
 

@@ -28,11 +28,17 @@ static constexpr int64_t kMultiprocessors = 132;
 static constexpr double kCyclesPerMicrosecond = 1450;    // Under the load of tensor cores; power limits it.
 static constexpr double kBytesPerMicrosecond = 3.0e6;    // Of device memory: a copy, read and written.
 static constexpr double kGatheredBytesPerMicrosecond = 2.2e6; // The same, of rows by an index that the L2 cache has.
-static constexpr double kGatherFromMemory = 1.4;         // What a gather costs if it does not have them.
+static constexpr double kDispatchedBytesPerMicrosecond = 2.8e6; // The same, of tokens that are read once for all of their rows.
+// Rows that threads copy to shared memory instead of TMA: what part of their bytes is more for its port, where all threads
+// of the producer copy rows that follow the contraction, and elsewhere; and what longer the L2 cache takes to give operands.
+static constexpr double kGather = 0.5, kOtherGather = 1.0, kGatherFromCache = 1.05;
 static constexpr double kProductsPerCycle = 2048;        // Of a multiprocessor: multiply and add, of bf16.
 static constexpr double kSharedBytesPerCycle = 128;      // Through the port of shared memory.
 static constexpr double kCacheBytes = 50e6;              // Of the L2 cache.
-static constexpr double kCacheBytesPerMicrosecond = 7.2e6, kMissedCacheBytesPerMicrosecond = 5.9e6; // Out of it.
+static constexpr double kCacheBytesPerMicrosecond = 7.6e6;       // Out of it, to tiles from a counter.
+static constexpr double kCacheBytesPerMicrosecondInTurn = 10e6; // To neighbours that ask together.
+static constexpr double kWeightBytesPerMicrosecond = 10e6;      // What weights that are in memory yet add to that.
+static constexpr double kTallTilesClock = 1.015; // Products of tiles of 192 rows move fewer bytes, which leaves power.
 static constexpr double kEpilogueCycles = 900;           // Latency of the epilogue of an accumulator, beside its bytes.
 static constexpr double kHandOverCycles = 900;           // Of products to shared memory, where the epilogue is deferred.
 static constexpr double kDeferredCycles = 5000;          // Of 64 columns of it, by the warps beside the producer.
@@ -43,17 +49,18 @@ static constexpr double kLaunchMicroseconds = 3;         // A kernel more in a g
 //===----------------------------------------------------------------------===//
 
 /// A stage: its wgmmas, or the bytes that pass shared memory for it. wgmma reads A and all of B for every 64 rows. Rows
-/// that threads copy pass it once more: a stage of 128 rows takes 12 % longer with them, one of 192 rows 4 % (measured on
-/// an H100: Qwen3-30B's 6 column tiles 728 and 670 µs, against 651 and 638 µs for rows in order), and more if the tokens
-/// do not fit into the L2 cache (DeepSeek-V3's: 12 and 28 % with 117 and 470 MB of them).
-static double getStageCycles(const WarpgroupShape &shape, int64_t rows, int64_t columns, bool gathers, bool tokensFit) {
+/// that threads copy make a stage of 128 rows 4 to 6 % longer, and hardly one of 192 rows, which leaves the port time
+/// (measured on an H100, five layers of experts with 8192 tokens: 0.7 to 1.3 %, and 2 % with DeepSeek-V3's 470 MB of tokens).
+/// Weight gradients take 2 to 6 % longer, and what one warp gathers beside an epilogue 9 to 12 %.
+static double getStageCycles(const WarpgroupShape &shape, int64_t rows, int64_t columns, bool gathers) {
   int64_t read = 0, written = (shape.tileRows + columns) * kSwizzleBytes;
   for (int64_t group = 0; group < kConsumerGroups; ++group)
     read += (kWarpgroupRows + columns) * kSwizzleBytes;
   if (rows > kConsumerGroups * kWarpgroupRows)
     read += kConsumerGroups * (kWarpgroupRows + columns / kConsumerGroups) * kSwizzleBytes;
   if (gathers)
-    written += kConsumerGroups * kWarpgroupRows * kSwizzleBytes * (tokensFit ? 1 : kGatherFromMemory);
+    written += kConsumerGroups * kWarpgroupRows * kSwizzleBytes *
+               (shape.defersEpilogue || shape.isContraction() ? kOtherGather : kGather);
   return std::max(rows * columns * kStageDepth / kProductsPerCycle, (read + written) / kSharedBytesPerCycle);
 }
 
@@ -65,11 +72,6 @@ static double getEpilogueCycles(MatmulOp op, const WarpgroupShape &shape, int64_
   int64_t accumulators = rows > kConsumerGroups * kWarpgroupRows ? 2 : 1;
   return (1 + accumulators) / 2.0 * kEpilogueCycles +
          rows * (columns / shape.halves()) * outputBytes / kSharedBytesPerCycle;
-}
-
-/// Bytes of the operand of which rows are gathered.
-static double getTokenBytes(MatmulOp op) {
-  return 2.0 * cast<ShapedType>((op.getGatherRhs() ? op.getRhs() : op.getLhs()).getType()).getNumElements();
 }
 
 /// Bytes of operands and results; of experts' weights, those that rows meet.
@@ -123,28 +125,25 @@ static TileCounts countTilesOfAll(const WarpgroupShape &shape, int64_t columns) 
   return all;
 }
 
-/// How long operands take from the L2 cache to the multiprocessors, where tiles are taken from a counter. Blocks that
-/// take theirs in turn ask for what they share at the same time as their neighbours, and the cache gives it once: tiles
-/// of 128 × 256 then get more than 9 TB/s of it. Otherwise it was 6.5 to 7.2 TB/s where all that tiles read at a time
-/// fits into the cache, and 5.3 to 6.6 TB/s where it does not (measured on an H100, 26 products of experts' rows in
-/// five layers).
-static double getCacheTime(const WarpgroupShape &shape, int64_t columns, const TileCounts &tiles) {
+/// How long operands take from the L2 cache to the multiprocessors. Blocks that take their tiles in turn ask for what they
+/// share at the same time as their neighbours, and the cache gives it once. What comes from memory first holds others up
+/// (measured on an H100, experts' rows in five layers with 1024 to 8192 tokens: within 10 % of what is predicted where that
+/// is the bound).
+static double getCacheTime(const WarpgroupShape &shape, int64_t columns, const TileCounts &tiles, bool gathers) {
   double depthBytes = 2.0 * shape.depth, sharedRows = shape.tileRows - kConsumerGroups * kWarpgroupRows;
   double rows = (tiles.full + tiles.smaller) * shape.tileRows - tiles.smaller * sharedRows;
   double bytes = (rows + (tiles.full + tiles.smaller) * columns) * depthBytes;
-  double rowTiles = (tiles.full + tiles.smaller) / shape.getColumnTiles(columns) / std::min(shape.experts, shape.rows);
-  rowTiles = std::min<double>(rowTiles, kGroupedRowTiles);
-  double atATime = (rowTiles * shape.tileRows + kMultiprocessors / rowTiles * columns) * depthBytes;
-  return bytes / (atATime <= kCacheBytes ? kCacheBytesPerMicrosecond : kMissedCacheBytesPerMicrosecond);
+  double weights = std::min(shape.experts, shape.rows) * shape.columns * depthBytes;
+  double rate = shape.takesTilesInTurn() ? kCacheBytesPerMicrosecondInTurn : kCacheBytesPerMicrosecond;
+  return (bytes / rate + weights / kWeightBytesPerMicrosecond) * (gathers ? kGatherFromCache : 1);
 }
 
 static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t columns, int64_t stages, bool gathers) {
   // A contraction of experts has their share each.
   int64_t depth = shape.isContraction() ? llvm::divideCeil(shape.depth, shape.experts) : shape.depth;
   double numStages = llvm::divideCeil(depth, kStageDepth);
-  bool tokensFit = getTokenBytes(op) <= kCacheBytes;
   auto getTileCycles = [&](int64_t rows) {
-    double products = numStages * getStageCycles(shape, rows, columns, gathers, tokensFit);
+    double products = numStages * getStageCycles(shape, rows, columns, gathers);
     if (shape.defersEpilogue)
       return std::max(products + kHandOverCycles, columns / shape.halves() / 64.0 * kDeferredCycles);
     return products + getEpilogueCycles(op, shape, rows, columns);
@@ -153,10 +152,10 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   double work = tiles.full * getTileCycles(shape.tileRows);
   if (tiles.smaller > 0)
     work += tiles.smaller * getTileCycles(kConsumerGroups * kWarpgroupRows);
-  // The last tiles to start keep the others waiting for one of them, in turn or not.
+  // The last tiles to start keep the others waiting for one of them, in turn or not, unless all start at once.
   double count = tiles.full + tiles.smaller;
   double each = count / kMultiprocessors;
-  double cycles = work / count * (shape.takesTilesInTurn() ? std::ceil(each) : each + 1);
+  double cycles = work / count * (shape.takesTilesInTurn() || each <= 1 ? std::ceil(each) : each + 1);
 
   MatmulPlan plan;
   plan.tileRows = shape.tileRows;
@@ -165,8 +164,10 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
   if (shape.isRagged)
     plan.expectedRows = (shape.isContraction() ? shape.depth : shape.rows) / shape.experts;
   plan.products = cycles / kCyclesPerMicrosecond;
-  if (shape.isRaggedRows() && !shape.takesTilesInTurn())
-    plan.cache = getCacheTime(shape, columns, tiles);
+  if (shape.isRaggedRows()) {
+    plan.products /= shape.sharesRows() ? kTallTilesClock : 1;
+    plan.cache = getCacheTime(shape, columns, tiles, gathers);
+  }
   plan.memory = getBytes(op, shape) / kBytesPerMicrosecond;
   return plan;
 }
@@ -178,6 +179,15 @@ static MatmulPlan predict(MatmulOp op, const WarpgroupShape &shape, int64_t colu
 /// Whether tiles of 192 rows can be formed: what the epilogue keeps beside two accumulators has to fit into registers.
 static bool canTakeMostRows(MatmulOp op) {
   return countExtraTiles(op) == 0 && !op.sumsRows() && op.getNumResults() == 1;
+}
+
+/// Where memory bounds both, the one with clearly less to compute is faster in fact.
+static bool isFaster(const MatmulPlan &plan, const MatmulPlan &other) {
+  constexpr double kAbout = 1.03, kClearly = 0.9;
+  auto isBoundByMemory = [](const MatmulPlan &plan) { return plan.getTime() <= kAbout * plan.memory; };
+  if (isBoundByMemory(plan) && isBoundByMemory(other))
+    return plan.products < kClearly * other.products;
+  return plan.getTime() < other.getTime();
 }
 
 /// The fastest tile for `op`, of which the contraction has `parts` parts.
@@ -198,7 +208,7 @@ static std::optional<MatmulPlan> chooseTile(MatmulOp op, const Capabilities &cap
     if (stages < kFewestStages) // What the epilogue reads leaves too little shared memory.
       continue;
     MatmulPlan plan = predict(op, shape, columns, stages, gathers);
-    if (!best || plan.getTime() < best->getTime())
+    if (!best || isFaster(plan, *best))
       best = plan;
   }
   return best;
@@ -220,8 +230,10 @@ std::optional<MatmulPlan> planMatmul(MatmulOp op, const Capabilities &capabiliti
   return chooseTile(op, capabilities, gathers && op.getRowIndex(), op.getParts());
 }
 
-double getCopyTime(int64_t tokens, int64_t rows, int64_t columns) {
+double getCopyTime(int64_t tokens, int64_t rows, int64_t columns, bool readsOnce) {
   double tokenBytes = 2.0 * tokens * columns, rowBytes = 2.0 * rows * columns;
+  if (readsOnce)
+    return kLaunchMicroseconds + (tokenBytes + rowBytes) / kDispatchedBytesPerMicrosecond;
   return kLaunchMicroseconds + (tokenBytes <= kCacheBytes ? (tokenBytes + rowBytes) / kGatheredBytesPerMicrosecond
                                                           : 2 * rowBytes / kBytesPerMicrosecond);
 }

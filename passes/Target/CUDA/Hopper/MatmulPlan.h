@@ -13,7 +13,7 @@
 /// | bound | is |
 /// |---|---|
 /// | products | stages and epilogues of all tiles, over 132 multiprocessors; a stage is its wgmmas, or its shared bytes |
-/// | cache | what tiles of experts' rows read from the L2 cache, if blocks do not read it together |
+/// | cache | what tiles of experts' rows read from the L2 cache, faster if blocks read it together |
 /// | memory | every byte of operands and results once |
 ///
 /// The constants are those of an H100.
@@ -34,7 +34,7 @@ struct MatmulPlan {
   int64_t tileRows = 0, tileColumns = 0, stages = 0;
   int64_t expectedRows = 0; ///< Of each expert, for ragged kinds.
   double products = 0;      ///< Microseconds, as are the following.
-  double cache = 0; ///< Only where tiles are taken from a counter.
+  double cache = 0; ///< Only of experts' rows.
   double memory = 0;
 
   double getTime() const { return std::max({products, cache, memory}); }
@@ -46,8 +46,9 @@ struct MatmulPlan {
 /// of its row index, if it has one, are gathered in the kernel; otherwise it is planned as if they were in order.
 std::optional<MatmulPlan> planMatmul(moe_kernel::MatmulOp op, const Capabilities &capabilities, bool gathers = true);
 
-/// A kernel that copies `rows` of `tokens` rows of `columns` bf16, some more than once, in microseconds.
-double getCopyTime(int64_t tokens, int64_t rows, int64_t columns);
+/// A kernel that copies `rows` of `tokens` rows of `columns` bf16, some more than once, in microseconds. `readsOnce`: each
+/// token is read once and written to all of its rows.
+double getCopyTime(int64_t tokens, int64_t rows, int64_t columns, bool readsOnce);
 
 struct PartsChoice {
   int64_t parts = 1;

@@ -9,11 +9,13 @@
 #include "passes/Target/Common/KernelInfo.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir::moe_kernel;
@@ -74,7 +76,10 @@ public:
 
 private:
   std::optional<Gather> findGather(KernelOp kernel);
+  bool areInverse(Value permutation, Value inverse);
+  Value findInverse(Value index, ArrayRef<int64_t> shape);
   KernelOp getCopy(Gather &gather);
+  KernelOp getDispatch(Gather &gather, RankedTensorType inverse);
   KernelOp getMatmul(Gather &gather);
   void split(ArrayRef<std::pair<LaunchOp, Gather *>> launches);
 
@@ -82,7 +87,7 @@ private:
   const Capabilities &capabilities;
   SymbolTable symbols;
   llvm::MapVector<StringAttr, Gather> gathers;
-  DenseMap<Operation *, KernelOp> copies, matmuls; ///< By the kernel that they are made from.
+  DenseMap<Operation *, KernelOp> copies, dispatches, matmuls; ///< By the kernel that they are made from.
 };
 } // namespace
 
@@ -98,6 +103,68 @@ std::optional<Gather> GatherSplitter::findGather(KernelOp kernel) {
   if (gather.saving <= 0 || !gather.getTokens().hasOneUse() || !op.getRowIndex().hasOneUse())
     return std::nullopt;
   return gather;
+}
+
+/// Whether the two are what one plan gives, also as what functions return or are called with.
+bool GatherSplitter::areInverse(Value permutation, Value inverse) {
+  if (auto argument = dyn_cast<BlockArgument>(permutation)) {
+    auto other = dyn_cast<BlockArgument>(inverse);
+    auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+    if (!function || !function.isPrivate() || !other || other.getOwner() != argument.getOwner())
+      return false;
+    std::optional<SymbolTable::UseRange> uses = function.getSymbolUses(module);
+    return uses && !uses->empty() && llvm::all_of(*uses, [&](SymbolTable::SymbolUse use) {
+      auto call = dyn_cast<func::CallOp>(use.getUser());
+      return call && areInverse(call.getOperand(argument.getArgNumber()), call.getOperand(other.getArgNumber()));
+    });
+  }
+  auto result = cast<OpResult>(permutation), other = dyn_cast<OpResult>(inverse);
+  if (!other || other.getOwner() != result.getOwner())
+    return false;
+  if (auto call = dyn_cast<func::CallOp>(result.getOwner())) {
+    auto callee = symbols.lookup<func::FuncOp>(call.getCallee());
+    auto returned = callee.front().getTerminator()->getOperands();
+    return areInverse(returned[result.getResultNumber()], returned[other.getResultNumber()]);
+  }
+  auto launch = dyn_cast<LaunchOp>(result.getOwner());
+  auto kernel = launch ? symbols.lookup<KernelOp>(launch.getKernel()) : KernelOp();
+  if (!kernel)
+    return false;
+  auto returned = kernel.getBody().front().getTerminator()->getOperands();
+  auto isPlan = [&](auto op) {
+    return returned[result.getResultNumber()] == op.getPermutation() &&
+           returned[other.getResultNumber()] == op.getInverse();
+  };
+  return llvm::TypeSwitch<Operation *, bool>(target::findStructuredOp(kernel))
+      .Case<PlanOp, RouterOp>(isPlan)
+      .Default(false);
+}
+
+/// The inverse of `index`, of `shape`, where it is the permutation of a plan and there is one; else null.
+Value GatherSplitter::findInverse(Value index, ArrayRef<int64_t> shape) {
+  auto type = RankedTensorType::get(shape, getElementTypeOrSelf(index));
+  ValueRange candidates = isa<BlockArgument>(index) ? ValueRange(index.getParentBlock()->getArguments())
+                                                    : ValueRange(index.getDefiningOp()->getResults());
+  for (Value candidate : candidates)
+    if (candidate.getType() == type && areInverse(index, candidate))
+      return candidate;
+  return {};
+}
+
+/// The copy of all tokens to the rows that they are gathered to.
+KernelOp GatherSplitter::getDispatch(Gather &gather, RankedTensorType inverse) {
+  KernelOp &dispatch = dispatches[gather.kernel];
+  if (dispatch)
+    return dispatch;
+  auto tokens = cast<RankedTensorType>(gather.getTokens().getType());
+  auto result = RankedTensorType::get({gather.getRows(), tokens.getDimSize(1)}, tokens.getElementType());
+  dispatch = createKernel(gather.kernel, gather.kernel.getSymName() + "_rows", {tokens, inverse}, result);
+  symbols.insert(dispatch);
+  Block &body = dispatch.getBody().front();
+  auto b = ImplicitLocOpBuilder::atBlockBegin(gather.op.getLoc(), &body);
+  auto rows = DispatchOp::create(b, result, body.getArgument(0), body.getArgument(1));
+  ReturnOp::create(b, rows.getResult());
+  return dispatch;
 }
 
 /// rows[r, c] = tokens[index[r] / divisor, c].
@@ -173,7 +240,9 @@ void GatherSplitter::split(ArrayRef<std::pair<LaunchOp, Gather *>> launches) {
   for (auto [launch, gather] : launches)
     saving += gather->saving;
   auto tokens = cast<RankedTensorType>(gather->getTokens().getType());
-  double cost = getCopyTime(tokens.getDimSize(0), gather->getRows(), tokens.getDimSize(1));
+  Value index = getInput(first, gather->op.getRowIndex());
+  Value inverse = findInverse(index, {tokens.getDimSize(0), static_cast<int64_t>(gather->op.getRowDivisor())});
+  double cost = getCopyTime(tokens.getDimSize(0), gather->getRows(), tokens.getDimSize(1), /*readsOnce=*/bool(inverse));
   bool isFaster = saving > cost;
   explain(gather->kernel, llvm::formatv("rows are {0}: a copy costs {1:F0} us and saves {2:F0} us in {3} launches",
                                         isFaster ? "copied first" : "gathered in the kernel", cost, saving,
@@ -182,8 +251,8 @@ void GatherSplitter::split(ArrayRef<std::pair<LaunchOp, Gather *>> launches) {
   if (!isFaster)
     return;
   OpBuilder builder(first);
-  KernelOp copy = getCopy(*gather);
-  SmallVector<Value> inputs{getInput(first, gather->getTokens()), getInput(first, gather->op.getRowIndex())};
+  KernelOp copy = inverse ? getDispatch(*gather, cast<RankedTensorType>(inverse.getType())) : getCopy(*gather);
+  SmallVector<Value> inputs{getInput(first, gather->getTokens()), inverse ? inverse : index};
   Value rows = LaunchOp::create(builder, first.getLoc(), copy.getResultTypes(), copy.getSymName(), inputs,
                                 first.getLabelAttr())
                    .getResult(0);

@@ -19,9 +19,10 @@ namespace mlir::moe::cuda {
 /// ```
 /// becomes
 /// ```mlir
-/// %rows = moe_kernel.launch @up_rows(%tokens, %index)              // rows
+/// %rows = moe_kernel.launch @up_rows(%tokens, %inverse)            // dispatch
 /// %h = moe_kernel.launch @up_of_rows(%rows, %weights, %offsets)    // matmul without `rows`
 /// ```
+/// where %index is a plan's permutation and %inverse its inverse. Of another index, the copy gathers too.
 void splitGathers(ModuleOp module, const Capabilities &capabilities);
 
 /// Sums long contractions of matmuls that have few tiles in parts, so that all multiprocessors have some of it. The order

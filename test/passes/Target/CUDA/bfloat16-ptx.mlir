@@ -65,6 +65,11 @@ moe_kernel.kernel @decode(%q: tensor<4x512xbf16>, %k: tensor<4x300x256xbf16>, %v
   moe_kernel.return %r : tensor<4x512xbf16>
 }
 
+moe_kernel.kernel @dispatch(%x: tensor<64x104xbf16>, %inverse: tensor<64x6xi32>) -> tensor<384x104xbf16> {
+  %r = moe_kernel.dispatch %x, %inverse : (tensor<64x104xbf16>, tensor<64x6xi32>) -> tensor<384x104xbf16>
+  moe_kernel.return %r : tensor<384x104xbf16>
+}
+
 moe_kernel.kernel @scatter(%i: tensor<64xi32>, %x: tensor<64x100xbf16>) -> tensor<1000x100xbf16> {
   %r = moe_kernel.scatter_add %i, %x : (tensor<64xi32>, tensor<64x100xbf16>) -> tensor<1000x100xbf16>
   moe_kernel.return %r : tensor<1000x100xbf16>

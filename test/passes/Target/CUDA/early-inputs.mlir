@@ -8,13 +8,13 @@ module attributes {moe.target = "cuda:sm_90a"} {
 // CHECK-LABEL: moe_exec.kernel @settled in @cuda
 // CHECK-SAME: early_inputs = array<i64: 1>
 // CHECK: gpu.func @settled(%[[A:.*]]: memref<1x256xbf16>, %[[B:.*]]: memref<64x256xbf16>,
-// CHECK-DAG: %[[ROW:.*]] = memref.reinterpret_cast %[[A]]
-// CHECK-DAG: %[[WEIGHTS:.*]] = memref.reinterpret_cast %[[B]]
+// CHECK: %[[WEIGHTS:.*]] = memref.reinterpret_cast %[[B]]
 // CHECK: nvgpu.device_async_copy %[[WEIGHTS]]{{\[}}
-// CHECK-NOT: nvgpu.device_async_copy %[[ROW]]{{\[}}
+// CHECK-NOT: {{vector.load|reinterpret_cast %[[A]]}}
 // CHECK: griddepcontrol.wait
 // CHECK-NEXT: griddepcontrol.launch_dependents
-// CHECK: nvgpu.device_async_copy %[[ROW]]{{\[}}
+// CHECK: %[[ROW:.*]] = memref.reinterpret_cast %[[A]]
+// CHECK: vector.load %[[ROW]]{{\[}}
 // CHECK-NOT: griddepcontrol.wait
 // CHECK: gpu.return
 moe_kernel.kernel @settled(%a: tensor<1x256xbf16>, %b: tensor<64x256xbf16>) -> tensor<1x64xbf16> {
@@ -62,7 +62,7 @@ moe_kernel.kernel @experts(%a: tensor<4x256xbf16>, %b: tensor<8x64x256xbf16>, %o
 
 // The same for the experts of one token, and where each row has come from.
 // CHECK-LABEL: moe_exec.kernel @combined in @cuda
-// CHECK-SAME: early_inputs = array<i64: 1, 2, 3>
+// CHECK-SAME: early_inputs = array<i64: 1, 2, 3, 4>
 // CHECK-COUNT-2: llvm.load %{{.*}} atomic syncscope("device") monotonic
 // CHECK: nvgpu.device_async_copy
 // CHECK: griddepcontrol.wait
@@ -71,6 +71,24 @@ moe_kernel.kernel @combined(%a: tensor<4x256xbf16>, %b: tensor<8x64x256xbf16>, %
   %r = moe_kernel.combined_matmul %a, %b, %o, %i, %w : (tensor<4x256xbf16>, tensor<8x64x256xbf16>, tensor<9xi32>,
       tensor<1x4xi32>, tensor<1x4xf32>) -> tensor<1x64xbf16>
   moe_kernel.return %r : tensor<1x64xbf16>
+}
+
+// A single token's router has its weights in registers before the token is there.
+// CHECK-LABEL: moe_exec.kernel @router in @cuda
+// CHECK-SAME: early_inputs = array<i64: 1>
+// CHECK: gpu.func @router(%[[X:.*]]: memref<1x1024xbf16>, %[[W:.*]]: memref<64x1024xbf16>,
+// CHECK: llvm.load %{{.*}} atomic syncscope("device") monotonic
+// CHECK-NOT: vector.load
+// CHECK: griddepcontrol.wait
+// CHECK-NOT: atomic syncscope
+// CHECK: %[[TOKEN:.*]] = memref.reinterpret_cast %[[X]]
+// CHECK: vector.load %[[TOKEN]]
+moe_kernel.kernel @router(%x: tensor<1x1024xbf16>, %w: tensor<64x1024xbf16>)
+    -> (tensor<1x64xf32>, tensor<1x8xf32>, tensor<1x8xi32>) {
+  %s, %k, %i = moe_kernel.router %x, %w {top_k = 8 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true,
+      routed_scaling_factor = 1.0 : f64, resultSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>}
+      : (tensor<1x1024xbf16>, tensor<64x1024xbf16>) -> (tensor<1x64xf32>, tensor<1x8xf32>, tensor<1x8xi32>)
+  moe_kernel.return %s, %k, %i : tensor<1x64xf32>, tensor<1x8xf32>, tensor<1x8xi32>
 }
 
 // Nothing is known of a kernel that no program launches.
@@ -97,6 +115,8 @@ moe_exec.program @step workspace(524288) inputs(["rows", "offsets", "inverse", "
 }
 moe_exec.program @token workspace(524288) inputs(["offsets", "inverse", "weights"]
     : [tensor<9xi32>, tensor<1x4xi32>, tensor<1x4xf32>]) outputs([] : []) {
+  moe_exec.launch @router(workspace[400128 : 2048], workspace[4096 : 131072])
+      -> (workspace[300032 : 256], workspace[300288 : 32], workspace[300544 : 32])
   moe_exec.launch @experts(workspace[400128 : 2048], workspace[4096 : 262144], input 0[0 : 36]) -> (workspace[2048 : 512])
   moe_exec.launch @combined(workspace[2048 : 2048], workspace[4096 : 262144], input 0[0 : 36], input 1[0 : 16],
       input 2[0 : 16]) -> (workspace[300032 : 128])

@@ -90,7 +90,7 @@ moe_kernel.kernel @linear(%x: tensor<1x2048xbf16>, %w: tensor<128x2048xbf16>) ->
   moe_kernel.return %l : tensor<1x128xf32>
 }
 // CHECK: moe_kernel.kernel @linear_route_plan(
-// CHECK-SAME: tile_m = 16, tile_n = 16, {{.*}} unit = mma>
+// CHECK-SAME: #moe_kernel.cuda_config<threads = 256, tile_m = 1, tile_n = 16, tile_k = 2048, stages = 1>
 moe_kernel.kernel @route(%l: tensor<1x128xf32>) -> (tensor<1x128xf32>, tensor<1x8xf32>, tensor<1x8xi32>) {
   %s, %k, %i = moe_kernel.route %l {top_k = 8 : i64, scoring = #moe_kernel.scoring<softmax>, norm_topk_prob = true,
       routed_scaling_factor = 1.0 : f64} : (tensor<1x128xf32>) -> (tensor<1x128xf32>, tensor<1x8xf32>, tensor<1x8xi32>)

@@ -5,12 +5,18 @@
 // RUN: FileCheck %s --check-prefix=DENSE --input-file=%t/dense.ptx
 // RUN: cat %t/*.ptx | FileCheck %s --check-prefix=LOCAL
 // RUN: FileCheck %s --check-prefix=ATOMIC --input-file=%t/scatter.ptx
+// RUN: FileCheck %s --check-prefix=DISPATCH --input-file=%t/dispatch.ptx
 
 // DENSE: bar.sync
 // DENSE: ld.shared.v4
 // DENSE-COUNT-64: fma.rn.f32
 // LOCAL-NOT: .local
 // ATOMIC-NOT: {{atom|red}}.{{.*}}f32
+//
+// Four vectors are read before the first is stored, six times each.
+// DISPATCH-COUNT-4: ld.global{{.*}}.v4
+// DISPATCH-COUNT-24: st.global.v4
+// DISPATCH-NOT: st.global
 
 module attributes {moe.target = "cuda:sm_80"} {
 
@@ -113,6 +119,11 @@ moe_kernel.kernel @route_backward(%s: tensor<64x128xf32>, %i: tensor<64x8xi32>, 
 moe_kernel.kernel @plan(%indices: tensor<64x8xi32>) -> (tensor<129xi32>, tensor<512xi32>, tensor<64x8xi32>) {
   %r:3 = moe_kernel.plan %indices : (tensor<64x8xi32>) -> (tensor<129xi32>, tensor<512xi32>, tensor<64x8xi32>)
   moe_kernel.return %r#0, %r#1, %r#2 : tensor<129xi32>, tensor<512xi32>, tensor<64x8xi32>
+}
+
+moe_kernel.kernel @dispatch(%x: tensor<64x100xf32>, %inverse: tensor<64x6xi32>) -> tensor<384x100xf32> {
+  %r = moe_kernel.dispatch %x, %inverse : (tensor<64x100xf32>, tensor<64x6xi32>) -> tensor<384x100xf32>
+  moe_kernel.return %r : tensor<384x100xf32>
 }
 
 moe_kernel.kernel @scatter(%i: tensor<64xi32>, %x: tensor<64x100xf32>) -> tensor<1000x100xf32> {

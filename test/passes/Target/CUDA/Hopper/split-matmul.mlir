@@ -18,7 +18,7 @@ module attributes {moe.target = "cuda:sm_90a"} {
 // CHECK: moe_kernel.matmul ragged_rows(%[[ROWS]], %[[W]]) offsets(%[[O]]) {
 // CHECK-NOT: row_divisor
 // WHY: Function=up | Remark="rows are copied first: a copy costs {{.*}} us and saves {{.*}} us in 2 launches"
-// WHY: Function=up_of_rows | Remark="wgmma, 128 x 256 tiles, 4 stages, 1024 rows per expert: {{.*}} us (products {{.*}}, memory {{.*}})"
+// WHY: Function=up_of_rows | Remark="wgmma, 192 x 256 tiles, 3 stages, 1024 rows per expert: {{.*}} us (products {{.*}}, cache {{.*}}, memory {{.*}})"
 moe_kernel.kernel @up(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %o: tensor<9xi32>, %i: tensor<8192xi32>)
     -> tensor<8192x28672xbf16> {
   %r = moe_kernel.matmul ragged_rows (%x, %w) offsets(%o) rows(%i)
@@ -59,6 +59,74 @@ func.func @layer(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %o: 
   %g = moe_kernel.launch @gradient(%h, %i, %o, %x)
       : (tensor<8192x28672xbf16>, tensor<8192xi32>, tensor<9xi32>, tensor<4096x4096xbf16>) -> tensor<8x28672x4096xbf16>
   return %g : tensor<8x28672x4096xbf16>
+}
+}
+
+// -----
+
+// What is gathered by a plan's permutation is copied by its inverse, a token once for all of its rows, also where both come
+// through calls. Whether they belong together is known in all calls of @backward, and not of an argument of @alone.
+module attributes {moe.target = "cuda:sm_90a"} {
+// CHECK-LABEL: moe_kernel.kernel @wide_rows(
+// CHECK-SAME: %[[TOKENS:.*]]: tensor<4096x4096xbf16>, %[[INVERSE:.*]]: tensor<4096x2xi32>) -> tensor<8192x4096xbf16>
+// CHECK: moe_kernel.dispatch %[[TOKENS]], %[[INVERSE]]
+// CHECK-LABEL: moe_kernel.kernel @wide_rows_0(
+// CHECK-SAME: tensor<8192xi32>) -> tensor<8192x4096xbf16>
+// CHECK: linalg.generic
+moe_kernel.kernel @wide(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %o: tensor<9xi32>, %i: tensor<8192xi32>)
+    -> tensor<8192x28672xbf16> {
+  %r = moe_kernel.matmul ragged_rows (%x, %w) offsets(%o) rows(%i)
+      {transpose_rhs, row_divisor = 2 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<4096x4096xbf16>, tensor<8x28672x4096xbf16>, tensor<9xi32>, tensor<8192xi32>) -> tensor<8192x28672xbf16> {
+    ^bb0(%a: f32):
+      %rounded = arith.truncf %a : f32 to bf16
+      moe_kernel.yield %rounded : bf16
+  }
+  moe_kernel.return %r : tensor<8192x28672xbf16>
+}
+moe_kernel.kernel @plan(%indices: tensor<4096x2xi32>) -> (tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>) {
+  %r:3 = moe_kernel.plan %indices : (tensor<4096x2xi32>) -> (tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>)
+  moe_kernel.return %r#0, %r#1, %r#2 : tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>
+}
+
+// CHECK-LABEL: func.func private @forward(
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<4096x4096xbf16>
+// CHECK: %[[PLAN:.*]]:3 = moe_kernel.launch @plan(
+// CHECK: moe_kernel.launch @wide_rows(%[[X]], %[[PLAN]]#2)
+func.func private @forward(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %indices: tensor<4096x2xi32>)
+    -> (tensor<8192x28672xbf16>, tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>) {
+  %o, %i, %inverse = moe_kernel.launch @plan(%indices)
+      : (tensor<4096x2xi32>) -> (tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>)
+  %r = moe_kernel.launch @wide(%x, %w, %o, %i)
+      : (tensor<4096x4096xbf16>, tensor<8x28672x4096xbf16>, tensor<9xi32>, tensor<8192xi32>) -> tensor<8192x28672xbf16>
+  return %r, %o, %i, %inverse : tensor<8192x28672xbf16>, tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>
+}
+// CHECK-LABEL: func.func private @backward(
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<4096x4096xbf16>, {{.*}}, %[[OTHER:[a-z0-9]+]]: tensor<4096x2xi32>, %[[INVERSE:[a-z0-9]+]]: tensor<4096x2xi32>)
+// CHECK: moe_kernel.launch @wide_rows(%[[X]], %[[INVERSE]])
+func.func private @backward(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %o: tensor<9xi32>, %i: tensor<8192xi32>,
+    %indices: tensor<4096x2xi32>, %inverse: tensor<4096x2xi32>) -> tensor<8192x28672xbf16> {
+  %r = moe_kernel.launch @wide(%x, %w, %o, %i)
+      : (tensor<4096x4096xbf16>, tensor<8x28672x4096xbf16>, tensor<9xi32>, tensor<8192xi32>) -> tensor<8192x28672xbf16>
+  return %r : tensor<8192x28672xbf16>
+}
+// CHECK-LABEL: func.func @alone(
+// CHECK-SAME: %[[I:[a-z0-9]+]]: tensor<8192xi32>, %{{.*}}: tensor<4096x2xi32>)
+// CHECK: moe_kernel.launch @wide_rows_0(%{{.*}}, %[[I]])
+func.func @alone(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %o: tensor<9xi32>, %i: tensor<8192xi32>,
+    %inverse: tensor<4096x2xi32>) -> tensor<8192x28672xbf16> {
+  %r = moe_kernel.launch @wide(%x, %w, %o, %i)
+      : (tensor<4096x4096xbf16>, tensor<8x28672x4096xbf16>, tensor<9xi32>, tensor<8192xi32>) -> tensor<8192x28672xbf16>
+  return %r : tensor<8192x28672xbf16>
+}
+func.func @step(%x: tensor<4096x4096xbf16>, %w: tensor<8x28672x4096xbf16>, %indices: tensor<4096x2xi32>)
+    -> (tensor<8192x28672xbf16>, tensor<8192x28672xbf16>) {
+  %f:4 = func.call @forward(%x, %w, %indices) : (tensor<4096x4096xbf16>, tensor<8x28672x4096xbf16>, tensor<4096x2xi32>)
+      -> (tensor<8192x28672xbf16>, tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>)
+  %b = func.call @backward(%x, %w, %f#1, %f#2, %indices, %f#3)
+      : (tensor<4096x4096xbf16>, tensor<8x28672x4096xbf16>, tensor<9xi32>, tensor<8192xi32>, tensor<4096x2xi32>,
+         tensor<4096x2xi32>) -> tensor<8192x28672xbf16>
+  return %f#0, %b : tensor<8192x28672xbf16>, tensor<8192x28672xbf16>
 }
 }
 

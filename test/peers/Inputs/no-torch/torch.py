@@ -1,0 +1,2 @@
+"""In front of PyTorch on PYTHONPATH, a machine without it."""
+raise ImportError("No module named 'torch'")
