@@ -114,9 +114,10 @@ constexpr int kTooManyDevices = 256;
 
 /// Opens device after device until there is no further one.
 void examineDriver(const std::string &name, const DoctorOptions &options, DoctorReport &report) {
+  const std::size_t others = report.devices.size();
   for (int ordinal = 0;; ++ordinal) {
     if (ordinal == kTooManyDevices) {
-      std::erase_if(report.devices, [&](const DeviceReport &device) { return device.driver == name; });
+      report.devices.resize(others);
       report.missing.push_back({name, Status(ErrorCode::failed, "opens device " + std::to_string(ordinal - 1) +
                                                                     "; a driver refuses what is not there with "
                                                                     "ErrorCode::configuration")});
