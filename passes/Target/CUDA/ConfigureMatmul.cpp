@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/Ampere/EmitAmpere.h"
+#include "passes/Target/CUDA/Ampere/WarpStream.h"
 #include "passes/Target/CUDA/Configure.h"
 #include "passes/Target/CUDA/Hopper/MatmulPlan.h"
 
@@ -105,6 +106,10 @@ CUDAConfigAttr configureStream(MatmulOp op, const Capabilities &capabilities) {
   int64_t rows = chooseStreamRows(op, extents);
   if (!rows || !ampere::findStreamObstacle(op).empty())
     return {};
+  // Experts of one token are short: blocks of two warps, each with whole lines of the cache, of which a multiprocessor has
+  // several and still room for a block of the kernel after it.
+  if (op.getOffsets() && op.getLhs().getType().getDimSize(0) == 1 && rows == 8)
+    return CUDAConfigAttr::get(op.getContext(), 64, rows, 32, 128, 4, CUDAUnit::stream);
   // A block reads all rows of its tile, so few columns are for few rows only.
   int64_t columns = 32;
   int64_t blocks = extents.leastRowTiles * llvm::divideCeilSigned(extents.columns, columns);
@@ -137,19 +142,26 @@ FailureOr<CUDAConfigAttr> configureCombinedMatmul(CombinedMatmulOp op, const Cap
                             << ", but rows of a multiple of 16 bytes of bf16 and at most 32 choices are combined where they "
                                "are computed; make it a matmul and a combine";
   // Measured on an H100 with one token of Qwen3-30B-A3B's, OLMoE's and gpt-oss-20b's layers: all blocks are there at once,
-  // and one that has a multiprocessor for itself has more under way.
+  // and one that has a multiprocessor for itself has more warps, and more than half of its memory under way.
   constexpr int64_t kRows = 8, kOtherBytes = 8 << 10; // Offsets of the experts, and sums.
   int64_t multiprocessors = capabilities.kEnoughBlocks / 2, tokens = op.getInverse().getType().getDimSize(0);
-  int64_t depth = op.getMatrix().getType().getDimSize(2);
-  int64_t blocks = tokens * llvm::divideCeilSigned(op.getMatrix().getType().getDimSize(1), 16);
-  Tile tile = blocks <= multiprocessors       ? Tile{128, kRows, 16, 256, 9}
+  int64_t depth = op.getMatrix().getType().getDimSize(2), topK = op.getInverse().getType().getDimSize(1);
+  int64_t blocks = tokens * llvm::divideCeil(op.getMatrix().getType().getDimSize(1), 16);
+  Tile tile = blocks <= multiprocessors       ? Tile{256, kRows, 16, 512, 8}
               : blocks <= 3 * multiprocessors ? Tile{128, kRows, 16, 256, 7}
                                               : Tile{128, kRows, 32, 256, 4};
-  if (depth <= tile.depth / 2)
+  if (topK * depth <= tile.depth / 2)
     tile.depth /= 2;
-  int64_t most = (capabilities.sharedBytes - kOtherBytes) / (2 * tile.depth * (kRows + tile.columns));
-  auto config = CUDAConfigAttr::get(op.getContext(), tile.threads, kRows, tile.columns, tile.depth,
-                                    std::min(tile.stages, most), CUDAUnit::stream);
+  auto configure = [&](int64_t stages) {
+    return CUDAConfigAttr::get(op.getContext(), tile.threads, kRows, tile.columns, tile.depth, stages, CUDAUnit::stream);
+  };
+  auto fits = [&](CUDAConfigAttr config) {
+    return ampere::StreamShape(config, depth, topK, /*isOneToken=*/true).getSharedBytes() + kOtherBytes <=
+           capabilities.sharedBytes;
+  };
+  CUDAConfigAttr config = configure(tile.stages);
+  while (!fits(config) && config.getStages() > 2)
+    config = configure(config.getStages() - 1);
   explainStream(op, config);
   return config;
 }

@@ -54,9 +54,10 @@ llvm::SmallBitVector findSettledOperands(moe_kernel::KernelOp kernel);
 /// Whether a kernel whose blocks take `sharedBytes` should be launched while the one before it runs. Not if there is
 /// shared memory for one such block only on a multiprocessor: it cannot begin before the other kernel's blocks have left
 /// anyway, and layers of experts take up to 1.44 times as long when it is (measured on an H100; that it is the order in
-/// which multiprocessors get their blocks is a guess).
-inline bool gainsFromEarlyLaunch(int64_t sharedBytes, const Capabilities &capabilities) {
-  return capabilities.hasDependentLaunch && sharedBytes <= capabilities.sharedBytes / 2;
+/// which multiprocessors get their blocks is a guess). Where the kernel `streams`, its blocks have no line of memory in
+/// common, and any order is as good: each begins to read as soon as its multiprocessor has nothing else to do.
+inline bool gainsFromEarlyLaunch(int64_t sharedBytes, bool streams, const Capabilities &capabilities) {
+  return capabilities.hasDependentLaunch && (streams || sharedBytes <= capabilities.sharedBytes / 2);
 }
 
 } // namespace mlir::moe::cuda

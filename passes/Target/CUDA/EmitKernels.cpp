@@ -29,6 +29,7 @@ namespace {
 struct EmittedKernel {
   LaunchShape shape;
   int64_t sharedBytes;
+  bool streams; ///< Each of its parts.
   SmallVector<Attribute> tensorMaps;
   SmallVector<int64_t> earlyInputs;
 };
@@ -101,7 +102,8 @@ static FailureOr<EmittedKernel> emitKernel(moe_kernel::KernelOp kernel, gpu::GPU
                                 << capabilities.arch << " has " << capabilities.sharedBytes;
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr(SmallVector<int32_t>(shape->block.begin(), shape->block.end())));
-  return EmittedKernel{*shape, emitter.sharedBytes, std::move(emitter.tensorMaps),
+  bool streams = llvm::all_of(configs, [](auto config) { return config.getUnit() == moe_kernel::CUDAUnit::stream; });
+  return EmittedKernel{*shape, emitter.sharedBytes, streams, std::move(emitter.tensorMaps),
                        std::move(emitter.earlyInputs)};
 }
 
@@ -145,7 +147,7 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
       builder.setInsertionPoint(module);
       const LaunchShape &shape = emitted->shape;
       ArrayAttr tensorMaps = emitted->tensorMaps.empty() ? ArrayAttr() : builder.getArrayAttr(emitted->tensorMaps);
-      bool isDependent = gainsFromEarlyLaunch(emitted->sharedBytes, *capabilities);
+      bool isDependent = gainsFromEarlyLaunch(emitted->sharedBytes, emitted->streams, *capabilities);
       DenseI64ArrayAttr earlyInputs; // Launched after the one before it, a kernel reads nothing early.
       if (isDependent && !emitted->earlyInputs.empty())
         earlyInputs = builder.getDenseI64ArrayAttr(emitted->earlyInputs);

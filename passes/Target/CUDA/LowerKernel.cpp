@@ -99,6 +99,11 @@ static void annotate(gpu::GPUModuleOp module, const llvm::StringMap<unsigned> &n
       i < buffers ? annotateBuffer(function, i) : annotateTensorMap(function, i);
     if (Attribute size = function->removeAttr(NVVM::NVVMDialect::getMaxntidAttrName()))
       function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), size);
+    // The conversion keeps what a loop says under its own name, from which no LLVM IR is made.
+    function.walk([](LLVM::BrOp branch) {
+      if (auto loop = dyn_cast_or_null<LLVM::LoopAnnotationAttr>(branch->removeDiscardableAttr("llvm.loop_annotation")))
+        branch.setLoopAnnotationAttr(loop);
+    });
     // Registers before occupancy: without a wish for the number of blocks, ptxas spills to have more of them.
     function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), IntegerAttr::get(IntegerType::get(context, 32), 1));
     for (auto global : module.getOps<LLVM::GlobalOp>())

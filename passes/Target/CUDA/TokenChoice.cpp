@@ -91,42 +91,78 @@ Expr TokenChoice::fromKey(Expr key) {
   return b.wrap(arith::BitcastOp::create(builder, builder.getF32Type(), Value(key ^ flipped)));
 }
 
-TokenChoice::Chosen TokenChoice::choose(ArrayRef<Expr> keys, ArrayRef<Expr> scores) {
-  Expr largest = keys.front();
-  for (Expr key : keys.drop_front())
-    largest = b.wrap(arith::MaxUIOp::create(b.builder, Value(largest), Value(key)));
-  largest = b.maxUnsigned(largest);
-  Expr first = b.i32(std::numeric_limits<int32_t>::max());
-  for (int64_t i = lanes.getCount() - 1; i >= 0; --i)
-    first = select(keys[i] == largest, lanes.expert(i).toI32(), first);
-  Chosen chosen{b.minUnsigned(first), Expr()};
-  if (!bias) {
-    chosen.score = fromKey(largest);
-    return chosen;
+/// By Batcher's merge exchange (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M).
+void TokenChoice::sort(MutableArrayRef<Candidate> candidates) {
+  auto compare = [&](Candidate &first, Candidate &second) {
+    auto unsignedGreater = arith::CmpIPredicate::ugt;
+    Expr isLarger = b.wrap(arith::CmpIOp::create(b.builder, unsignedGreater, Value(second.key), Value(first.key)));
+    Expr isLower = both(second.key == first.key, second.expert < first.expert);
+    Expr swaps = b.wrap(arith::OrIOp::create(b.builder, Value(isLarger), Value(isLower)));
+    auto exchange = [&](Expr &one, Expr &other) {
+      if (!one)
+        return;
+      Expr old = one;
+      one = select(swaps, other, one);
+      other = select(swaps, old, other);
+    };
+    exchange(first.key, second.key);
+    exchange(first.expert, second.expert);
+    exchange(first.score, second.score);
+  };
+  int64_t count = candidates.size(), top = llvm::PowerOf2Ceil(count) / 2;
+  for (int64_t p = top; p > 0; p /= 2)
+    for (int64_t q = top, r = 0, d = p; d > 0; d = q - p, q /= 2, r = p) {
+      for (int64_t i = 0; i + d < count; ++i)
+        if ((i & p) == r)
+          compare(candidates[i], candidates[i + d]);
+      if (q == p)
+        break;
+    }
+}
+
+TokenChoice::Chosen TokenChoice::choose(MutableArrayRef<Candidate> candidates) {
+  const Candidate first = candidates.front();
+  Expr largest = b.maxUnsigned(first.key), none = b.i32(std::numeric_limits<int32_t>::max());
+  Expr expert = b.minUnsigned(select(first.key == largest, first.expert, none));
+  Chosen chosen{expert, bias ? b.shuffle(first.score, expert % kWarpSize) : fromKey(largest)};
+  Expr isMine = first.expert == expert;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    Candidate &old = candidates[i];
+    if (i + 1 == candidates.size()) {
+      old.key = select(isMine, b.i32(kNeverKey), old.key);
+      continue;
+    }
+    const Candidate &next = candidates[i + 1];
+    old.key = select(isMine, next.key, old.key);
+    old.expert = select(isMine, next.expert, old.expert);
+    if (bias)
+      old.score = select(isMine, next.score, old.score);
   }
-  chosen.score = scores.front();
-  for (int64_t i = 1; i < lanes.getCount(); ++i)
-    chosen.score = select(chosen.expert == lanes.expert(i).toI32(), scores[i], chosen.score);
-  chosen.score = b.shuffle(chosen.score, chosen.expert % kWarpSize);
   return chosen;
 }
 
 void TokenChoice::emit(MutableArrayRef<Token> tokens) {
   int64_t count = lanes.getCount(), slots = llvm::divideCeil(topK, kWarpSize);
-  SmallVector<LaneValues> tokenScores;
   SmallVector<Expr> carried;
   for (Token &token : tokens) {
     LaneValues values = token.logits;
     score(values);
     if (scores)
       b.ifThen(token.exists, [&] { lanes.store(values, scores, token.number * lanes.experts); });
-    tokenScores.push_back(values);
+    LaneValues addends;
     if (bias)
-      for (auto [value, addend] : llvm::zip_equal(values, lanes.load(bias, b.index(0))))
-        value = value + addend;
+      addends = lanes.load(bias, b.index(0));
+    SmallVector<Candidate> candidates;
     for (auto [i, value] : llvm::enumerate(values)) {
-      Expr key = toKey(value), exists = lanes.exists(i);
-      carried.push_back(exists ? select(exists, key, b.i32(kNeverKey)) : key);
+      Expr key = toKey(bias ? value + addends[i] : value), exists = lanes.exists(i);
+      candidates.push_back({exists ? select(exists, key, b.i32(kNeverKey)) : key, lanes.expert(i).toI32(),
+                            bias ? value : Expr()});
+    }
+    sort(candidates);
+    for (const Candidate &candidate : candidates) {
+      carried.append({candidate.key, candidate.expert});
+      if (bias)
+        carried.push_back(candidate.score);
     }
     // The sum of the chosen scores, and the choices that this lane writes: number lane, lane + 32, …
     carried.push_back(b.real(0));
@@ -134,30 +170,37 @@ void TokenChoice::emit(MutableArrayRef<Token> tokens) {
       carried.append({b.i32(0), b.real(0)});
   }
 
-  int64_t perToken = count + 1 + 2 * slots;
+  int64_t parts = partsOfCandidate(), ofCandidates = count * parts, perToken = ofCandidates + 1 + 2 * slots;
   carried = b.loop(b.index(0), b.index(topK), 1, carried, [&](Expr k, ArrayRef<Expr> carried) {
     SmallVector<Expr> next;
-    for (auto [t, token] : llvm::enumerate(tokens)) {
+    for (size_t t = 0; t < tokens.size(); ++t) {
       ArrayRef<Expr> mine = carried.slice(t * perToken, perToken);
-      Chosen chosen = choose(mine.take_front(count), tokenScores[t]);
-      for (int64_t i = 0; i < count; ++i)
-        next.push_back(select(lanes.expert(i).toI32() == chosen.expert, b.i32(kNeverKey), mine[i]));
-      next.push_back(mine[count] + chosen.score);
+      SmallVector<Candidate> candidates;
+      for (int64_t i = 0; i < ofCandidates; i += parts)
+        candidates.push_back({mine[i], mine[i + 1], bias ? mine[i + 2] : Expr()});
+      Chosen chosen = choose(candidates);
+      for (const Candidate &candidate : candidates) {
+        next.append({candidate.key, candidate.expert});
+        if (bias)
+          next.push_back(candidate.score);
+      }
+      ArrayRef<Expr> sums = mine.drop_front(ofCandidates);
+      next.push_back(sums[0] + chosen.score);
       for (int64_t slot = 0; slot < slots; ++slot) {
         Expr isMine = k == lanes.expert(slot);
-        next.push_back(select(isMine, chosen.expert, mine[count + 1 + 2 * slot]));
-        next.push_back(select(isMine, chosen.score, mine[count + 2 + 2 * slot]));
+        next.push_back(select(isMine, chosen.expert, sums[1 + 2 * slot]));
+        next.push_back(select(isMine, chosen.score, sums[2 + 2 * slot]));
       }
     }
     return next;
   });
 
   for (auto [t, token] : llvm::enumerate(tokens)) {
-    ArrayRef<Expr> mine = ArrayRef<Expr>(carried).slice(t * perToken, perToken);
+    ArrayRef<Expr> mine = ArrayRef<Expr>(carried).slice(t * perToken, perToken).drop_front(ofCandidates);
     for (int64_t slot = 0; slot < slots; ++slot) {
-      Expr k = lanes.expert(slot), expert = mine[count + 1 + 2 * slot], weight = mine[count + 2 + 2 * slot];
+      Expr k = lanes.expert(slot), expert = mine[1 + 2 * slot], weight = mine[2 + 2 * slot];
       if (normalises)
-        weight = weight / (mine[count] + kSumEpsilon);
+        weight = weight / (mine[0] + kSumEpsilon);
       b.ifThen(both(token.exists, k < topK), [&, &token = token] {
         Expr entry = token.number * topK + k;
         b.store(expert, indices, entry);
@@ -167,7 +210,7 @@ void TokenChoice::emit(MutableArrayRef<Token> tokens) {
       });
     }
     if (afterToken)
-      afterToken(mine[count + 1]);
+      afterToken(mine[1]);
   }
 }
 

@@ -56,13 +56,20 @@ public:
   std::function<void(Expr chosen)> afterToken;
 
 private:
+  /// An expert of this lane. Of equal keys the lowest expert's comes first; what does not compare comes after everything
+  /// that does.
+  struct Candidate {
+    Expr key, expert, score; ///< The score only where it is not in the key.
+  };
   struct Chosen {
     Expr expert, score;
   };
+  int64_t partsOfCandidate() const { return bias ? 3 : 2; }
   void softmax(LaneValues &values);
   void score(LaneValues &values);
-  /// Of equal ones the lowest expert. What does not compare comes after everything that does.
-  Chosen choose(ArrayRef<Expr> keys, ArrayRef<Expr> scores);
+  void sort(MutableArrayRef<Candidate> candidates);
+  /// The first of all lanes' candidates, each lane's being sorted, which is theirs no longer.
+  Chosen choose(MutableArrayRef<Candidate> candidates);
   Expr toKey(Expr value);
   Expr fromKey(Expr key);
 

@@ -13,10 +13,9 @@
 /// ```
 /// lane j: the row and the expert of choice j
 /// begin to copy the first stages - 1 stages             // the weights before the kernel waits for the one before it
-/// for stage of every choice:
+/// for stage of all choices:
 ///   wait for its chunks and read them; begin to copy stage + stages - 1
-///   accumulators += weights · token
-///   in a choice's last stage: totals += routing weight · accumulators; accumulators = 0
+///   totals += routing weight of the choice that the warp's part of the stage is of · (weights · token)
 /// barrier; a thread for a column: sum over the warps, residual
 /// ```
 ///
@@ -40,8 +39,8 @@ private:
   /// Begins to copy operands of stage `step`.
   void copy(Expr step, Expr buffer, int operands);
   void copyFirst(int operands);
-  /// What lane `step / stepsEach` has.
-  Expr ofChoice(Expr value, Expr step) { return b.shuffle(value, (step / stepsEach).toI32()); }
+  /// What the lane of the choice has that the warp's part of stage `step` is of.
+  Expr ofChoice(Expr value, Expr step) { return b.shuffle(value, (stream.partOf(step) / shape.tokenDepth).toI32()); }
   SmallVector<Expr> contract();
   void store(ArrayRef<Expr> totals);
 
@@ -51,8 +50,8 @@ private:
   int64_t experts, columns, depth, topK, tileColumns, columnTiles;
   StreamShape shape;
   WarpStream stream;
-  int64_t stepsEach; ///< Of a choice.
   Value sums;        ///< Of the warps, for each column.
+  Value rowOfChoice; ///< In shared memory.
   Expr token, firstColumn;
   Expr choice, row, expert, routingWeight; ///< Of this lane; those behind the last choice repeat it.
 };
@@ -63,8 +62,8 @@ CombinedMatmul::CombinedMatmul(moe_kernel::CombinedMatmulOp op, EmitterContext &
     : op(op), context(context), b(context), experts(op.getMatrix().getType().getDimSize(0)),
       columns(op.getMatrix().getType().getDimSize(1)), depth(op.getMatrix().getType().getDimSize(2)),
       topK(op.getInverse().getType().getDimSize(1)), tileColumns(context.config.getTileN()),
-      columnTiles(llvm::divideCeil(columns, tileColumns)), shape(context.config, depth, /*contractions=*/topK),
-      stream(b, shape, depth), stepsEach(shape.steps / topK), sums(b.allocateShared(b.warps * tileColumns)),
+      columnTiles(llvm::divideCeil(columns, tileColumns)), shape(context.config, depth, /*contractions=*/topK, /*isOneToken=*/true),
+      stream(b, shape, depth), sums(b.allocateShared(b.warps * tileColumns)),
       token(b.block / columnTiles), firstColumn(b.block % columnTiles * tileColumns),
       choice(topK == kWarpSize ? b.lane : min(b.lane, b.index(topK - 1))) {}
 
@@ -84,16 +83,22 @@ void CombinedMatmul::findChoices(bool early) {
   Value starts = b.allocateShared(experts + 1, b.builder.getI32Type());
   b.forThreads(experts + 1, [&](Expr expert) { b.store(load(offsets, expert), starts, expert); });
   row = load(inverse, token * topK + choice);
+  routingWeight = load(b.operand(op.getWeights()), token * topK + choice);
+  if (shape.keepsToken) {
+    rowOfChoice = b.allocateShared(kWarpSize, b.builder.getI32Type());
+    b.ifThen(b.warp == 0, [&] { b.store(row, rowOfChoice, b.lane); });
+  }
   b.barrier();
   expert = findExpert(starts, row).toI32();
 }
 
 void CombinedMatmul::copy(Expr step, Expr buffer, int operands) {
-  Expr firstDepth = step % stepsEach * shape.stageDepth;
+  Expr part = stream.partOf(step), firstDepth = part % shape.tokenDepth;
+  Expr exists = topK * shape.tokenDepth % shape.stageDepth == 0 ? Expr() : part < topK * shape.tokenDepth;
   if (operands & weights)
-    stream.copyWeights(firstDepth, buffer, ofChoice(expert, step).toIndex() * (columns * depth));
+    stream.copyWeights(firstDepth, buffer, ofChoice(expert, step).toIndex() * (columns * depth), exists);
   if (operands & tokens)
-    stream.copyTokens(firstDepth, buffer, ofChoice(row, step).toIndex() * depth);
+    stream.copyTokens(firstDepth, buffer, ofChoice(row, step).toIndex() * depth, exists);
 }
 
 void CombinedMatmul::copyFirst(int operands) {
@@ -106,28 +111,26 @@ void CombinedMatmul::copyFirst(int operands) {
 SmallVector<Expr> CombinedMatmul::contract() {
   int64_t count = shape.accumulators();
   auto next = [&](Expr buffer) { return select(buffer == shape.buffers - 1, b.index(0), buffer + 1); };
-  // Carried: accumulators, totals, the buffers to read and to write.
-  SmallVector<Expr> carried(2 * count, b.real(0));
+  // Carried: totals, the buffers to read and to write.
+  SmallVector<Expr> carried(count, b.real(0));
   carried.append({b.index(0), b.index(shape.ahead % shape.buffers)});
   carried = b.loop(b.index(0), b.index(shape.steps), 1, carried, [&](Expr step, ArrayRef<Expr> carried) {
-    SmallVector<Expr> accumulators(carried.take_front(count)), totals(carried.slice(count, count));
-    Expr read = carried[2 * count], write = carried[2 * count + 1], following = step + shape.ahead;
-    waitForCopies(b, shape.ahead - 1);
-    SmallVector<Expr> registers = stream.load(read);
-    b.ifThen(following < shape.steps, [&] { copy(following, write, weights | tokens); });
+    SmallVector<Expr> totals(carried.take_front(count)), sums(count, b.real(0));
+    Expr read = carried[count], write = carried[count + 1], following = step + shape.ahead;
+    stream.wait(shape.ahead - 1);
+    SmallVector<Expr> registers = stream.load(step, read);
+    b.ifThen(following < shape.steps, [&] { copy(following, write, shape.keepsToken ? weights : weights | tokens); });
     commitCopies(b);
-    stream.multiply(accumulators, registers);
-
-    Expr isLast = step % stepsEach == stepsEach - 1, factor = ofChoice(routingWeight, step);
-    for (int64_t i = 0; i < count; ++i) {
-      totals[i] = select(isLast, fma(factor, accumulators[i], totals[i]), totals[i]);
-      accumulators[i] = select(isLast, b.real(0), accumulators[i]);
-    }
-    accumulators.append(totals);
-    accumulators.append({next(read), next(write)});
-    return accumulators;
+    stream.multiply(sums, registers);
+    Expr factor = ofChoice(routingWeight, step);
+    for (auto [total, sum] : llvm::zip_equal(totals, sums))
+      total = fma(factor, sum, total);
+    totals.append({next(read), next(write)});
+    return totals;
   });
-  return SmallVector<Expr>(ArrayRef<Expr>(carried).slice(count, count));
+  keepRolled(carried.front());
+  carried.truncate(count);
+  return carried;
 }
 
 void CombinedMatmul::store(ArrayRef<Expr> totals) {
@@ -154,7 +157,7 @@ void CombinedMatmul::store(ArrayRef<Expr> totals) {
 
 LaunchShape CombinedMatmul::emit() {
   // Of what the kernel before may have written, only the rows are needed from the beginning.
-  Value early[] = {op.getMatrix(), op.getOffsets(), op.getInverse()};
+  Value early[] = {op.getMatrix(), op.getOffsets(), op.getInverse(), op.getWeights()};
   bool startsEarly = llvm::all_of(early, [&](Value operand) { return context.isSettled(operand); });
   findChoices(startsEarly);
   MatmulSchedule::Operand matrix, rows;
@@ -172,8 +175,14 @@ LaunchShape CombinedMatmul::emit() {
     copyFirst(weights);
     waitForPreviousKernel(context, early);
   }
-  copyFirst(startsEarly ? tokens : weights | tokens);
-  routingWeight = b.load(b.operand(op.getWeights()), token * topK + choice);
+  int late = (startsEarly ? 0 : weights) | (shape.keepsToken ? 0 : tokens);
+  if (late)
+    copyFirst(late);
+  if (shape.keepsToken) {
+    stream.askForToken(b.operand(op.getRows()),
+                       [&](Expr contraction) { return b.load(rowOfChoice, contraction).toIndex() * depth; });
+    stream.keepToken();
+  }
   store(contract());
   int64_t count = op.getInverse().getType().getDimSize(0);
   return {{count * columnTiles, 1, 1}, {b.threads, 1, 1}, 2 * count * topK * columns * depth};

@@ -98,7 +98,33 @@ static void computeLogits(BlockBuilder &b, moe_kernel::RouterOp op, EmitterConte
     waitForPreviousKernel(context, {op.getWeight()});
   }
   copyFirstStages(/*ofLhs=*/true, /*ofRhs=*/!startsEarly);
+  auto storeSums = [&](ArrayRef<Expr> accumulators) {
+    for (int64_t i = 0; i < warpRows / kFragment; ++i)
+      for (int64_t strip = 0; strip < warp.getStrips(); ++strip)
+        for (int64_t part = 0; part < 4; ++part)
+          tile.storeSum(warp.strip(accumulators, i, strip)[part], group, warpRow + warp.row(i, part / 2),
+                        warpExpert + warp.column(strip) + part % 2);
+  };
+  auto multiplyStage = [&](MutableArrayRef<Expr> accumulators, Expr read) {
+    for (int64_t k = 0; k < shape.depth; k += kFragment) {
+      SmallVector<Fragment> left, right;
+      for (int64_t row = 0; row < warpRows; row += kFragment)
+        left.push_back(lhsReader.load(lhs.getBuffer(read), row, k));
+      for (int64_t expert = 0; expert < warpExperts; expert += kFragment)
+        right.push_back(rhsReader.load(rhs.getBuffer(read), expert, k));
+      warp.multiply(accumulators, left, right);
+    }
+  };
   SmallVector<Expr> carried = warp.zeros();
+  int64_t steps = llvm::divideCeil(width, step);
+  if (steps < stages) { // Everything is under way.
+    for (int64_t stage = 0; stage < steps; ++stage) {
+      waitForCopies(b, stages - 2 - stage);
+      b.barrier();
+      multiplyStage(carried, b.index(stage));
+    }
+    return storeSums(carried);
+  }
   carried.append({b.index(0), b.index(stages - 1)});
   carried = b.loop(b.index(0), b.index(width), step, carried, [&](Expr depth, ArrayRef<Expr> carried) {
     SmallVector<Expr> accumulators(carried.take_front(warp.size()));
@@ -109,24 +135,12 @@ static void computeLogits(BlockBuilder &b, moe_kernel::RouterOp op, EmitterConte
     lhs.copy(following, write);
     rhs.copy(following, write);
     commitCopies(b);
-    for (int64_t k = 0; k < shape.depth; k += kFragment) {
-      SmallVector<Fragment> left, right;
-      for (int64_t row = 0; row < warpRows; row += kFragment)
-        left.push_back(lhsReader.load(lhs.getBuffer(read), row, k));
-      for (int64_t expert = 0; expert < warpExperts; expert += kFragment)
-        right.push_back(rhsReader.load(rhs.getBuffer(read), expert, k));
-      warp.multiply(accumulators, left, right);
-    }
+    multiplyStage(accumulators, read);
     accumulators.append({next(read), next(write)});
     return accumulators;
   });
 
-  ArrayRef<Expr> accumulators = ArrayRef<Expr>(carried).take_front(warp.size());
-  for (int64_t i = 0; i < warpRows / kFragment; ++i)
-    for (int64_t strip = 0; strip < warp.getStrips(); ++strip)
-      for (int64_t part = 0; part < 4; ++part)
-        tile.storeSum(warp.strip(accumulators, i, strip)[part], group, warpRow + warp.row(i, part / 2),
-                      warpExpert + warp.column(strip) + part % 2);
+  storeSums(ArrayRef<Expr>(carried).take_front(warp.size()));
 }
 
 FailureOr<LaunchShape> emitRouter(moe_kernel::RouterOp op, EmitterContext &context) {

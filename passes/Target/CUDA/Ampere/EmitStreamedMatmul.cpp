@@ -14,6 +14,7 @@
 /// What a thread copies and multiplies is WarpStream.h.
 ///
 /// ```
+/// ask for the token, if there is one only
 /// begin to copy the first stages - 1 stages             // the weights before the kernel waits for the one before it
 /// for stage:
 ///   wait for its chunks and read them; begin to copy stage + stages - 1
@@ -65,7 +66,9 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
   int64_t tileM = context.config.getTileM(), tileN = context.config.getTileN();
   int64_t tileOutputs = op.getPaired() ? tileN / 2 : tileN;
   MatmulSchedule schedule(b, op, tileM, tileN);
-  StreamShape shape(context.config, schedule.getDepth());
+  // Where there is one token, every row is that.
+  bool isOneToken = op.getLhs().getType().getDimSize(0) == 1;
+  StreamShape shape(context.config, schedule.getDepth(), /*contractions=*/1, isOneToken);
   // Four rows of sums lie in different banks, of which lanes write two at a time.
   MatrixView sums = b.allocateShared(b.warps * tileM, tileN, tileN + 4);
 
@@ -74,56 +77,66 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
   if (op.getOffsets())
     early.push_back(op.getOffsets());
   bool startsEarly = llvm::all_of(early, [&](Value operand) { return context.isSettled(operand); });
-  auto [tile, exists] = schedule.findTile(startsEarly);
   WarpStream stream(b, shape, schedule.getDepth());
+  if (shape.keepsToken && !startsEarly)
+    stream.askForToken(b.operand(op.getLhs()), [&](Expr) { return b.index(0); });
+  auto [tile, exists] = schedule.findTile(startsEarly);
   stream.setWeights(schedule.getRhs(tile));
   auto forFirstStages = [&](function_ref<void(Expr depth, Expr buffer)> copy) {
     for (int64_t step = 0; step < shape.ahead; ++step) {
-      copy(b.index(step * shape.stageDepth), b.index(step));
+      copy(stream.partOf(b.index(step)), b.index(step));
       commitCopies(b);
     }
   };
   if (startsEarly) {
     b.ifThen(exists, [&] { forFirstStages([&](Expr depth, Expr buffer) { stream.copyWeights(depth, buffer); }); });
     waitForPreviousKernel(context, early);
+    if (shape.keepsToken)
+      stream.askForToken(b.operand(op.getLhs()), [&](Expr) { return b.index(0); });
   }
 
   b.ifThen(exists, [&, &tile = tile] {
-    stream.setTokens(schedule.getLhs(tile));
-    forFirstStages([&](Expr depth, Expr buffer) {
-      // The weights first: where rows are gathered, their addresses have to be read.
-      if (!startsEarly)
-        stream.copyWeights(depth, buffer);
-      stream.copyTokens(depth, buffer);
-    });
+    if (!shape.keepsToken)
+      stream.setTokens(schedule.getLhs(tile));
+    if (!shape.keepsToken || !startsEarly)
+      forFirstStages([&](Expr depth, Expr buffer) {
+        // The weights first: where rows are gathered, their addresses have to be read.
+        if (!startsEarly)
+          stream.copyWeights(depth, buffer);
+        if (!shape.keepsToken)
+          stream.copyTokens(depth, buffer);
+      });
+    if (shape.keepsToken)
+      stream.keepToken();
 
     SmallVector<Expr> accumulators(shape.accumulators(), b.real(0));
     if (shape.ahead == shape.steps) {
       for (int64_t step = 0; step < shape.steps; ++step) {
-        waitForCopies(b, shape.steps - 1 - step);
-        stream.multiply(accumulators, stream.load(b.index(step)));
+        stream.wait(shape.steps - 1 - step);
+        stream.multiply(accumulators, stream.load(b.index(step), b.index(step)));
       }
     } else {
       auto next = [&](Expr buffer) { return select(buffer == shape.buffers - 1, b.index(0), buffer + 1); };
       // Carried: accumulators, the buffers to read and to write.
       SmallVector<Expr> carried = accumulators;
       carried.append({b.index(0), b.index(shape.ahead)});
-      Expr end = b.index(shape.steps * shape.stageDepth);
-      carried = b.loop(b.index(0), end, shape.stageDepth, carried, [&](Expr depth, ArrayRef<Expr> carried) {
+      carried = b.loop(b.index(0), b.index(shape.steps), 1, carried, [&](Expr step, ArrayRef<Expr> carried) {
         SmallVector<Expr> sums(carried.drop_back(2));
         Expr read = carried[carried.size() - 2], write = carried.back();
-        waitForCopies(b, shape.ahead - 1);
-        SmallVector<Expr> registers = stream.load(read);
-        Expr following = depth + shape.ahead * shape.stageDepth;
-        b.ifThen(following < end, [&] {
-          stream.copyWeights(following, write);
-          stream.copyTokens(following, write);
+        stream.wait(shape.ahead - 1);
+        SmallVector<Expr> registers = stream.load(step, read);
+        Expr following = step + shape.ahead;
+        b.ifThen(following < shape.steps, [&] {
+          stream.copyWeights(stream.partOf(following), write);
+          if (!shape.keepsToken)
+            stream.copyTokens(stream.partOf(following), write);
         });
         commitCopies(b);
         stream.multiply(sums, registers);
         sums.append({next(read), next(write)});
         return sums;
       });
+      keepRolled(carried.front());
       accumulators.assign(carried.begin(), carried.begin() + shape.accumulators());
     }
 

@@ -65,6 +65,18 @@ moe_kernel.kernel @one_token(%a: tensor<8x2048xbf16>, %b: tensor<128x1536x2048xb
   moe_kernel.return %r : tensor<8x1536xf32>
 }
 
+// The experts of one token have whole lines of the cache, and leave room on the multiprocessor.
+// CHECK-LABEL: @gathered_token
+// CHECK-SAME: <threads = 64, tile_m = 8, tile_n = 32, tile_k = 128, stages = 4, unit = stream>
+moe_kernel.kernel @gathered_token(%a: tensor<1x2048xbf16>, %b: tensor<128x1536x2048xbf16>, %o: tensor<129xi32>, %i: tensor<8xi32>) -> tensor<8x1536xf32> {
+  %r = moe_kernel.matmul ragged_rows (%a, %b) offsets(%o) rows(%i) {transpose_rhs, row_divisor = 8 : i64, result_extents = [#moe_kernel.extent<full>]}
+      : (tensor<1x2048xbf16>, tensor<128x1536x2048xbf16>, tensor<129xi32>, tensor<8xi32>) -> tensor<8x1536xf32> {
+    ^bb0(%x: f32):
+      moe_kernel.yield %x : f32
+  }
+  moe_kernel.return %r : tensor<8x1536xf32>
+}
+
 // Eight rows an expert on average; some have more.
 // CHECK-LABEL: @few_rows_each
 // CHECK-SAME: tile_m = 16, {{.*}} unit = stream>
@@ -79,8 +91,8 @@ moe_kernel.kernel @few_rows_each(%a: tensor<1024x512xbf16>, %b: tensor<128x768x5
 
 // A block for each multiprocessor, with all that one needs under way.
 // CHECK-LABEL: @combined
-// CHECK-SAME: <threads = 128, tile_m = 8, tile_n = 16, tile_k = 256, stages = 9, unit = stream>
-// REMARK: Function=combined{{.*}}stream, 8 x 16 tiles, 256 of the contraction a stage, 9 stages
+// CHECK-SAME: <threads = 256, tile_m = 8, tile_n = 16, tile_k = 512, stages = 8, unit = stream>
+// REMARK: Function=combined{{.*}}stream, 8 x 16 tiles, 512 of the contraction a stage, 8 stages
 moe_kernel.kernel @combined(%h: tensor<8x768xbf16>, %m: tensor<128x2048x768xbf16>, %o: tensor<129xi32>, %i: tensor<1x8xi32>,
     %w: tensor<1x8xf32>) -> tensor<1x2048xbf16> {
   %r = moe_kernel.combined_matmul %h, %m, %o, %i, %w : (tensor<8x768xbf16>, tensor<128x2048x768xbf16>,
