@@ -70,7 +70,8 @@ template <typename T> void DispatchTest::testDispatch() {
   const char *target = "cuda:sm_80";
   if (!CompiledKernel::canRun(target))
     GTEST_SKIP() << "this machine cannot run " << target;
-  for (auto [tokens, topK, columns] : {std::tuple<int64_t, int64_t, int64_t>{1, 1, 1}, {53, 2, 37}, {29, 6, 264}, {96, 8, 128}}) {
+  using Sizes = std::tuple<int64_t, int64_t, int64_t>;
+  for (auto [tokens, topK, columns] : {Sizes{1, 1, 1}, {53, 2, 37}, {29, 6, 264}, {96, 8, 128}}) {
     int64_t rows = tokens * topK;
     std::string source = llvm::formatv(R"mlir(
       moe_kernel.kernel @dispatch(%x: tensor<{0}x{1}x{4}>, %i: tensor<{0}x{2}xi32>) -> tensor<{3}x{1}x{4}>

@@ -28,9 +28,10 @@ static constexpr int64_t kMultiprocessors = 132;
 static constexpr double kCyclesPerMicrosecond = 1450;    // Under the load of tensor cores; power limits it.
 static constexpr double kBytesPerMicrosecond = 3.0e6;    // Of device memory: a copy, read and written.
 static constexpr double kGatheredBytesPerMicrosecond = 2.2e6; // The same, of rows by an index that the L2 cache has.
-static constexpr double kDispatchedBytesPerMicrosecond = 2.8e6; // The same, of tokens that are read once for all of their rows.
-// Rows that threads copy to shared memory instead of TMA: what part of their bytes is more for its port, where all threads
-// of the producer copy rows that follow the contraction, and elsewhere; and what longer the L2 cache takes to give operands.
+static constexpr double kDispatchedBytesPerMicrosecond = 2.8e6; // The same, of tokens that are read once for all rows.
+// Rows that threads copy to shared memory instead of TMA: what part of their bytes is more for its port, where all
+// threads of the producer copy rows that follow the contraction, and elsewhere; and by what factor the L2 cache takes
+// longer to give operands.
 static constexpr double kGather = 0.5, kOtherGather = 1.0, kGatherFromCache = 1.05;
 static constexpr double kProductsPerCycle = 2048;        // Of a multiprocessor: multiply and add, of bf16.
 static constexpr double kSharedBytesPerCycle = 128;      // Through the port of shared memory.
