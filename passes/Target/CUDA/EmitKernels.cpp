@@ -127,8 +127,11 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
     bool anyFailed = false;
     llvm::SmallPtrSet<Operation *, 8> parts = findParts(getOperation());
     // Those that launch others first, as long as these are there.
-    SmallVector<moe_kernel::KernelOp> kernels = llvm::to_vector(getOperation().getOps<moe_kernel::KernelOp>());
-    llvm::stable_sort(kernels, [](auto a, auto b) { return a.holdsLaunches() && !b.holdsLaunches(); });
+    SmallVector<moe_kernel::KernelOp> kernels;
+    for (bool holdsLaunches : {true, false})
+      llvm::append_range(kernels, llvm::make_filter_range(getOperation().getOps<moe_kernel::KernelOp>(), [&](auto kernel) {
+                           return kernel.holdsLaunches() == holdsLaunches;
+                         }));
     for (moe_kernel::KernelOp kernel : kernels) {
       if (parts.contains(kernel)) {
         kernel.erase();

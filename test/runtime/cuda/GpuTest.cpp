@@ -106,7 +106,6 @@ TEST_F(CudaGpu, GraphsAndSingleLaunchesGiveTheSameBits) {
     ASSERT_EQ(readFloats(*graph, "history", kRows), y);
   }
   EXPECT_GT(total.count(), 0);
-  EXPECT_LT(total, std::chrono::seconds(5)) << "700 small operations";
 }
 
 // The host runs ahead: inputs of later steps are written while earlier ones run.
