@@ -20,8 +20,8 @@
 ///
 ///   func.func @chain.1(x = x.0) -> (x.1, …, x.16)
 ///
-/// in turns over several sets of weights, copies of the first (set1.mlp.gate.weight, …): as many as a token reads 256 MiB
-/// of, which no cache holds. What is added is always x, so that nothing grows from layer to layer.
+/// in turns over several sets of weights, copies of the first (set1.mlp.gate.weight, …): as many as a token reads
+/// 256 MiB of, which no cache holds. What is added is always x, so that nothing grows from layer to layer.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef LIB_COMPILER_BENCH_LAYERMODULE_H

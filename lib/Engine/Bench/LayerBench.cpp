@@ -39,6 +39,9 @@ public:
 private:
   Result<LayerTime> measureEntry(EntryPoint &entry, const std::string &kind, LayerPoint &point);
   Result<LayerTime> measureChain(EntryPoint &chain, EntryPoint &forward);
+  /// For one of `layers` that do `work` each, in that time together.
+  Result<LayerTime> compare(const MeasuredTime &measured, const std::vector<KernelWork> &work, int layers);
+  double elementBytes() const { return run.getLayer().dtype == "bf16" ? 2 : 4; }
 
   LayerRun &run;
   DeviceTimer &timer;
@@ -68,19 +71,13 @@ Result<LayerTime> LayerMeasurement::measureEntry(EntryPoint &entry, const std::s
     if (status = saveRun(run, entry, path, weights); !status)
       return status;
   }
-  Result<Ceilings> ceilings = meter.lasting(measured->seconds);
-  if (!ceilings)
-    return ceilings.status();
-  const CompiledLayer &layer = run.getLayer();
-  const double elementBytes = layer.dtype == "bf16" ? 2 : 4;
-  const std::vector<KernelWork> work = kind == "forward" ? forwardWork(layer.sizes, point.tokens, elementBytes)
-                                                         : forwardBackwardWork(layer.sizes, point.tokens, elementBytes);
-  LayerTime time{measured->seconds, floorSeconds(work, *ceilings), totalFlops(work), measured->runs, *ceilings, {}};
-  if (options.kernels) {
+  const auto &workOf = kind == "forward" ? forwardWork : forwardBackwardWork;
+  Result<LayerTime> time = compare(*measured, workOf(point.sizes, point.tokens, elementBytes()), /*layers=*/1);
+  if (time && options.kernels) {
     Result<std::vector<KernelTime>> kernels = timeKernels(run.getSession(), entry, timer, kKernelRuns);
     if (!kernels)
       return kernels.status();
-    time.kernels = std::move(*kernels);
+    time->kernels = std::move(*kernels);
   }
   return time;
 }
@@ -91,17 +88,17 @@ Result<LayerTime> LayerMeasurement::measureChain(EntryPoint &chain, EntryPoint &
   Result<MeasuredTime> measured = timer.time([&] { return chain.run(); }, options.repeat);
   if (!measured)
     return measured.status();
-  Result<Ceilings> ceilings = meter.lasting(measured->seconds);
+  return compare(*measured, forwardWork(run.getLayer().sizes, /*tokens=*/1, elementBytes()),
+                 static_cast<int>(chain.table().outputs()->size()));
+}
+
+Result<LayerTime> LayerMeasurement::compare(const MeasuredTime &measured, const std::vector<KernelWork> &work,
+                                            int layers) {
+  Result<Ceilings> ceilings = meter.lasting(measured.seconds);
   if (!ceilings)
     return ceilings.status();
-  const CompiledLayer &layer = run.getLayer();
-  const std::vector<KernelWork> work = forwardWork(layer.sizes, /*tokens=*/1, layer.dtype == "bf16" ? 2 : 4);
-  return LayerTime{measured->seconds / chain.table().outputs()->size(),
-                   floorSeconds(work, *ceilings),
-                   totalFlops(work),
-                   measured->runs,
-                   *ceilings,
-                   {}};
+  return LayerTime{
+      measured.seconds / layers, floorSeconds(work, *ceilings), totalFlops(work), measured.runs, *ceilings, {}};
 }
 
 Result<LayerPoint> LayerMeasurement::measure(std::int64_t tokens, Routing routing) {

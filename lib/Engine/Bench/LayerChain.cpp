@@ -17,8 +17,8 @@ namespace {
 
 using Token = std::vector<double>;
 
-/// What is added to the token in a layer is at most that part of it. It grows with the square of the token or slower, so
-/// it stays so.
+/// What is added to the token in a layer is at most that part of it. It grows with the square of the token or slower,
+/// so it stays so.
 constexpr double kLargestShare = 0.25;
 constexpr int kMaximumHalvings = 24;
 

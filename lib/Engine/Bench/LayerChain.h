@@ -18,8 +18,8 @@
 namespace moe::engine {
 
 /// Gives `chain` a token that its layers neither blow up nor lose, runs it in memory that was full of NaNs before, and
-/// compares what each layer added with what `forward` gives for the same token. ErrorCode::numerics if they differ by more
-/// than the roundings of a sum.
+/// compares what each layer added with what `forward` gives for the same token. ErrorCode::numerics if they differ by
+/// more than the roundings of a sum.
 Status prepareChain(const LayerRun &run, EntryPoint &chain, EntryPoint &forward);
 
 } // namespace moe::engine

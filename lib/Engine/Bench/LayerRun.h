@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Weights are drawn once for all numbers of tokens, and for all sets of them. Inputs are normal, but for the first feature of each token, which is
-/// 1: the router's weights of that feature are a bias of each expert, and with it the routing is made skewed without
-/// anything outside of the layer.
+/// Weights are drawn once for all numbers of tokens, and for all sets of them. Inputs are normal, but for the first
+/// feature of each token, which is 1: the router's weights of that feature are a bias of each expert, and with it the
+/// routing is made skewed without anything outside of the layer.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef LIB_ENGINE_BENCH_LAYERRUN_H

@@ -129,9 +129,9 @@ struct CUDAEmitKernelsPass : impl::CUDAEmitKernelsPassBase<CUDAEmitKernelsPass> 
     // Those that launch others first, as long as these are there.
     SmallVector<moe_kernel::KernelOp> kernels;
     for (bool holdsLaunches : {true, false})
-      llvm::append_range(kernels, llvm::make_filter_range(getOperation().getOps<moe_kernel::KernelOp>(), [&](auto kernel) {
-                           return kernel.holdsLaunches() == holdsLaunches;
-                         }));
+      for (auto kernel : getOperation().getOps<moe_kernel::KernelOp>())
+        if (kernel.holdsLaunches() == holdsLaunches)
+          kernels.push_back(kernel);
     for (moe_kernel::KernelOp kernel : kernels) {
       if (parts.contains(kernel)) {
         kernel.erase();

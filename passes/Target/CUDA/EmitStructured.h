@@ -16,7 +16,7 @@
 /// | attention_gradients | the same, on warpgroups only (Hopper/EmitAttentionGradients.cpp) |
 /// | cached_attention | as attention; a single query of a head, if few are given at a time (bf16: Ampere/EmitCachedAttention.cpp) |
 /// | route, route_backward | a token per warp |
-/// | router | tokens × experts (RouterTile.h): one token and tile_n experts, or tiles of tensor cores |
+/// | router | tile_m tokens × tile_n experts (RouterTile.h), one token or a tile of tensor cores |
 /// | plan | tile_m entries, having counted all |
 /// | dispatch | tile_m vectors of each thread |
 /// | scatter_add | tile_m rows of the result, a warp for each |

@@ -6,12 +6,12 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Logits of a single token, whose weights the threads of a cluster hold in registers: asked for before the kernel waits
-/// for the one before it, they are there when the token is. A warp has some of its block's experts, and of those the part
-/// of the contraction that its group has; lanes take neighbouring elements. What follows is RouterTile.h.
+/// Logits of a single token, whose weights the threads of a cluster hold in registers: asked for before the kernel
+/// waits for the one before it, they are there when the token is. A warp has some of its block's experts, and of those
+/// the part of the contraction that its group has; lanes take neighbouring elements. What follows is RouterTile.h.
 ///
-/// No tensor cores: they would form 7 products of nothing for each that is asked for, and their tiles take shared memory,
-/// which blocks of the kernel before have not left yet.
+/// No tensor cores: they would form 7 products of nothing for each that is asked for, and their tiles take shared
+/// memory, which blocks of the kernel before have not left yet.
 ///
 //===----------------------------------------------------------------------===//
 #include "passes/Target/CUDA/DependentLaunch.h"
@@ -36,7 +36,9 @@ public:
   void emit();
 
 private:
-  Expr depthOf(int64_t piece) const { return group * shape.depth + (b.lane * kTogether + piece * kTogether * kWarpSize); }
+  Expr depthOf(int64_t piece) const {
+    return group * shape.depth + (b.lane * kTogether + piece * kTogether * kWarpSize);
+  }
   /// Null if it is certain.
   Expr isInside(int64_t piece) const {
     return shape.groups * shape.depth == tile.width ? Expr() : depthOf(piece) < tile.width;
@@ -119,7 +121,8 @@ void TokenLogits::emit() {
 
 FailureOr<LaunchShape> emitTokenRouter(moe_kernel::RouterOp op, EmitterContext &context) {
   std::optional<RouterShape> shape = RouterShape::get(context.config);
-  if (!shape || !canRoute(op.getInput().getType(), op.getWeight().getType()) || op.getInput().getType().getDimSize(0) != 1)
+  RankedTensorType input = op.getInput().getType();
+  if (!shape || !canRoute(input, op.getWeight().getType()) || input.getDimSize(0) != 1)
     return op.emitError() << "cannot be emitted for " << context.config;
   if (failed(checkRouter(op, *shape)))
     return failure();

@@ -9,9 +9,9 @@
 /// A block computes the logits of `rows` tokens for `experts` experts. Its warps are `groups` groups, each of which
 /// contracts its own part; their sums are added in the order of the groups.
 ///
-/// For a single token (`rows` of 1) a warp has whole experts, with weights in registers: a group contracts `depth`
-/// elements, in one stage. With `mma.sync` a group contracts its own part of every stage. Warpgroups (384 threads, one of three for TMA) are
-/// for many tokens: two of them share 128 tokens, or are two groups of 64 that take the stages in turns.
+/// For a single token (`rows` of 1) weights are in registers, and a group contracts `depth` elements in one stage. With
+/// `mma.sync` a group contracts its own part of every stage. Warpgroups (384 threads, one of three for TMA) are for many
+/// tokens: two of them share 128 tokens, or are two groups of 64 that take the stages in turns.
 ///
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_TARGET_CUDA_ROUTERSHAPE_H
@@ -24,7 +24,7 @@ namespace mlir::moe::cuda {
 
 struct RouterShape {
   int64_t rows = 16, experts = 16; ///< Of a block: multiples of 16, or one token and any number of experts.
-  int64_t depth = 64;              ///< Of a stage, for a group: 32 or 64.
+  int64_t depth = 64;              ///< Of a stage, for a group: 32 or 64; for one token, all that the group contracts.
   int64_t stages = 2;
   int64_t groups = 1;
   int64_t tokenWarps = 8;          ///< Of a block, for one token.

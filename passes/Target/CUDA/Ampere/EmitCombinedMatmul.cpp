@@ -62,8 +62,9 @@ CombinedMatmul::CombinedMatmul(moe_kernel::CombinedMatmulOp op, EmitterContext &
     : op(op), context(context), b(context), experts(op.getMatrix().getType().getDimSize(0)),
       columns(op.getMatrix().getType().getDimSize(1)), depth(op.getMatrix().getType().getDimSize(2)),
       topK(op.getInverse().getType().getDimSize(1)), tileColumns(context.config.getTileN()),
-      columnTiles(llvm::divideCeil(columns, tileColumns)), shape(context.config, depth, /*contractions=*/topK, /*isOneToken=*/true),
-      stream(b, shape, depth), sums(b.allocateShared(b.warps * tileColumns)),
+      columnTiles(llvm::divideCeil(columns, tileColumns)),
+      shape(context.config, depth, /*contractions=*/topK, /*isOneToken=*/true), stream(b, shape, depth),
+      sums(b.allocateShared(b.warps * tileColumns)),
       token(b.block / columnTiles), firstColumn(b.block % columnTiles * tileColumns),
       choice(topK == kWarpSize ? b.lane : min(b.lane, b.index(topK - 1))) {}
 

@@ -78,8 +78,12 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
     early.push_back(op.getOffsets());
   bool startsEarly = llvm::all_of(early, [&](Value operand) { return context.isSettled(operand); });
   WarpStream stream(b, shape, schedule.getDepth());
-  if (shape.keepsToken && !startsEarly)
-    stream.askForToken(b.operand(op.getLhs()), [&](Expr) { return b.index(0); });
+  auto askForToken = [&] {
+    if (shape.keepsToken)
+      stream.askForToken(b.operand(op.getLhs()), [&](Expr) { return b.index(0); });
+  };
+  if (!startsEarly)
+    askForToken();
   auto [tile, exists] = schedule.findTile(startsEarly);
   stream.setWeights(schedule.getRhs(tile));
   auto forFirstStages = [&](function_ref<void(Expr depth, Expr buffer)> copy) {
@@ -91,8 +95,7 @@ FailureOr<LaunchShape> emitStreamedMatmul(moe_kernel::MatmulOp op, EmitterContex
   if (startsEarly) {
     b.ifThen(exists, [&] { forFirstStages([&](Expr depth, Expr buffer) { stream.copyWeights(depth, buffer); }); });
     waitForPreviousKernel(context, early);
-    if (shape.keepsToken)
-      stream.askForToken(b.operand(op.getLhs()), [&](Expr) { return b.index(0); });
+    askForToken();
   }
 
   b.ifThen(exists, [&, &tile = tile] {
